@@ -1,0 +1,71 @@
+# Every target sets up what it needs: Python 3.11 and make are enough, no apt, no GPU.
+PYTHON  ?= python3
+HARDWARE ?= cpu
+UV_PIN  := uv==0.13.9
+VENV    := .venv
+BIN     := $(VENV)/bin
+STAMP   := $(VENV)/.installed-$(HARDWARE)
+REAL    := .cache/fixtures/.complete
+OUT     ?= runs/demo
+export OMP_WAIT_POLICY := passive
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-slow lint format bench figures docs serve miniature clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+$(STAMP): pyproject.toml constraints/$(HARDWARE).txt constraints/overrides.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(UV_PIN)
+	$(BIN)/uv pip install --python $(BIN)/python --editable ".[$(HARDWARE),dev]" \
+	  --constraint constraints/$(HARDWARE).txt --override constraints/overrides.txt \
+	  --build-constraint constraints/build.txt
+	@touch $@
+
+install: $(STAMP) ## Make the virtualenv with the pinned set (HARDWARE=cpu or gpu)
+
+$(REAL): $(STAMP) tests/real_videos.py
+	$(BIN)/python -m tests.real_videos
+	@touch $@
+
+demo: $(STAMP) $(REAL) ## Run the whole chain: made clips, fine-tune, merge, serve, ask, report
+	$(BIN)/mllm-affect demo --out $(OUT) --real-video "$$($(BIN)/python -m tests.real_videos --print talking)"
+
+test: $(STAMP) $(REAL) lint ## Run the tests with coverage (under 15 minutes with the install)
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -m "not rebuild"
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --fail-under=90
+
+test-slow: $(STAMP) $(REAL) ## Rebuild the miniature and run the demo, held to their figures
+	$(BIN)/python -m pytest -m rebuild
+
+lint: $(STAMP) ## ruff, mypy --strict and the import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/hadolint Dockerfile
+
+format: $(STAMP) ## Rewrite the code in the house format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(STAMP) ## Time the chain beside named peers, into docs/benchmarks/
+	$(BIN)/python -m tests.bench
+
+figures: $(STAMP) ## Rerun every claim of the README and docs: figure, goal, command
+	$(BIN)/python -m eval.figures
+
+docs: $(STAMP) ## Write the reference pages from the code (command line, HTTP, recipes)
+	$(BIN)/python -m tests.write_docs
+
+serve: $(STAMP) ## Serve the embedded miniature on http://127.0.0.1:8000
+	$(BIN)/mllm-affect serve
+
+miniature: $(STAMP) ## Rebuild the embedded miniature from random weights
+	$(BIN)/mllm-affect miniature build --out runs/miniature
+
+clean: ## Remove what the other targets made
+	rm -rf $(VENV) .cache runs build dist .coverage .coverage.*
