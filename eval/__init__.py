@@ -1,0 +1,1 @@
+"""Metrics, reports and leaderboard exports.  Write `from eval.metrics import …`."""

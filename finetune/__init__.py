@@ -1,0 +1,1 @@
+"""Recipes and the training verbs, on top of ms-swift."""

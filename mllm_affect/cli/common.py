@@ -1,0 +1,58 @@
+"""What every verb shares: JSON output, one-sentence errors and exit statuses.
+
+Does: print results and errors.  Does not: know any verb.
+Exit status 0 is success, 1 a check that failed or an engine that is away, 2 bad input,
+130 an interrupt.
+"""
+
+import functools
+import json
+from collections.abc import Callable
+from typing import Annotated, Any, ParamSpec, TypeVar
+
+import typer
+from rich.console import Console
+
+from mllm_affect.errors import EngineError, UserError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+out = Console(soft_wrap=True)
+err = Console(stderr=True, soft_wrap=True)
+
+Json = Annotated[
+    bool, typer.Option("--json", help="Print JSON (one object, or JSON lines while working).")
+]
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON value on one line of standard output."""
+    typer.echo(json.dumps(value, ensure_ascii=False))
+
+
+def fail(code: str, sentence: str, status: int, as_json: bool) -> typer.Exit:
+    """Print an error (JSON on standard output if asked, else one line on standard error)."""
+    if as_json:
+        print_json({"error": {"code": code, "sentence": sentence}})
+    else:
+        err.print(f"[bold red]error[/] {sentence} [dim]\\[{code}][/]", highlight=False)
+    return typer.Exit(status)
+
+
+def verb(function: Callable[P, R]) -> Callable[P, R]:
+    """Turn UserError into exit 2, EngineError into 1 and Ctrl-C into 130 for one verb."""
+
+    @functools.wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        as_json = bool(kwargs.get("json", False))
+        try:
+            return function(*args, **kwargs)
+        except UserError as error:
+            raise fail(error.code, error.sentence, 2, as_json) from error
+        except EngineError as error:
+            raise fail(error.code, error.sentence, 1, as_json) from error
+        except KeyboardInterrupt as error:
+            raise fail("interrupted", "Stopped by Ctrl-C.", 130, as_json) from error
+
+    return run

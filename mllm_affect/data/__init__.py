@@ -1,0 +1,1 @@
+"""Labelled videos: what an example is, and made (procedurally generated) clips."""

@@ -1,0 +1,1 @@
+"""Engines that score answers: the vLLM server and its client, transformers, echo."""

@@ -1,0 +1,1 @@
+"""Opening a video: probe, segment, read once, sample, write clip files."""

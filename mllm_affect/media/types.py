@@ -1,0 +1,91 @@
+"""What a video, a segment and a clip are.
+
+Does: hold facts and decoded content.  Does not: open files.
+Time is seconds as float on the video's own timestamps; frames are counted in decode order.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+AUDIO_RATE = 16_000
+"""Samples a second of every audio array, in hertz."""
+
+FRAME_MULTIPLE = 32
+"""Both sides of a model frame are multiples of this many pixels (patch 16 times merge 2)."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A probed video file.  `width` and `height` are as shown, after `rotation` (degrees)."""
+
+    path: Path
+    sha256: str
+    container: str
+    video_codec: str
+    audio_codec: str | None
+    start_s: float
+    duration_s: float
+    width: int
+    height: int
+    rotation: int
+    average_fps: float
+    size_bytes: int
+
+    @property
+    def has_audio(self) -> bool:
+        """Whether the file has an audio stream that can be decoded."""
+        return self.audio_codec is not None
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A span of a source: frames `first_frame` up to `first_frame + num_frames` exclusive.
+
+    `start_s` is the first frame's timestamp, `end_s` the last frame's timestamp plus its
+    duration; `end_s - start_s` is at most the segmenter's bound.
+    """
+
+    source_sha256: str
+    index: int
+    start_s: float
+    end_s: float
+    first_frame: int
+    num_frames: int
+    has_audio: bool
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return self.end_s - self.start_s
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a clip is turned into model frames; part of everything an answer depends on.
+
+    Frames are taken at `fps` per second of the segment, scaled (aspect kept as nearly as the
+    multiples of 32 allow) to at most `max_pixels`, and padded to an even count by repeating the
+    last one, because the vision tower reads frames in pairs.
+    """
+
+    fps: float = 2.0
+    max_pixels: int = 448 * 256
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A segment's decoded content.
+
+    frames_THWC: uint8 RGB, T even and at least 2, H and W multiples of 32.
+    times_T: float64 seconds, the timestamp of the source frame shown at each position.
+    audio_S: int16 mono at 16 kHz, or None when the source has no audio in this span.
+    """
+
+    segment: Segment
+    sampling: Sampling
+    frames_THWC: NDArray[np.uint8]
+    times_T: NDArray[np.float64]
+    audio_S: NDArray[np.int16] | None

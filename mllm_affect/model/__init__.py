@@ -1,0 +1,1 @@
+"""The miniature Qwen3-Omni, checkpoints and the reference encoding of model inputs."""

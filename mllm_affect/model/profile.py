@@ -1,0 +1,64 @@
+"""`mllm_affect.json`: what a checkpoint folder says about itself to this toolkit.
+
+Does: read and write how a checkpoint must be fed (sampling) and what it was trained on.
+Does not: hold weights or the trainer's manifest.  A checkpoint without the file is an ordinary
+Qwen3-Omni and is fed by the task's own sampling.
+"""
+
+import json
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from mllm_affect.errors import UserError
+from mllm_affect.files import write_json
+from mllm_affect.media.types import Sampling
+from mllm_affect.tasks.task import Task
+
+FILE_NAME = "mllm_affect.json"
+
+
+class ModelProfile(BaseModel):
+    """How to feed a checkpoint.
+
+    `sampling` None: use the task's.  `prompt_hashes` maps task ids to the prompt hashes the
+    checkpoint was trained with.  `note` is shown to whoever asks the model.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["miniature", "qwen3-omni"] = "qwen3-omni"
+    sampling: Sampling | None = None
+    prompt_hashes: dict[str, str] = {}
+    note: str = ""
+
+    def fit(self, task: Task) -> Task:
+        """Return `task` with the sampling that this checkpoint needs."""
+        if self.sampling is None:
+            return task
+        return task.model_copy(update={"sampling": self.sampling})
+
+
+def read_profile(checkpoint: Path) -> ModelProfile:
+    """Read the profile of a checkpoint folder; a missing file gives the default profile.
+
+    Raises UserError `bad_checkpoint` when the folder is no checkpoint or the file is unusable.
+    """
+    if not (checkpoint / "config.json").is_file():
+        raise UserError(
+            "bad_checkpoint",
+            f"{checkpoint} holds no config.json; give the folder of a Qwen3-Omni checkpoint.",
+        )
+    path = checkpoint / FILE_NAME
+    if not path.is_file():
+        return ModelProfile()
+    try:
+        return ModelProfile.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, ValidationError) as error:
+        raise UserError("bad_checkpoint", f"{path} cannot be read: {error}") from error
+
+
+def write_profile(checkpoint: Path, profile: ModelProfile) -> None:
+    """Write the profile into a checkpoint folder."""
+    write_json(checkpoint / FILE_NAME, profile.model_dump(mode="json"))

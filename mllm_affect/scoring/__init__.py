@@ -1,0 +1,1 @@
+"""From segment answers to one video answer."""

@@ -1,0 +1,50 @@
+"""What a task is: a question with its answer space, and how its answers are pooled.
+
+Does: describe and hash.  Does not: read files or video.
+"""
+
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from mllm_affect.files import sha256_json
+from mllm_affect.media.types import Sampling
+
+
+class Task(BaseModel):
+    """A question with its answer space.
+
+    `answers` empty means free text: such a task has no probabilities.  `positive` names the
+    answer whose probability is pooled over segments and compared with `threshold`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    version: int = Field(default=1, ge=1)
+    title: str = ""
+    question: str = Field(min_length=1)
+    answers: tuple[str, ...] = ()
+    positive: str | None = None
+    sampling: Sampling = Sampling()
+    pooling: str = "duration_mean"
+    threshold: float = Field(default=0.5, ge=0.0, le=1.0)
+    max_new_tokens: int = Field(default=64, ge=1, le=4096)
+    notes: str = ""
+
+    @model_validator(mode="after")
+    def _answers_are_usable(self) -> Self:
+        if len(set(self.answers)) != len(self.answers):
+            raise ValueError("answers must differ from each other")
+        if len(self.answers) == 1:
+            raise ValueError("give at least two answers, or none for free text")
+        if self.positive is not None and self.positive not in self.answers:
+            raise ValueError(f"positive answer {self.positive!r} is not among the answers")
+        return self
+
+    @property
+    def prompt_hash(self) -> str:
+        """SHA-256 of what the model reads: question, answers, version.  Kept with checkpoints."""
+        return sha256_json(
+            {"question": self.question, "answers": list(self.answers), "version": self.version}
+        )

@@ -1,0 +1,1 @@
+"""Versioned prompts: one YAML file a task."""

@@ -1,0 +1,1 @@
+"""The REST service in front of the engine."""
