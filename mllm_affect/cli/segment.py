@@ -1,0 +1,71 @@
+"""`mllm-affect segment`: cut a video blindly.
+
+Does: print the segments, write segments.jsonl and clip files on request.  Does not: cut itself.
+"""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from mllm_affect.cli.common import Json, out, print_json, verb
+from mllm_affect.errors import UserError
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the command line."""
+    app.command("segment")(verb(segment_video))
+
+
+def segment_video(
+    video: Annotated[Path, typer.Argument(help="A video file (MP4/MOV, Matroska/WebM, AVI).")],
+    max_seconds: Annotated[
+        float, typer.Option("--max-seconds", help="Upper bound of a segment, in seconds.")
+    ] = 5.0,
+    out_dir: Annotated[
+        Path | None, typer.Option("--out", help="Write segments.jsonl into this folder.")
+    ] = None,
+    clips: Annotated[
+        bool, typer.Option("--clips", help="Also write each segment as an MP4 into --out.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Cut a video into segments of at most five seconds, every frame exactly once.
+
+    Example: mllm-affect segment interview.mp4 --out segments --clips
+    """
+    from mllm_affect.media.probe import probe
+    from mllm_affect.media.segment import segment
+    from mllm_affect.media.segments_file import write_segments
+
+    if clips and out_dir is None:
+        raise UserError("out_missing", "--clips needs a folder to write into; give --out DIR.")
+    if out_dir is not None and out_dir.exists() and not out_dir.is_dir():
+        raise UserError("out_not_a_folder", f"--out {out_dir} is a file; give a folder.")
+    source = probe(video)
+    segments = segment(source, max_seconds)
+    if out_dir is not None and clips:
+        from mllm_affect.cli.progress import progress
+        from mllm_affect.media.clip_files import write_clips
+
+        with progress("Writing clips", show=not json) as advance:
+            write_clips(source, segments, out_dir, advance)
+    if out_dir is not None:
+        write_segments(out_dir, segments)
+    if json:
+        print_json({"source": source.path.name, "segments": [asdict(s) for s in segments]})
+        return
+    table = Table(title=f"{source.path.name}: {source.width}x{source.height}, {source.video_codec}")
+    for heading in ("segment", "start s", "end s", "frames", "audio"):
+        table.add_column(heading, justify="right")
+    for part in segments:
+        table.add_row(
+            str(part.index),
+            f"{part.start_s:.3f}",
+            f"{part.end_s:.3f}",
+            str(part.num_frames),
+            "yes" if part.has_audio else "no",
+        )
+    out.print(table)

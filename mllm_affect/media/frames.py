@@ -1,0 +1,69 @@
+"""Decoding the frames of a video in order, each with a place on the video's own timeline.
+
+Does: decode packets, skip broken ones, repair missing or backward timestamps.
+Does not: scale, sample or cut.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import av
+
+if TYPE_CHECKING:
+    from av.packet import Packet
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+
+@dataclass(frozen=True)
+class TimedFrame:
+    """A decoded frame: `index` in presentation order, `ticks` in the stream's time base.
+
+    `own_ticks` is the duration that the file states, 0 when it states none.
+    """
+
+    index: int
+    ticks: int
+    own_ticks: int
+    picture: "VideoFrame"
+
+
+class FrameClock:
+    """Decodes one video stream packet by packet and gives every frame a strictly later tick.
+
+    A frame without a timestamp, or with one that is not later than its predecessor's, is placed
+    one tick after it: it keeps its order and takes (almost) no time.
+    """
+
+    def __init__(self, stream: "VideoStream") -> None:
+        stream.thread_type = "AUTO"
+        self._stream = stream
+        self._index = 0
+        self._ticks: int | None = None
+
+    @property
+    def time_base(self) -> Fraction:
+        """Seconds a tick."""
+        return Fraction(self._stream.time_base or Fraction(1, 1_000_000))
+
+    def decode(self, packet: "Packet[Any]") -> Iterator[TimedFrame]:
+        """Yield the frames that this packet completes; one that cannot be decoded is skipped."""
+        try:
+            pictures = self._stream.decode(packet)
+        except av.FFmpegError:
+            return
+        for picture in pictures:
+            yield self._place(picture)
+
+    def _place(self, picture: "VideoFrame") -> TimedFrame:
+        ticks = picture.pts
+        if self._ticks is None:
+            ticks = 0 if ticks is None else ticks
+        elif ticks is None or ticks <= self._ticks:
+            ticks = self._ticks + 1
+        placed = TimedFrame(self._index, ticks, int(picture.duration or 0), picture)
+        self._ticks = ticks
+        self._index += 1
+        return placed
