@@ -34,9 +34,7 @@ class Engine(Protocol):
         """Name of the checkpoint that answers, for results."""
         ...
 
-    def score(
-        self, inputs: Sequence[ModelInput], answers: Sequence[str]
-    ) -> list[AnswerScores]:
+    def score(self, inputs: Sequence[ModelInput], answers: Sequence[str]) -> list[AnswerScores]:
         """Return the scores of `answers` for each input, in order.  Raises EngineError."""
         ...
 

