@@ -1,0 +1,90 @@
+"""A labelled set of videos: a folder with `examples.jsonl` and the videos it names.
+
+Does: describe an example, read and write the list.  Does not: open videos, or know any task.
+"""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from mllm_affect.errors import UserError
+from mllm_affect.files import write_jsonl
+
+FILE_NAME = "examples.jsonl"
+
+
+class Example(BaseModel):
+    """One labelled video.
+
+    `video` is its path below the folder, with forward slashes.  `participant` (and `voice`, where
+    it is another's) says who is seen and heard, so that nobody is in two splits.  `labels` gives
+    the right answer by the name of the question, which is a task's id.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    video: str = Field(min_length=1)
+    participant: str = Field(min_length=1)
+    voice: str | None = None
+    split: str = Field(min_length=1)
+    labels: dict[str, str]
+
+    @field_validator("video")
+    @classmethod
+    def _stays_in_the_folder(cls, video: str) -> str:
+        path = PurePosixPath(video)
+        if path.is_absolute() or ".." in path.parts or "\\" in video:
+            raise ValueError("must be a path below the folder, with forward slashes")
+        return video
+
+
+def read_examples(folder: Path) -> list[Example]:
+    """Read the examples of a folder, in order.
+
+    Raises UserError `no_examples` (no such list, or an empty one) and `bad_examples` (a line that
+    cannot be used, or a video named twice).
+    """
+    path = folder / FILE_NAME
+    if not path.is_file():
+        raise UserError(
+            "no_examples", f"{folder} has no {FILE_NAME}; give the folder of a labelled set."
+        )
+    examples: list[Example] = []
+    seen: set[str] = set()
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise UserError("bad_examples", f"{path} is not UTF-8 text.") from error
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        example = _parse(line, f"{path}, line {number}")
+        if example.video in seen:
+            raise UserError("bad_examples", f"{path}, line {number}: {example.video} comes twice.")
+        seen.add(example.video)
+        examples.append(example)
+    if not examples:
+        raise UserError("no_examples", f"{path} is empty.")
+    return examples
+
+
+def write_examples(folder: Path, examples: Iterable[Example]) -> Path:
+    """Write the list into `folder`, whole or not at all; return its path."""
+    path = folder / FILE_NAME
+    write_jsonl(path, (example.model_dump(mode="json") for example in examples))
+    return path
+
+
+def _parse(line: str, where: str) -> Example:
+    try:
+        return Example.model_validate(json.loads(line))
+    except json.JSONDecodeError as error:
+        raise UserError("bad_examples", f"{where} is not JSON: {error}.") from error
+    except ValidationError as error:
+        reasons = "; ".join(
+            f"{'.'.join(map(str, item['loc'])) or 'the line'}: {item['msg']}"
+            for item in error.errors()
+        )
+        raise UserError("bad_examples", f"{where} cannot be used: {reasons}.") from error
