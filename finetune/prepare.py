@@ -1,0 +1,200 @@
+"""From labelled videos to training rows.
+
+Does: cut every video of one split as serving would, ask the tasks about every segment through
+`model_input`, write rows.jsonl with its media and a manifest; refuse a split that leaks.
+Does not: decide how clips are sampled, or train.
+
+A video's rows are kept under the hash of its bytes and of everything that shapes them, so that
+preparing again only decodes what is new.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from finetune.progress import Progress
+from mllm_affect.data.examples import FILE_NAME, Example, read_examples
+from mllm_affect.errors import UserError
+from mllm_affect.files import sha256_file, sha256_json, write_json, write_jsonl
+from mllm_affect.media.probe import probe
+from mllm_affect.media.reader import read_clips
+from mllm_affect.media.segment import SEGMENTER, segment
+from mllm_affect.media.types import Sampling, Source
+from mllm_affect.tasks.model_input import model_input
+from mllm_affect.tasks.rows import media_of, with_answer, write_row
+from mllm_affect.tasks.task import Task
+
+ROWS_NAME = "rows.jsonl"
+MANIFEST_NAME = "manifest.json"
+KEPT = "videos"
+ROWS_VERSION = 1
+"""Raise it when the same clip would be written differently."""
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What shapes rows, besides the videos and their labels."""
+
+    tasks: tuple[Task, ...]
+    sampling: Sampling
+    split: str
+    max_seconds: float
+
+
+def prepare_rows(
+    data: Path,
+    preparation: Preparation,
+    out: Path,
+    report: Callable[[Progress], None] = lambda _progress: None,
+) -> dict[str, Any]:
+    """Write rows of the labelled videos in `data` into `out`; return the manifest.
+
+    Writes rows.jsonl and, last, manifest.json.  Raises UserError `bad_data` (no examples of the
+    split, a missing video, an answer outside the task's), `participant_leak`, or as reading the
+    list and the videos does.
+    """
+    examples = read_examples(data)
+    check_participants(examples)
+    chosen = [example for example in examples if example.split == preparation.split]
+    if not chosen:
+        found = ", ".join(sorted({example.split for example in examples}))
+        raise UserError(
+            "bad_data", f"{data} has no example of split {preparation.split!r}; it has {found}."
+        )
+    _check_answers(chosen, preparation.tasks)
+    _check_videos(data, chosen)
+    rows: list[dict[str, Any]] = []
+    segments = 0
+    for done, example in enumerate(chosen):
+        report(Progress("prepare", done, len(chosen)))
+        asked, count = _rows_of(data / example.video, example, preparation, out)
+        rows.extend(asked)
+        segments += count
+    report(Progress("prepare", len(chosen), len(chosen)))
+    if not rows:
+        names = ", ".join(task.id for task in preparation.tasks)
+        raise UserError("bad_data", f"No example in {data} has a label for {names}.")
+    write_jsonl(out / ROWS_NAME, rows)
+    manifest = _manifest(data, examples, chosen, preparation, rows, segments)
+    manifest["rows_sha256"] = sha256_file(out / ROWS_NAME)
+    write_json(out / MANIFEST_NAME, manifest)
+    return manifest
+
+
+def check_participants(examples: Sequence[Example]) -> None:
+    """Raise UserError `participant_leak` when one person is seen or heard in two splits."""
+    splits: dict[tuple[str, str], set[str]] = {}
+    for example in examples:
+        splits.setdefault(("participant", example.participant), set()).add(example.split)
+        if example.voice is not None:
+            splits.setdefault(("voice", example.voice), set()).add(example.split)
+    leaking = sorted(person for person, where in splits.items() if len(where) > 1)
+    if leaking:
+        kind, name = leaking[0]
+        raise UserError(
+            "participant_leak",
+            f"{len(leaking)} participant(s) or voice(s) stand in more than one split, first {kind} "
+            f"{name!r} in {' and '.join(sorted(splits[leaking[0]]))}; give everyone one split.",
+        )
+
+
+def _check_answers(examples: Sequence[Example], tasks: Sequence[Task]) -> None:
+    for example in examples:
+        for task in tasks:
+            answer = example.labels.get(task.id)
+            if answer is None:
+                continue
+            if task.answers and answer not in task.answers:
+                raise UserError(
+                    "bad_data",
+                    f"{example.video} is labelled {task.id}={answer!r}; "
+                    f"the task's answers are {', '.join(task.answers)}.",
+                )
+
+
+def _check_videos(data: Path, examples: Sequence[Example]) -> None:
+    missing = [example.video for example in examples if not (data / example.video).is_file()]
+    if missing:
+        raise UserError(
+            "bad_data",
+            f"{len(missing)} video(s) of {data} are missing, first {missing[0]}; "
+            "paths in examples.jsonl are relative to its folder.",
+        )
+
+
+def _rows_of(
+    video: Path, example: Example, preparation: Preparation, out: Path
+) -> tuple[list[dict[str, Any]], int]:
+    """Return the rows of one video and the number of its segments."""
+    source = probe(video)
+    rows: list[dict[str, Any]] = []
+    segments = 0
+    tasks = [task for task in preparation.tasks if task.id in example.labels]
+    for task in tasks:
+        asked = _questions(source, task, preparation, out)
+        segments = len(asked)
+        rows.extend(with_answer(row, str(example.labels[task.id])) for row in asked)
+    return rows, segments
+
+
+def _questions(
+    source: Source, task: Task, preparation: Preparation, out: Path
+) -> list[dict[str, Any]]:
+    """Return a row for each segment, its answer still blank; from the last time if still there."""
+    key = sha256_json(
+        {
+            "version": ROWS_VERSION,
+            "source": source.sha256,
+            "prompt": task.prompt_hash,
+            "sampling": asdict(preparation.sampling),
+            "segmenter": [SEGMENTER, preparation.max_seconds],
+        }
+    )
+    kept = out / KEPT / f"{key[:32]}.json"
+    if kept.is_file():
+        rows: list[dict[str, Any]] = json.loads(kept.read_text(encoding="utf-8"))
+        if all((out / name).is_file() for row in rows for name in media_of(row)):
+            return rows
+    rows = list(_asked(source, task, preparation, out))
+    write_json(kept, rows)
+    return rows
+
+
+def _asked(
+    source: Source, task: Task, preparation: Preparation, out: Path
+) -> Iterator[dict[str, Any]]:
+    segments = segment(source, max_seconds=preparation.max_seconds)
+    for clip in read_clips(source, segments, preparation.sampling):
+        yield write_row(out, model_input(clip, task), answer="")
+
+
+def _manifest(
+    data: Path,
+    examples: Sequence[Example],
+    chosen: Sequence[Example],
+    preparation: Preparation,
+    rows: Sequence[dict[str, Any]],
+    segments: int,
+) -> dict[str, Any]:
+    answers = Counter(row["messages"][-1]["content"] for row in rows)
+    participants = sorted({example.participant for example in chosen})
+    wanted = {task.id for task in preparation.tasks}
+    return {
+        "rows": len(rows),
+        "videos": len(chosen),
+        "segments": segments,
+        "answers": dict(sorted(answers.items())),
+        "videos_without_label": sum(not wanted & example.labels.keys() for example in chosen),
+        "split": preparation.split,
+        "videos_by_split": dict(sorted(Counter(item.split for item in examples).items())),
+        "participants": len(participants),
+        "participants_sha256": sha256_json(participants),
+        "tasks": {task.id: task.prompt_hash for task in preparation.tasks},
+        "segmenter": {"name": SEGMENTER, "max_seconds": preparation.max_seconds},
+        "sampling": asdict(preparation.sampling),
+        "examples_sha256": sha256_file(data / FILE_NAME),
+        "rows_version": ROWS_VERSION,
+    }

@@ -1,0 +1,95 @@
+"""How far a fine-tuning is, and what ms-swift's own log tells about it.
+
+Does: follow ms-swift's logging.jsonl, and find the line of its output that explains a failure.
+Does not: draw bars or run processes.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+Stage = Literal["prepare", "start", "train", "merge"]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """`done` of `total` units of a stage: videos, then steps.  `remaining_s` is an estimate."""
+
+    stage: Stage
+    done: int = 0
+    total: int = 0
+    loss: float | None = None
+    remaining_s: float | None = None
+
+
+class StepLog:
+    """Reads the steps that ms-swift has appended to its logging.jsonl since the last look."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = 0
+
+    def new_steps(self) -> Iterator[Progress]:
+        """Yield a Progress for each whole line that is new; a line still being written waits."""
+        if not self._path.is_file():
+            return
+        with self._path.open("rb") as log:
+            log.seek(self._offset)
+            for line in log:
+                if not line.endswith(b"\n"):
+                    return
+                self._offset += len(line)
+                step = _step(line)
+                if step is not None:
+                    yield step
+
+
+def _step(line: bytes) -> Progress | None:
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return None
+    if not isinstance(record, dict) or "loss" not in record:
+        return None
+    return _progress(record)
+
+
+def _progress(record: dict[str, Any]) -> Progress:
+    done, _, total = str(record.get("global_step/max_steps", "0/0")).partition("/")
+    pace = float(record.get("train_speed(s/it)", 0.0))
+    return Progress(
+        "train",
+        done=int(done),
+        total=int(total),
+        loss=float(record["loss"]),
+        remaining_s=pace * (int(total) - int(done)),
+    )
+
+
+EXPLAINS = re.compile(r"^\s*(?:\[rank\d+\]:\s*)?[\w.]*(?:Error|Exception|Interrupt)\b.*")
+WRAPPERS = ("ChildFailedError", "CalledProcessError")
+
+
+def last_words(log: str) -> str:
+    """Return the line of `log` that best says why the run failed: its last exception."""
+    lines = [line.strip() for line in re.split(r"[\r\n]", log) if line.strip()]
+    errors = [
+        line
+        for line in lines
+        if EXPLAINS.match(line) and not any(name in line for name in WRAPPERS)
+    ]
+    if errors:
+        return errors[-1][:500]
+    return lines[-1][:500] if lines else "it wrote nothing"
+
+
+TRAINED_ROWS = re.compile(r"train_dataset: Dataset\(\{.*?num_rows: (\d+)", re.DOTALL)
+
+
+def rows_read(log: str) -> int | None:
+    """Return how many rows ms-swift says it trains on, or None when it does not say."""
+    found = TRAINED_ROWS.findall(log)
+    return int(found[-1]) if found else None

@@ -1,0 +1,177 @@
+"""A recipe: everything that decides how a checkpoint is fine-tuned.
+
+Does: state the fields with their meaning and defaults, read a shipped recipe by name or a YAML
+file by path, and apply changes to it.  Does not: look at checkpoints or data, or build commands.
+"""
+
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from mllm_affect.errors import UserError
+from mllm_affect.media.types import Sampling
+
+MINIATURE = "miniature"
+"""The value of `model` that stands for the miniature inside the package."""
+
+
+class Recipe(BaseModel):
+    """How to fine-tune a Qwen3-Omni checkpoint through ms-swift."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    title: str = Field("", description="One line on what this recipe is for.")
+    notes: str = Field("", description="What a user should know before running it.")
+
+    model: str | None = Field(
+        None, description="Folder of the checkpoint to start from, or `miniature`."
+    )
+    data: Path | None = Field(None, description="Folder with examples.jsonl and its videos.")
+    tasks: tuple[str, ...] = Field(
+        ("ah",), min_length=1, description="Task ids or prompt files to train on."
+    )
+    split: str = Field("train", description="Which split of the examples to train on.")
+    max_seconds: float = Field(5.0, gt=0, le=60, description="Longest segment, in seconds.")
+    sampling: Sampling | None = Field(
+        None, description="Frame rate and size; else the checkpoint's own, else the task's."
+    )
+
+    method: Literal["lora", "full"] = Field("lora", description="Adapter, or all weights.")
+    lora_rank: int = Field(8, ge=1, le=1024, description="Rank of the adapter.")
+    lora_alpha: float = Field(32.0, gt=0, description="Scale of the adapter, before / rank.")
+    lora_dropout: float = Field(0.05, ge=0, lt=1, description="Dropout on the adapter's input.")
+    lora_targets: tuple[Literal["q_proj", "k_proj", "v_proj", "o_proj"], ...] = Field(
+        ("q_proj", "k_proj", "v_proj", "o_proj"),
+        min_length=1,
+        description="Attention projections of the language model that get an adapter.",
+    )
+    freeze_towers: bool = Field(
+        True, description="Keep the vision and audio towers as they are (full method)."
+    )
+
+    learning_rate: float = Field(1e-5, gt=0, lt=1, description="Peak learning rate.")
+    warmup_ratio: float = Field(0.0, ge=0, lt=1, description="Share of steps that warm up.")
+    schedule: Literal["cosine", "linear", "constant"] = Field(
+        "cosine", description="How the learning rate falls after warm-up."
+    )
+    weight_decay: float = Field(0.1, ge=0, description="AdamW weight decay.")
+    epochs: float | None = Field(None, gt=0, description="Passes over the rows (or max_steps).")
+    max_steps: int | None = Field(None, ge=1, description="Optimizer steps (or epochs).")
+    batch_size: int = Field(1, ge=1, description="Rows a device and step.")
+    accumulation: int = Field(1, ge=1, description="Steps whose gradients are added up.")
+    max_length: int = Field(32768, ge=64, description="Longest row, in tokens; longer is an error.")
+    seed: int = Field(42, ge=0, description="Seed of weights, dropout and row order.")
+
+    dtype: Literal["float32", "bfloat16"] = Field("bfloat16", description="Weights and compute.")
+    use_cpu: bool = Field(False, description="Train on the CPU even where there is a GPU.")
+    gpus: int = Field(1, ge=1, le=64, description="GPUs of this machine, one process each.")
+    deepspeed: Literal["zero2", "zero3"] | None = Field(
+        None, description="Share optimizer (zero2) and weights (zero3) between the GPUs."
+    )
+    attention: Literal["sdpa", "eager", "flash_attention_2"] = Field(
+        "sdpa", description="Attention implementation."
+    )
+    gradient_checkpointing: bool = Field(True, description="Less memory for more compute.")
+    loader_workers: int = Field(1, ge=0, le=64, description="Processes that read rows.")
+    save_steps: int | None = Field(
+        None, ge=1, description="Also keep a checkpoint every so many steps; always at the end."
+    )
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        if (self.epochs is None) == (self.max_steps is None):
+            raise ValueError("give exactly one of epochs and max_steps")
+        if self.use_cpu and (self.gpus > 1 or self.deepspeed):
+            raise ValueError("use_cpu excludes deepspeed and more than one of gpus")
+        if self.use_cpu and self.dtype != "float32":
+            raise ValueError("use_cpu needs dtype float32")
+        return self
+
+    @property
+    def effective_batch(self) -> int:
+        """Rows an optimizer step sees."""
+        return self.batch_size * self.accumulation * self.gpus
+
+
+def shipped_recipes() -> tuple[str, ...]:
+    """Return the names of the recipes that come with the package, sorted."""
+    names = (entry.name for entry in (files("finetune") / "recipes").iterdir())
+    return tuple(sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml")))
+
+
+def load_recipe(name_or_path: str, changes: Mapping[str, Any] | None = None) -> Recipe:
+    """Read a shipped recipe by name, or a YAML file by path, and apply `changes` to its fields.
+
+    Raises UserError `unknown_recipe` or `bad_recipe`.
+    """
+    known = shipped_recipes()
+    if name_or_path.endswith((".yaml", ".yml")):
+        path = Path(name_or_path)
+        if not path.is_file():
+            raise UserError(
+                "unknown_recipe",
+                f"No recipe file at {path}; check the path or use one of {', '.join(known)}.",
+            )
+        return parse_recipe(path.read_text(encoding="utf-8"), str(path), changes)
+    if name_or_path not in known:
+        raise UserError(
+            "unknown_recipe",
+            f"No recipe is called {name_or_path!r}; use one of {', '.join(known)} or a .yaml file.",
+        )
+    text = (files("finetune") / "recipes" / f"{name_or_path}.yaml").read_text(encoding="utf-8")
+    return parse_recipe(text, f"recipe {name_or_path}", changes)
+
+
+def parse_recipe(text: str, where: str, changes: Mapping[str, Any] | None = None) -> Recipe:
+    """Parse YAML text; `where` names it in errors.  Raises UserError `bad_recipe`.
+
+    Setting one of `epochs` and `max_steps` by a change unsets the other.
+    """
+    try:
+        fields = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        reason = str(error).replace("\n", " ")
+        raise UserError("bad_recipe", f"{where} is not YAML: {reason}") from error
+    if not isinstance(fields, dict):
+        raise UserError("bad_recipe", f"{where} must be a mapping of recipe fields.")
+    for chosen, other in (("epochs", "max_steps"), ("max_steps", "epochs")):
+        if chosen in (changes or {}):
+            fields.pop(other, None)
+    try:
+        return Recipe.model_validate(fields | dict(changes or {}))
+    except ValidationError as error:
+        reasons = "; ".join(
+            ": ".join(filter(None, (".".join(map(str, item["loc"])), item["msg"])))
+            for item in error.errors()
+        )
+        raise UserError("bad_recipe", f"{where} cannot be used: {reasons}.") from error
+
+
+def parse_settings(settings: tuple[str, ...]) -> dict[str, Any]:
+    """Turn `key=value` words (values in YAML) into changes.  Raises UserError `bad_setting`."""
+    changes: dict[str, Any] = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals or not key.strip():
+            raise UserError(
+                "bad_setting", f"--set needs key=value, as in --set max_steps=20, not {setting!r}."
+            )
+        try:
+            changes[key.strip()] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise UserError("bad_setting", f"--set {setting!r} is not a YAML value.") from error
+        if isinstance(changes[key.strip()], str):
+            changes[key.strip()] = _number_or_text(changes[key.strip()])
+    return changes
+
+
+def _number_or_text(value: str) -> float | str:
+    # YAML 1.1 reads 1e-5 as text.
+    try:
+        return float(value)
+    except ValueError:
+        return value

@@ -1,0 +1,166 @@
+"""The `finetune` verb: train a checkpoint from a recipe, merge an adapter, list the recipes.
+
+Does: read options, draw progress, print results.  Does not: train (see the finetune package).
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mllm_affect.cli.common import Json, err, out, print_json, verb
+
+if TYPE_CHECKING:
+    from finetune.progress import Progress
+
+group = typer.Typer(
+    no_args_is_help=True, help="Fine-tune a checkpoint through ms-swift, from a recipe."
+)
+
+STAGES = {
+    "prepare": "cutting videos",
+    "start": "starting ms-swift",
+    "train": "training",
+    "merge": "writing the checkpoint",
+}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the command line."""
+    app.add_typer(group, name="finetune")
+
+
+@group.command(
+    "run",
+    epilog="Example: mllm-affect finetune run --config miniature-lora --data clips --out runs/ft",
+)
+@verb
+def run_recipe(
+    *,
+    config: Annotated[str, typer.Option(help="A shipped recipe's name, or a .yaml file.")],
+    out_folder: Annotated[Path, typer.Option("--out", help="Folder for everything it writes.")],
+    data: Annotated[
+        Path | None, typer.Option(help="Folder with examples.jsonl and its videos.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Checkpoint folder to start from, or `miniature`.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a field of the recipe."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the exact command and stop.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Prepare rows, train through `swift sft`, merge, and leave a checkpoint to serve."""
+    from finetune.recipe import load_recipe, parse_settings
+    from finetune.run import make_plan, run
+
+    changes: dict[str, Any] = parse_settings(tuple(settings or ()))
+    given = {"data": data, "model": model}
+    changes |= {name: value for name, value in given.items() if value is not None}
+    recipe = load_recipe(config, changes)
+    if dry_run:
+        command = make_plan(recipe, out_folder).command
+        if json:
+            print_json(
+                {
+                    "arguments": ["swift", *command.arguments],
+                    "variables": dict(command.variables),
+                    "folder": str(command.folder),
+                }
+            )
+        else:
+            typer.echo(command.shell())
+        return
+    with _reporter(json) as report:
+        outcome = run(recipe, out_folder, report)
+    if json:
+        print_json({"checkpoint": str(outcome.checkpoint), "manifest": outcome.manifest})
+        return
+    loss = "" if outcome.loss is None else f", last loss {outcome.loss:.3f}"
+    out.print(f"{outcome.steps} steps on {outcome.manifest['rows']['rows']} rows{loss}")
+    out.print(f"checkpoint: {outcome.checkpoint}", highlight=False)
+
+
+@group.command(
+    "merge",
+    epilog="Example: mllm-affect finetune merge runs/ft/adapter --base miniature --out merged",
+)
+@verb
+def merge_adapter(
+    *,
+    adapter: Annotated[Path, typer.Argument(help="Folder of a peft LoRA adapter.")],
+    base: Annotated[str, typer.Option(help="Checkpoint it was trained on, or `miniature`.")],
+    out_folder: Annotated[Path, typer.Option("--out", help="New folder for the checkpoint.")],
+    json: Json = False,
+) -> None:
+    """Fold a LoRA adapter into its base: one checkpoint to serve."""
+    from finetune.run import merge
+
+    folder = merge(adapter, base, out_folder)
+    if json:
+        print_json({"checkpoint": str(folder)})
+    else:
+        out.print(f"checkpoint: {folder}", highlight=False)
+
+
+@group.command("recipes", epilog="Example: mllm-affect finetune recipes")
+@verb
+def list_recipes(*, json: Json = False) -> None:
+    """List the recipes that come with the package."""
+    from finetune.recipe import load_recipe, shipped_recipes
+
+    recipes = {name: load_recipe(name) for name in shipped_recipes()}
+    if json:
+        print_json({name: recipe.model_dump(mode="json") for name, recipe in recipes.items()})
+        return
+    for name, recipe in recipes.items():
+        out.print(f"[bold]{name}[/]  {recipe.title}", highlight=False)
+
+
+@contextmanager
+def _reporter(as_json: bool) -> "Iterator[Callable[[Progress], None]]":
+    if as_json:
+        yield lambda progress: print_json({"progress": asdict(progress)})
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bars
+
+    bars = Bars(
+        TextColumn("{task.description:<24}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=err,
+    )
+    with bars:
+        shown: list[tuple[str, TaskID]] = []
+
+        def report(progress: "Progress") -> None:
+            if not shown or shown[-1][0] != progress.stage:
+                if shown and shown[-1][0] == "start":
+                    bars.update(shown[-1][1], total=1, completed=1)
+                bar = bars.add_task(STAGES[progress.stage], total=None, note="")
+                shown.append((progress.stage, bar))
+            bars.update(
+                shown[-1][1],
+                completed=progress.done,
+                total=progress.total or None,
+                note=_note(progress),
+            )
+
+        yield report
+
+
+def _note(progress: "Progress") -> str:
+    if progress.loss is None:
+        return ""
+    left = "" if progress.remaining_s is None else f"  {progress.remaining_s:.0f} s left"
+    return f"loss {progress.loss:.3f}{left}"

@@ -1,0 +1,31 @@
+"""Model inputs of noise, for tests that only care about shapes and bytes."""
+
+import numpy as np
+
+from mllm_affect.media.types import Segment
+from mllm_affect.tasks.model_input import ModelInput
+
+QUESTION = "Does this person hesitate? Answer yes or no."
+
+
+def made_input(
+    seed: int,
+    frames: int = 4,
+    size: tuple[int, int] = (64, 64),
+    samples: int | None = 16_000,
+    question: str = QUESTION,
+) -> ModelInput:
+    """Noise of the given shape; every seed differs."""
+    random = np.random.default_rng(seed)
+    audio_S = None
+    if samples is not None:
+        audio_S = random.normal(0, 4000, samples).clip(-32768, 32767).astype(np.int16)
+    return ModelInput(
+        segment=Segment("0" * 64, seed, 0.0, frames / 4, 0, frames, samples is not None),
+        task_id="ah",
+        prompt_hash="0" * 64,
+        text=question,
+        fps=4.0,
+        frames_THWC=random.integers(0, 256, (frames, *size, 3), dtype=np.uint8),
+        audio_S=audio_S,
+    )

@@ -1,0 +1,36 @@
+"""Run as a program: what ms-swift feeds the model in training, written to a safetensors file.
+
+Usage: swift_side.py TARGET sft --model ...   (the words of our own training command)
+
+One batch of all rows, in the order of rows.jsonl, through ms-swift's own argument parsing,
+dataset, template and collator.  `rows.json` beside TARGET lists the dataset's columns.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def main(target: Path, words: list[str]) -> None:
+    import torch
+    from safetensors.torch import save_file
+    from swift.pipelines.train.sft import SwiftSft
+
+    pipeline = SwiftSft(words)
+    dataset, _ = pipeline._prepare_dataset()
+    rows = [json.loads(line) for line in Path("rows.jsonl").read_text().splitlines()]
+    places = {_identity(dataset.dataset[index]): index for index in range(len(dataset))}
+    encoded = [dataset[places[_identity(row)]] for row in rows]
+    batch: dict[str, Any] = pipeline.template.data_collator(encoded)
+    kept = {name: value.contiguous() for name, value in batch.items() if torch.is_tensor(value)}
+    save_file(kept, target)
+
+
+def _identity(row: dict[str, Any]) -> tuple[str, ...]:
+    first = row["videos"][0][0]
+    return (first if isinstance(first, str) else str(first["path"]), row["messages"][0]["content"])
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[3:])
