@@ -1,0 +1,99 @@
+"""Who answers during an evaluation: a checkpoint in this process, or a service over HTTP.
+
+Does: open one of them and say which it is.  Does not: choose videos or keep answers.  Both run
+`mllm_affect.pipeline.answer_video`, here or behind the service, and give the same JSON.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from eval.ablations import Ablation, ablate
+from eval.run import Answerer
+from mllm_affect.engine.types import Engine
+from mllm_affect.errors import UserError
+from mllm_affect.files import sha256_file, sha256_json
+from mllm_affect.model.profile import ModelProfile, read_profile
+from mllm_affect.tasks.task import Task
+
+ECHO = Path("echo")
+"""The `model` that stands for the engine without a model."""
+
+ECHO_NOTE = "Made-up answers of the echo engine; they mean nothing."
+
+
+@dataclass(frozen=True)
+class OpenAnswerer:
+    """Something to ask; `settings` say what its answers depend on, `note` is for the reader."""
+
+    ask: Answerer
+    settings: Mapping[str, Any]
+    note: str = ""
+
+
+@contextmanager
+def open_answerer(
+    task: Task, model: Path | None, url: str | None, ablation: Ablation | None
+) -> Iterator[OpenAnswerer]:
+    """Open the service at `url`, else the checkpoint `model`, else the embedded miniature.
+
+    Raises UserError `bad_options` for an ablation over HTTP, and what opening raises.
+    """
+    if url is not None:
+        if ablation is not None:
+            raise UserError("bad_options", "A service cannot be asked without a modality.")
+        yield _service(task, url)
+    else:
+        with _checkpoint(task, model, ablation) as opened:
+            yield opened
+
+
+def _service(task: Task, url: str) -> OpenAnswerer:
+    from mllm_affect.client import ask
+
+    return OpenAnswerer(
+        ask=lambda video: ask(video, task=task.id, url=url), settings={"engine": "service"}
+    )
+
+
+@contextmanager
+def _checkpoint(
+    task: Task, model: Path | None, ablation: Ablation | None
+) -> Iterator[OpenAnswerer]:
+    from mllm_affect.pipeline import answer_video
+
+    engine, profile, settings = _load(model)
+    change_clip = ablate(ablation) if ablation else None
+    try:
+        yield OpenAnswerer(
+            ask=lambda video: answer_video(
+                video, task, engine, profile, change_clip=change_clip
+            ).as_dict(),
+            settings=settings,
+            note=profile.note,
+        )
+    finally:
+        engine.close()
+
+
+def _load(model: Path | None) -> tuple[Engine, ModelProfile, dict[str, str]]:
+    """Load the engine of a checkpoint folder; ECHO is the engine without a model."""
+    if model == ECHO:
+        from mllm_affect.engine.echo import EchoEngine
+
+        return EchoEngine(), ModelProfile(note=ECHO_NOTE), {"engine": "echo"}
+    from mllm_affect.engine.transformers_engine import TransformersEngine
+    from mllm_affect.model.miniature import embedded_checkpoint
+
+    folder = embedded_checkpoint() if model is None else model
+    profile = read_profile(folder)
+    settings = {"engine": "transformers", "weights": weights_hash(folder)}
+    return TransformersEngine(folder), profile, settings
+
+
+def weights_hash(folder: Path) -> str:
+    """Return one SHA-256 over the configuration and weight files of a checkpoint."""
+    files = [folder / "config.json", *sorted(folder.glob("*.safetensors"))]
+    return sha256_json({path.name: sha256_file(path) for path in files})

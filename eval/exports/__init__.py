@@ -1,0 +1,1 @@
+"""Files that others ask for: leaderboards and tables."""

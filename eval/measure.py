@@ -1,0 +1,141 @@
+"""One evaluation from its plan to its files: `mllm-affect evaluate` and the demonstration.
+
+Does: tie together examples, answerer, predictions, summary and report.  Does not: print.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from eval import answerers, plots, report, timeline
+from eval.ablations import Ablation
+from eval.predictions import FILE_NAME, Prediction, PredictionsLog, read_predictions
+from eval.predictions import write_predictions as write_rows
+from eval.run import check_labels, choose, predict
+from eval.summary import Summary, summarise
+from mllm_affect import __version__
+from mllm_affect.errors import UserError
+from mllm_affect.files import sha256_file, write_json
+
+Advance = Callable[[int, int], None]
+"""Called with how many videos are done and how many there are."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to evaluate.
+
+    `task` is a shipped id or a prompt file; `label` None means the task's id; `split` None means
+    every split.  `url` asks a service; else `model` answers here, None being the embedded one.
+    """
+
+    task: str
+    data: Path
+    split: str | None = None
+    label: str | None = None
+    model: Path | None = None
+    url: str | None = None
+    ablate: Ablation | None = None
+    limit: int | None = None
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What was found; `data` is the folder of the videos if it is known."""
+
+    summary: Summary
+    predictions: Sequence[Prediction]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    data: Path | None = None
+    note: str = ""
+
+
+def run(plan: Plan, out: Path, advance: Advance) -> Measurement:
+    """Ask about every example of the plan and measure; goes on where an earlier run stopped.
+
+    Predictions are kept in `out` as they come.  Raises UserError for a plan that cannot be
+    carried out and EngineError when the engine is away.
+    """
+    from mllm_affect.data.examples import read_examples
+
+    from mllm_affect.tasks.prompts import load_task
+
+    task = load_task(plan.task)
+    label = plan.label or task.id
+    examples = choose(read_examples(plan.data), plan.split, label, plan.limit)
+    check_labels(examples, label, task)
+    with answerers.open_answerer(task, plan.model, plan.url, plan.ablate) as answerer:
+        settings = {
+            "task": task.id,
+            "prompt": task.prompt_hash,
+            "examples": sha256_file(plan.data / "examples.jsonl"),
+            "split": plan.split,
+            "label": label,
+            "ablation": plan.ablate,
+            "version": __version__,
+            **answerer.settings,
+        }
+        log = PredictionsLog(out, settings)
+        advance(0, len(examples))
+        predictions = []
+        for prediction in predict(examples, plan.data, task, label, answerer.ask, log):
+            predictions.append(prediction)
+            advance(len(predictions), len(examples))
+    return Measurement(summarise(predictions), predictions, settings, plan.data, answerer.note)
+
+
+def from_file(path: Path) -> Measurement:
+    """Measure an existing predictions file.  Raises UserError."""
+    predictions = read_predictions(path)
+    return Measurement(summarise(predictions), predictions, {"predictions": sha256_file(path)})
+
+
+def write(measurement: Measurement, out: Path, thumbnails: bool = True) -> None:
+    """Write metrics.json and report.html into `out`, and predictions.jsonl where it lacks one."""
+    write_json(
+        out / "metrics.json",
+        {**measurement.summary.as_dict(), "settings": dict(measurement.settings)},
+    )
+    if not (out / FILE_NAME).exists():
+        write_rows(out / FILE_NAME, measurement.predictions)
+    report.write_report(out / "report.html", page(measurement, thumbnails))
+
+
+def page(measurement: Measurement, thumbnails: bool = True) -> report.Page:
+    """Lay out the report of one evaluation."""
+    summary = measurement.summary
+    shown = timeline.longest(measurement.predictions)
+    pictures = []
+    if shown is not None and shown.positive is not None:
+        pictures.append(_timeline_picture(measurement, shown, shown.positive, thumbnails))
+    if summary.calibration:
+        event = measurement.predictions[0].positive or "the answer given"
+        pictures.append(report.reliability_picture(summary, event))
+    return report.Page(
+        title=f"Evaluation of {summary.task}",
+        lead=f"{summary.videos:,} videos of {summary.participants:,} participants, "
+        "each asked the same question; a video without a usable answer counts as wrong.",
+        note=measurement.note,
+        figures=report.summary_figures(summary),
+        pictures=pictures,
+        tables=report.summary_tables(summary),
+        answer=asdict(shown) if shown else None,
+        settings=measurement.settings,
+    )
+
+
+def _timeline_picture(
+    measurement: Measurement, shown: Prediction, answer: str, thumbnails: bool
+) -> report.Picture:
+    video = measurement.data / shown.video if measurement.data else None
+    try:
+        content = timeline.video_timeline(video, shown.segments, answer, thumbnails=thumbnails)
+    except UserError:
+        content = timeline.video_timeline(None, shown.segments, answer)
+    return report.Picture(
+        title=f"One video over time: {shown.video}",
+        svg=plots.timeline(content),
+        caption=f"Probability of “{answer}” in every segment; the label of the whole video is "
+        f"“{shown.label}”, the answer “{shown.answer}”.",
+    )

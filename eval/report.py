@@ -1,0 +1,174 @@
+"""One self-contained HTML page that shows what was measured.
+
+Does: put figures, pictures and one whole answer on a page that needs no network and no script.
+Does not: compute figures (eval.summary) or draw (eval.plots).
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from eval import plots
+from eval.intervals import Interval
+from eval.summary import Summary
+from mllm_affect.files import write_text
+
+MADE_CLIPS_NOTE = (
+    "Measured on made clips: drawn faces and synthetic voices. They prove that the chain works "
+    "end to end; they say nothing about accuracy on people."
+)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One headline: a value in words, and a remark such as its interval."""
+
+    name: str
+    value: str
+    remark: str = ""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An SVG with a title and a sentence that says how to read it."""
+
+    title: str
+    svg: str
+    caption: str = ""
+    wide: bool = True
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of text under column names; every column but the first is set flush right."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    caption: str = ""
+    wide: bool = False
+
+
+@dataclass(frozen=True)
+class Page:
+    """Everything on one report page, in reading order."""
+
+    title: str
+    lead: str
+    note: str = ""
+    figures: Sequence[Figure] = ()
+    pictures: Sequence[Picture] = ()
+    tables: Sequence[Table] = ()
+    answer: Mapping[str, Any] | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+def render(page: Page) -> str:
+    """Return the page as HTML; everything a user or a model wrote is escaped."""
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    template = environment.from_string(
+        (files("eval") / "templates" / "report.html").read_text(encoding="utf-8")
+    )
+    answer = json.dumps(page.answer, indent=2, ensure_ascii=False) if page.answer else ""
+    return template.render(page=page, answer=answer)
+
+
+def write_report(path: Path, page: Page) -> None:
+    """Write the page, whole or not at all."""
+    write_text(path, render(page))
+
+
+def share(value: float) -> str:
+    """Return a share as a percentage with one decimal."""
+    return f"{100 * value:.1f} %"
+
+
+def interval_text(interval: Interval) -> str:
+    """Return an interval of shares in percent."""
+    return f"{100 * interval.low:.1f} to {100 * interval.high:.1f} %"
+
+
+def summary_figures(summary: Summary) -> tuple[Figure, ...]:
+    """Return the headlines of one summary."""
+    return (
+        Figure(
+            "accuracy",
+            share(summary.accuracy),
+            f"95 % interval {interval_text(summary.accuracy_interval)}",
+        ),
+        Figure(
+            "macro-F1",
+            f"{summary.macro_f1:.3f}",
+            f"{summary.macro_f1_interval.low:.3f} to {summary.macro_f1_interval.high:.3f}",
+        ),
+        Figure(
+            "majority answer",
+            share(summary.majority_accuracy),
+            f"always “{summary.majority}”, macro-F1 {summary.majority_macro_f1:.3f}",
+        ),
+        Figure(
+            "videos",
+            f"{summary.videos:,}",
+            f"{summary.participants:,} participants, {summary.unparsed} without a usable answer",
+        ),
+    )
+
+
+def summary_tables(summary: Summary) -> tuple[Table, ...]:
+    """Return the confusion table, the per-class table and the calibration figures."""
+    confusion = Table(
+        title="Confusion",
+        columns=("label ↓  answer →", *(item.name for item in summary.classes), "unusable"),
+        rows=[
+            (item.name, *(f"{count:,}" for count in row))
+            for item, row in zip(summary.classes, summary.confusion, strict=True)
+        ],
+    )
+    per_class = Table(
+        title="Per answer",
+        columns=("answer", "labelled", "answered", "precision", "recall", "F1"),
+        rows=[
+            (
+                item.name,
+                f"{item.labelled:,}",
+                f"{item.answered:,}",
+                f"{item.precision:.3f}",
+                f"{item.recall:.3f}",
+                "none" if item.f1 is None else f"{item.f1:.3f}",
+            )
+            for item in summary.classes
+        ],
+    )
+    if not summary.with_probabilities:
+        return (confusion, per_class)
+    scores = (
+        ("calibration error (10 bins)", summary.calibration_error),
+        ("Brier score", summary.brier),
+        ("average precision", summary.average_precision),
+        ("average precision, the challenge's way", summary.challenge_average_precision),
+    )
+    probabilities = Table(
+        title="Probabilities",
+        columns=("score", "value"),
+        rows=[(name, f"{value:.3f}") for name, value in scores if value is not None],
+        caption=f"Over the {summary.with_probabilities:,} videos with a usable answer.",
+    )
+    return (confusion, per_class, probabilities)
+
+
+def reliability_picture(summary: Summary, event: str) -> Picture:
+    """Return the reliability diagram of one summary; `event` names what is probable."""
+    return Picture(
+        title="Reliability",
+        svg=plots.reliability(summary.calibration, event),
+        caption="On the dashed line a probability means what it says. "
+        "The larger a dot, the more videos.",
+        wide=False,
+    )

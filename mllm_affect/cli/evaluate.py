@@ -1,0 +1,125 @@
+"""The `evaluate` verb: how good the answers are on labelled videos.
+
+Does: choose examples and the answerer, show progress, print the figures.  Does not: measure
+(eval.summary) or ask (mllm_affect.pipeline, or the service over HTTP).
+"""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mllm_affect.cli.common import Json, out, print_json, verb
+from mllm_affect.cli.progress import progress
+from mllm_affect.errors import UserError
+
+if TYPE_CHECKING:
+    from eval.measure import Measurement
+
+
+class Without(StrEnum):
+    """The modality to take away."""
+
+    audio = "audio"
+    video = "video"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the command line."""
+    app.command("evaluate", no_args_is_help=True)(evaluate)
+
+
+@verb
+def evaluate(
+    out_dir: Annotated[
+        Path, typer.Option("--out", help="Folder for metrics.json, predictions.jsonl, report.html.")
+    ],
+    task: Annotated[
+        str | None, typer.Argument(help="A shipped task's id, or a prompt file (.yaml).")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Folder with videos and examples.jsonl.")
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option("--split", help="Only examples of this split.")
+    ] = None,
+    label: Annotated[
+        str | None, typer.Option("--label", help="Name of the label; the task's id if not given.")
+    ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            "--model",
+            help="Checkpoint to run here (default: the embedded miniature), or `echo`.",
+        ),
+    ] = None,
+    url: Annotated[str | None, typer.Option("--url", help="Ask a running service instead.")] = None,
+    ablate: Annotated[
+        Without | None, typer.Option("--ablate", help="Take the sound or the pictures away.")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="Only so many videos.")
+    ] = None,
+    predictions: Annotated[
+        Path | None,
+        typer.Option("--predictions", help="Measure an existing predictions.jsonl; ask nothing."),
+    ] = None,
+    thumbnails: Annotated[
+        bool, typer.Option(help="Show frames of one video in the report.")
+    ] = True,
+    json: Json = False,
+) -> None:
+    """Ask about every labelled video and report accuracy with its 95 % interval.
+
+    Example: mllm-affect evaluate ah --data videos --model runs/tuned/merged --out runs/eval
+
+    A stopped run goes on where it ended when the same command is given again.
+    """
+    from eval import measure
+
+    if predictions is not None:
+        if task or data or url or model:
+            raise UserError(
+                "bad_options", "--predictions asks nothing, so leave out TASK, --data and models."
+            )
+        measurement = measure.from_file(predictions)
+    else:
+        if task is None or data is None:
+            raise UserError("bad_options", "Give a TASK and --data, or --predictions.")
+        if url and (model or ablate):
+            raise UserError("bad_options", "--url asks a service; leave out --model and --ablate.")
+        plan = measure.Plan(
+            task=task, data=data, split=split, label=label, model=model, url=url,
+            ablate=ablate.value if ablate else None, limit=limit,
+        )  # fmt: skip
+        with progress(f"asking {task}", show=not json) as advance:
+            measurement = measure.run(plan, out_dir, advance)
+    measure.write(measurement, out_dir, thumbnails)
+    if json:
+        print_json({"out": str(out_dir), **measurement.summary.as_dict()})
+    else:
+        _print_table(measurement, out_dir)
+
+
+def _print_table(measurement: "Measurement", out_dir: Path) -> None:
+    """Print the headline figures as a table."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    from eval.report import interval_text, share
+
+    summary = measurement.summary
+    table = Table("figure", "value", "95 % interval", box=SIMPLE_HEAD)
+    table.add_row("accuracy", share(summary.accuracy), interval_text(summary.accuracy_interval))
+    macro = summary.macro_f1_interval
+    macro_interval = f"{macro.low:.3f} to {macro.high:.3f}"
+    table.add_row("macro-F1", f"{summary.macro_f1:.3f}", macro_interval)
+    majority = f'always "{summary.majority}"'
+    table.add_row(f"majority answer ({majority})", share(summary.majority_accuracy), "")
+    table.add_row("videos", f"{summary.videos}", f"{summary.participants} participants")
+    table.add_row("without a usable answer", f"{summary.unparsed}", "counted as wrong")
+    out.print(table)
+    if measurement.note:
+        out.print(measurement.note)
+    out.print(f"Report: {out_dir / 'report.html'}")
