@@ -8,65 +8,108 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 
 from mllm_affect.engine.types import AnswerScores
-from mllm_affect.errors import UserError
+from mllm_affect.errors import EngineError, UserError
+
+MOST_ANSWERS = 32
+"""Longer answer spaces would not fit into the tokens that a model server reports for a position."""
+
+NEGLIGIBLE = 1e-6
+"""Branches less probable than this are not asked about; their answers share the rest evenly."""
 
 LOWEST = -100.0
 """Stands for the logarithm of a probability that the engine gave as zero."""
 
+END = b""
+"""The end of the answer, where a token's bytes are expected."""
+
 NextTokens = Callable[[bytes, list[bytes]], Mapping[bytes, float]]
 """Given what was written so far and the endings still allowed, the log-probability of each token
-that may come next (its bytes), over those tokens only or over more."""
+that may come next (its bytes; END for ending here), over those tokens only or over more."""
 
 
 def check_answers(answers: Sequence[str]) -> None:
-    """Raise UserError `ambiguous_answers` when one answer begins another, or fewer than two."""
-    if len(answers) < 2:
-        raise UserError("ambiguous_answers", "Give at least two answers to choose from.")
-    for one in answers:
-        for other in answers:
-            if one is not other and other.startswith(one):
-                raise UserError(
-                    "ambiguous_answers",
-                    f"The answer {one!r} begins the answer {other!r}; word them differently.",
-                )
+    """Raise UserError `bad_answers` for an answer space that cannot be scored."""
+    if not 2 <= len(answers) <= MOST_ANSWERS:
+        raise UserError("bad_answers", f"Give from 2 to {MOST_ANSWERS} answers to choose from.")
+    if len(set(answers)) != len(answers):
+        raise UserError("bad_answers", "Two answers are the same; word them differently.")
+    for answer in answers:
+        if not answer or answer != answer.strip():
+            raise UserError(
+                "bad_answers", f"The answer {answer!r} is blank or has blanks around it; trim it."
+            )
 
 
 def score_answers(next_tokens: NextTokens, answers: Sequence[str]) -> AnswerScores:
     """Return the probability with which constrained decoding writes each answer.
 
     At every step the probability is renormalised over the tokens that keep an answer possible;
-    different tokens that spell the same answer add up.
+    different tokens that spell the same answer add up.  An answer may begin another one.
+    Raises UserError `bad_answers`, and EngineError `engine_garbled` where no token is allowed.
     """
     check_answers(answers)
     found = _walk(next_tokens, b"", [answer.encode() for answer in answers])
-    return AnswerScores(
-        {answer: max(LOWEST, _log(found.get(answer.encode(), 0.0))) for answer in answers}
-    )
+    return AnswerScores({answer: _log(found[answer.encode()]) for answer in answers})
 
 
 def _walk(next_tokens: NextTokens, written: bytes, answers: list[bytes]) -> dict[bytes, float]:
     """Return the probability of each of `answers`, all of which begin with `written`."""
     if len(answers) == 1:
         return {answers[0]: 1.0}
+    _refuse_half_a_letter(written, answers)
     endings = [answer[len(written) :] for answer in answers]
-    allowed = {
-        token: math.exp(value)
-        for token, value in next_tokens(written, endings).items()
-        if token and any(ending.startswith(token) for ending in endings)
-    }
-    total = sum(allowed.values())
-    if total <= 0.0:
-        return dict.fromkeys(answers, 1.0 / len(answers))
+    shares = _shares(next_tokens(written, endings), endings)
     found = dict.fromkeys(answers, 0.0)
-    for token, probability in allowed.items():
-        if probability <= 0.0:
+    for token, share in shares.items():
+        if token == END:
+            found[written] += share
             continue
         longer = written + token
         rest = [answer for answer in answers if answer.startswith(longer)]
-        for answer, share in _walk(next_tokens, longer, rest).items():
-            found[answer] += probability / total * share
+        if share < NEGLIGIBLE:
+            below = dict.fromkeys(rest, 1.0 / len(rest))
+        else:
+            below = _walk(next_tokens, longer, rest)
+        for answer, part in below.items():
+            found[answer] += share * part
     return found
 
 
+def _refuse_half_a_letter(written: bytes, answers: list[bytes]) -> None:
+    """Raise UserError `bad_answers` where answers part inside a letter: no engine goes on there."""
+    try:
+        written.decode()
+    except UnicodeDecodeError as error:
+        names = ", ".join(repr(answer.decode()) for answer in answers)
+        raise UserError(
+            "bad_answers",
+            f"To this model the answers {names} begin with the same part of a letter; "
+            "word them differently.",
+        ) from error
+
+
+def _shares(tokens: Mapping[bytes, float], endings: list[bytes]) -> dict[bytes, float]:
+    """Return the probability of each allowed token among the allowed ones."""
+    allowed = {
+        token: value
+        for token, value in tokens.items()
+        if any(ending.startswith(token) if token else not ending for ending in endings)
+    }
+    highest = max(allowed.values(), default=-math.inf)
+    if not math.isfinite(highest):
+        raise EngineError(
+            "engine_garbled", "The model gave no probability to any allowed answer; see its log."
+        )
+    weights = {token: math.exp(value - highest) for token, value in allowed.items()}
+    total = sum(weights.values())
+    return {token: weight / total for token, weight in weights.items()}
+
+
+def add_log(one: float, other: float) -> float:
+    """Return the logarithm of the sum of two probabilities given as logarithms."""
+    high, low = max(one, other), min(one, other)
+    return high + math.log1p(math.exp(low - high))
+
+
 def _log(probability: float) -> float:
-    return math.log(probability) if probability > 0.0 else LOWEST
+    return max(LOWEST, math.log(probability)) if probability > 0.0 else LOWEST

@@ -3,6 +3,7 @@
 Does: state the contract.  Does not: run a model.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -19,6 +20,11 @@ class AnswerScores:
     """
 
     log_probabilities: Mapping[str, float]
+
+    @property
+    def probabilities(self) -> dict[str, float]:
+        """Probability of every allowed answer."""
+        return {answer: math.exp(value) for answer, value in self.log_probabilities.items()}
 
     @property
     def best(self) -> str:

@@ -1,27 +1,26 @@
 """Questions to a vLLM server over its OpenAI-compatible interface.
 
-Does: send audio, frames and text as separate parts, losslessly; read log-probabilities; keep
-several requests in flight.  Does not: start a server, sample frames or pool answers.
+Does: ask for log-probabilities under structured outputs, keep several requests in flight, say
+plainly when the server is away.  Does not: start a server, sample frames or pool answers.
 """
 
-import base64
-import io
-import wave
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
-from PIL import Image
 
-from mllm_affect.engine.answer_tree import check_answers, score_answers
+from mllm_affect.engine.answer_tree import END, add_log, check_answers, score_answers
+from mllm_affect.engine.request_parts import content_parts
 from mllm_affect.engine.types import AnswerScores
 from mllm_affect.engine.vllm_options import MAX_LOG_PROBABILITIES, SERVED_NAME
 from mllm_affect.errors import EngineError, UserError
-from mllm_affect.media.types import AUDIO_RATE
 from mllm_affect.tasks.model_input import ModelInput
 
 REQUEST_SECONDS = 300.0
+ATTEMPTS = 3
+MASKED = -1000.0
+"""Log-probabilities below this belong to tokens that structured outputs forbid."""
 
 
 class VllmEngine:
@@ -39,7 +38,7 @@ class VllmEngine:
         self._http = httpx.Client(
             base_url=url,
             timeout=httpx.Timeout(REQUEST_SECONDS, connect=2.0),
-            limits=httpx.Limits(max_connections=4 * concurrency),
+            limits=httpx.Limits(max_connections=concurrency),
         )
         self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="vllm-request")
 
@@ -49,18 +48,23 @@ class VllmEngine:
         return self._model_id
 
     def score(self, inputs: Sequence[ModelInput], answers: Sequence[str]) -> list[AnswerScores]:
-        """Return the scores of `answers` for each input; see Engine."""
+        """Return the scores of `answers` for each input; see Engine.
+
+        Raises UserError `wrong_frame_rate` for an input sampled at another rate than the server's.
+        """
         check_answers(answers)
+        self._check_rate(inputs)
         return list(self._pool.map(lambda made: self._score_one(made, answers), inputs))
 
     def generate(self, inputs: Sequence[ModelInput], max_new_tokens: int) -> list[str]:
-        """Return greedy text for each input; see Engine."""
+        """Return greedy text for each input; see Engine and `score`."""
+        self._check_rate(inputs)
         return list(self._pool.map(lambda made: self._write_one(made, max_new_tokens), inputs))
 
     def is_ready(self) -> bool:
         """Return whether the server answers now."""
         try:
-            return self._http.get("/health", timeout=2.0).status_code == 200
+            return self._http.get("/health", timeout=2.0).status_code == httpx.codes.OK
         except httpx.HTTPError:
             return False
 
@@ -69,8 +73,17 @@ class VllmEngine:
         self._pool.shutdown()
         self._http.close()
 
+    def _check_rate(self, inputs: Sequence[ModelInput]) -> None:
+        for made in inputs:
+            if made.fps != self._fps:
+                raise UserError(
+                    "wrong_frame_rate",
+                    f"Task {made.task_id} samples {made.fps:g} frames a second, but this model "
+                    f"server was started for {self._fps:g}; serve the task with its own engine.",
+                )
+
     def _score_one(self, made: ModelInput, answers: Sequence[str]) -> AnswerScores:
-        parts = content_parts(made, self._fps)
+        parts = content_parts(made)
 
         def next_tokens(written: bytes, endings: list[bytes]) -> Mapping[bytes, float]:
             body = self._request(parts, written)
@@ -78,15 +91,22 @@ class VllmEngine:
             body["logprobs"] = True
             body["top_logprobs"] = MAX_LOG_PROBABILITIES
             body["structured_outputs"] = {"choice": [ending.decode() for ending in endings]}
-            first = self._send(body)["logprobs"]["content"][0]
-            return {_token_bytes(entry): float(entry["logprob"]) for entry in first["top_logprobs"]}
+            choice = self._send(body)
+            try:
+                return _next_tokens(choice["logprobs"]["content"][0]["top_logprobs"], endings)
+            except (KeyError, IndexError, TypeError, ValueError) as error:
+                raise _garbled() from error
 
         return score_answers(next_tokens, answers)
 
     def _write_one(self, made: ModelInput, max_new_tokens: int) -> str:
-        body = self._request(content_parts(made, self._fps), b"")
+        body = self._request(content_parts(made), b"")
         body["max_tokens"] = max_new_tokens
-        return str(self._send(body)["message"]["content"] or "").strip()
+        choice = self._send(body)
+        try:
+            return str(choice["message"]["content"] or "").strip()
+        except (KeyError, TypeError) as error:
+            raise _garbled() from error
 
     def _request(self, parts: list[dict[str, Any]], written: bytes) -> dict[str, Any]:
         messages: list[dict[str, Any]] = [{"role": "user", "content": parts}]
@@ -98,17 +118,13 @@ class VllmEngine:
             "add_generation_prompt": not written,
             "continue_final_message": bool(written),
             "temperature": 0,
-            "seed": 0,
         }
 
     def _send(self, body: dict[str, Any]) -> Any:
-        try:
-            response = self._http.post("/v1/chat/completions", json=body)
-        except httpx.HTTPError as error:
-            raise EngineError(
-                "engine_away", "The model server does not answer; try again in a moment."
-            ) from error
-        if response.status_code != 200:
+        response = self._post(body)
+        if response.status_code in (httpx.codes.BAD_GATEWAY, httpx.codes.SERVICE_UNAVAILABLE):
+            raise _away()
+        if response.status_code != httpx.codes.OK:
             raise EngineError(
                 "engine_refused",
                 f"The model server refused the request with status {response.status_code}: "
@@ -116,56 +132,53 @@ class VllmEngine:
             )
         try:
             return response.json()["choices"][0]
-        except (ValueError, KeyError, IndexError) as error:
-            raise EngineError(
-                "engine_garbled", "The model server's answer makes no sense; see its log."
-            ) from error
+        except (ValueError, KeyError, IndexError, TypeError) as error:
+            raise _garbled() from error
+
+    def _post(self, body: dict[str, Any]) -> httpx.Response:
+        """Send; a connection that was lost is tried again, as asking twice changes nothing."""
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return self._http.post("/v1/chat/completions", json=body)
+            except httpx.TimeoutException as error:
+                raise EngineError(
+                    "engine_timeout",
+                    f"The model server gave no answer in {REQUEST_SECONDS:.0f} s; try again later.",
+                ) from error
+            except httpx.HTTPError as error:
+                if attempt == ATTEMPTS:
+                    raise _away() from error
+        raise AssertionError("unreachable")
 
 
-def content_parts(made: ModelInput, fps: float) -> list[dict[str, Any]]:
-    """Return the parts of the user message: audio (when there is any), video, text.
+def _next_tokens(
+    entries: Sequence[Mapping[str, Any]], endings: Sequence[bytes]
+) -> dict[bytes, float]:
+    """Return the log-probability of each allowed token by its bytes.
 
-    The frame list is labelled `video/jpeg`, the label under which vLLM takes one, but holds PNG:
-    each frame is opened by its content, so nothing is lost.
-    Raises UserError `wrong_frame_rate` when the input was not sampled at the server's rate.
+    Under structured outputs, whatever is neither masked nor the beginning of an ending ends the
+    answer (a model may have several tokens for that).
     """
-    if made.fps != fps:
-        raise UserError(
-            "wrong_frame_rate",
-            f"Task {made.task_id} samples {made.fps:g} frames a second, but this model server was "
-            f"started for {fps:g}; serve the task with its own engine.",
-        )
-    frames = ",".join(_png_base64(frame_HWC) for frame_HWC in made.frames_THWC)
-    parts: list[dict[str, Any]] = []
-    if made.audio_S is not None:
-        sound = {"data": _wav_base64(made), "format": "wav"}
-        parts.append({"type": "input_audio", "input_audio": sound})
-    parts.append({"type": "video_url", "video_url": {"url": f"data:video/jpeg;base64,{frames}"}})
-    parts.append({"type": "text", "text": made.text})
-    return parts
+    tokens: dict[bytes, float] = {}
+    for entry in entries:
+        value = float(entry["logprob"])
+        if value < MASKED:
+            continue
+        token = bytes(entry["bytes"]) if entry.get("bytes") else str(entry["token"]).encode()
+        if not any(ending.startswith(token) for ending in endings):
+            token = END
+        tokens[token] = add_log(tokens[token], value) if token in tokens else value
+    return tokens
 
 
-def _png_base64(frame_HWC: Any) -> str:
-    stream = io.BytesIO()
-    Image.fromarray(frame_HWC).save(stream, format="PNG", compress_level=1)
-    return base64.b64encode(stream.getvalue()).decode()
+def _away() -> EngineError:
+    return EngineError("engine_away", "The model server does not answer; try again in a moment.")
 
 
-def _wav_base64(made: ModelInput) -> str:
-    assert made.audio_S is not None
-    stream = io.BytesIO()
-    with wave.open(stream, "wb") as sound:
-        sound.setnchannels(1)
-        sound.setsampwidth(2)
-        sound.setframerate(AUDIO_RATE)
-        sound.writeframes(made.audio_S.astype("<i2").tobytes())
-    return base64.b64encode(stream.getvalue()).decode()
-
-
-def _token_bytes(entry: Mapping[str, Any]) -> bytes:
-    if entry.get("bytes"):
-        return bytes(entry["bytes"])
-    return str(entry["token"]).encode()
+def _garbled() -> EngineError:
+    return EngineError(
+        "engine_garbled", "The model server's answer makes no sense; is it vLLM 0.32?"
+    )
 
 
 def _reason(response: httpx.Response) -> str:

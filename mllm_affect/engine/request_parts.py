@@ -1,0 +1,64 @@
+"""A model input as the parts of an OpenAI chat message, nothing lost on the way.
+
+Does: order (audio, video, text) and lossless coding (PCM16 WAV, PNG frames).
+Does not: send anything, or look at the answer space.
+"""
+
+import base64
+import io
+import re
+import wave
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mllm_affect.errors import UserError
+from mllm_affect.media.types import AUDIO_RATE
+from mllm_affect.tasks.model_input import ModelInput
+
+CONTROL_TOKEN = re.compile(r"<\|[^|<>]*\|>")
+"""How this family of models writes tokens that stand for roles and media."""
+
+
+def content_parts(made: ModelInput) -> list[dict[str, Any]]:
+    """Return the parts of the user message: audio (when there is any), video, text.
+
+    The frame list is labelled `video/jpeg`, the label under which vLLM takes one, but holds PNG:
+    each frame is opened by its content, so nothing is lost.
+    Raises UserError `bad_question` when the text holds one of the model's control tokens.
+    """
+    steering = CONTROL_TOKEN.search(made.text)
+    if steering:
+        raise UserError(
+            "bad_question",
+            f"The question contains {steering.group()!r}, which steers the model; leave it out.",
+        )
+    frames = ",".join(png_base64(frame_HWC) for frame_HWC in made.frames_THWC)
+    parts: list[dict[str, Any]] = []
+    if made.audio_S is not None:
+        sound = {"data": wav_base64(made.audio_S), "format": "wav"}
+        parts.append({"type": "input_audio", "input_audio": sound})
+    parts.append({"type": "video_url", "video_url": {"url": f"data:video/jpeg;base64,{frames}"}})
+    parts.append({"type": "text", "text": made.text})
+    return parts
+
+
+def png_base64(frame_HWC: NDArray[np.uint8]) -> str:
+    """Return one RGB frame as PNG in base64."""
+    from PIL import Image
+
+    stream = io.BytesIO()
+    Image.fromarray(frame_HWC).save(stream, format="PNG", compress_level=1)
+    return base64.b64encode(stream.getvalue()).decode()
+
+
+def wav_base64(audio_S: NDArray[np.int16]) -> str:
+    """Return 16 kHz mono samples as a PCM16 WAV file in base64."""
+    stream = io.BytesIO()
+    with wave.open(stream, "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(2)
+        sound.setframerate(AUDIO_RATE)
+        sound.writeframes(audio_S.astype("<i2").tobytes())
+    return base64.b64encode(stream.getvalue()).decode()

@@ -1,0 +1,216 @@
+"""The offline engine: a checkpoint run by transformers in this process.
+
+Does: score answers and write text with the reference encoding, several inputs at a time.
+Does not: serve, sample frames, or share anything with vLLM; tests hold the two to each other.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mllm_affect.engine.answer_tree import END, add_log, check_answers, score_answers
+from mllm_affect.engine.types import AnswerScores
+from mllm_affect.errors import UserError
+from mllm_affect.tasks.model_input import ModelInput
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+INPUTS_AT_ONCE = 8
+
+
+class TransformersEngine:
+    """An Engine that holds one checkpoint in memory, in float32 on the CPU unless told otherwise."""
+
+    def __init__(self, checkpoint: Path, device: str = "cpu", dtype: str = "float32") -> None:
+        """Load the checkpoint.
+
+        Raises UserError `bad_checkpoint` when the folder is no Qwen3-Omni checkpoint, and
+        `missing_package` when torch or transformers is not installed.
+        """
+        self._model_id = checkpoint.name
+        self._processor, self._model = load_checkpoint(checkpoint, device, dtype)
+        self._device = device
+        tokenizer = self._processor.tokenizer
+        self._alphabet = _Alphabet(tokenizer, _turn_ends(tokenizer, self._model))
+
+    @property
+    def model_id(self) -> str:
+        """Name of the checkpoint."""
+        return self._model_id
+
+    def score(self, inputs: Sequence[ModelInput], answers: Sequence[str]) -> list[AnswerScores]:
+        """Return the scores of `answers` for each input; see Engine."""
+        check_answers(answers)
+        scores = []
+        for start in range(0, len(inputs), INPUTS_AT_ONCE):
+            some = [self._encode(made) for made in inputs[start : start + INPUTS_AT_ONCE]]
+            for encoded, first_V in zip(some, self._next_logits(some), strict=True):
+                scores.append(self._score_one(encoded, first_V, answers))
+        return scores
+
+    def generate(self, inputs: Sequence[ModelInput], max_new_tokens: int) -> list[str]:
+        """Return greedy text for each input; see Engine."""
+        return [self._write_one(self._encode(made), max_new_tokens) for made in inputs]
+
+    def close(self) -> None:
+        """Let go of the model."""
+        self._model = None
+
+    def first_log_probabilities(self, made: ModelInput) -> "Tensor":
+        """Return the natural log-probabilities (V,) of the first answer token, unconstrained."""
+        (logits_V,) = self._next_logits([self._encode(made)])
+        return logits_V.log_softmax(-1)
+
+    def _encode(self, made: ModelInput) -> "dict[str, Tensor]":
+        from mllm_affect.model.encode import encode
+
+        return {name: value.to(self._device) for name, value in encode(self._processor, made).items()}
+
+    def _score_one(
+        self, encoded: "dict[str, Tensor]", first_V: "Tensor", answers: Sequence[str]
+    ) -> AnswerScores:
+        def next_tokens(written: bytes, endings: list[bytes]) -> Mapping[bytes, float]:
+            logits_V = first_V
+            if written:
+                (logits_V,) = self._next_logits([self._continued(encoded, written)])
+            log_probabilities_V = logits_V.log_softmax(-1)
+            found: dict[bytes, float] = {}
+            for token, number in self._alphabet.beginnings(endings):
+                value = float(log_probabilities_V[number])
+                found[token] = add_log(found[token], value) if token in found else value
+            return found
+
+        return score_answers(next_tokens, answers)
+
+    def _continued(self, encoded: "dict[str, Tensor]", written: bytes) -> "dict[str, Tensor]":
+        """Return the encoding with the beginning of an answer after the prompt."""
+        import torch
+
+        ids = self._processor.tokenizer(
+            written.decode(), add_special_tokens=False, return_tensors="pt"
+        )["input_ids"].to(self._device)
+        longer = dict(encoded)
+        longer["input_ids"] = torch.cat([encoded["input_ids"], ids], dim=1)
+        longer["attention_mask"] = torch.ones_like(longer["input_ids"])
+        return longer
+
+    def _next_logits(self, some: "list[dict[str, Tensor]]") -> "Iterator[Tensor]":
+        """Yield the logits (V,) behind the last token of each encoding, float32."""
+        import torch
+
+        from mllm_affect.model.encode import positions
+
+        places = [positions(self._model, encoded) for encoded in some]
+        with torch.inference_mode():
+            logits_BLV = self._model.thinker(**together(some, places), use_cache=False).logits
+        for row, encoded in enumerate(some):
+            yield logits_BLV[row, encoded["input_ids"].shape[1] - 1].float()
+
+    def _write_one(self, encoded: "dict[str, Tensor]", max_new_tokens: int) -> str:
+        import torch
+
+        tokenizer = self._processor.tokenizer
+        with torch.inference_mode():
+            ids = self._model.thinker.generate(
+                **encoded,
+                max_new_tokens=max_new_tokens,
+                do_sample=False,
+                eos_token_id=tokenizer.eos_token_id,
+                pad_token_id=tokenizer.pad_token_id,
+                use_audio_in_video=False,
+            )
+        new = ids[0, encoded["input_ids"].shape[1] :]
+        return str(tokenizer.decode(new, skip_special_tokens=True)).strip()
+
+
+def load_checkpoint(checkpoint: Path, device: str, dtype: str) -> tuple[Any, Any]:
+    """Return (processor, model) of a checkpoint folder; nothing is looked up elsewhere.
+
+    Raises UserError as TransformersEngine does.
+    """
+    try:
+        import torch
+        from transformers import AutoProcessor, Qwen3OmniMoeForConditionalGeneration
+    except ImportError as error:
+        raise UserError(
+            "missing_package", f'{error.name} is missing; pip install "mllm-affect[cpu]".'
+        ) from error
+    try:
+        processor = AutoProcessor.from_pretrained(checkpoint, local_files_only=True)
+        model = Qwen3OmniMoeForConditionalGeneration.from_pretrained(
+            checkpoint, dtype=getattr(torch, dtype), local_files_only=True
+        )
+    except (OSError, ValueError, KeyError, AttributeError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UserError(
+            "bad_checkpoint", f"{checkpoint} is not a usable Qwen3-Omni checkpoint: {reason}"
+        ) from error
+    return processor, model.to(device).eval()
+
+
+def together(some: "list[dict[str, Tensor]]", places: "list[Tensor]") -> "dict[str, Tensor]":
+    """Join encodings into one batch, shorter prompts and sounds padded at their ends.
+
+    A causal model never looks at what comes later, so that padding changes no logit before it.
+    `places`: the positions (3, 1, L) of each encoding.
+    """
+    import torch
+    from torch.nn.functional import pad
+
+    longest = max(encoded["input_ids"].shape[1] for encoded in some)
+    missing = [longest - encoded["input_ids"].shape[1] for encoded in some]
+    batch = {
+        name: torch.cat(
+            [pad(encoded[name], (0, gap)) for encoded, gap in zip(some, missing, strict=True)]
+        )
+        for name in ("input_ids", "attention_mask")
+    }
+    batch["position_ids"] = torch.cat(
+        [pad(place, (0, gap)) for place, gap in zip(places, missing, strict=True)], dim=1
+    )
+    for name in ("pixel_values_videos", "video_grid_thw", "video_second_per_grid"):
+        batch[name] = torch.cat([encoded[name] for encoded in some])
+    heard = [encoded for encoded in some if "input_features" in encoded]
+    if heard:
+        frames = max(encoded["input_features"].shape[-1] for encoded in heard)
+        for name in ("input_features", "feature_attention_mask"):
+            batch[name] = torch.cat(
+                [pad(encoded[name], (0, frames - encoded[name].shape[-1])) for encoded in heard]
+            )
+    return batch
+
+
+class _Alphabet:
+    """Which tokens of a byte-level vocabulary begin a piece of text."""
+
+    def __init__(self, tokenizer: Any, ends: set[int]) -> None:
+        from tokenizers.pre_tokenizers import ByteLevel
+
+        self._spell = ByteLevel(add_prefix_space=False, use_regex=False).pre_tokenize_str
+        self._numbers: dict[str, int] = tokenizer.get_vocab()
+        self._ends = ends
+
+    def beginnings(self, endings: Sequence[bytes]) -> set[tuple[bytes, int]]:
+        """Return (bytes, id) of every token that one of `endings` begins with.
+
+        For an empty ending that is every token that ends a turn, each as END.
+        """
+        found: set[tuple[bytes, int]] = set()
+        for ending in endings:
+            if not ending:
+                found |= {(END, number) for number in self._ends}
+                continue
+            # In this spelling every character stands for one byte.
+            spelled = "".join(piece for piece, _ in self._spell(ending.decode()))
+            for length in range(1, len(spelled) + 1):
+                if spelled[:length] in self._numbers:
+                    found.add((ending[:length], self._numbers[spelled[:length]]))
+        return found
+
+
+def _turn_ends(tokenizer: Any, model: Any) -> set[int]:
+    """Return the ids of the tokens that end a turn."""
+    ends = model.generation_config.eos_token_id
+    named = set(ends) if isinstance(ends, list) else {ends}
+    return {int(number) for number in (*named, tokenizer.eos_token_id) if number is not None}

@@ -1,0 +1,175 @@
+"""From a video file to an answer: the one path that the service and evaluation share.
+
+Does: probe, segment, read, ask an engine a few clips at a time, pool.
+Does not: choose or own the engine, know HTTP, or write files.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+
+from mllm_affect.engine.types import Engine
+from mllm_affect.errors import UserError
+from mllm_affect.media.limits import DEFAULT_LIMITS, Limits
+from mllm_affect.media.probe import probe
+from mllm_affect.media.reader import read_clips
+from mllm_affect.media.segment import MAX_SECONDS, SEGMENTER, segment
+from mllm_affect.media.types import Clip, Source
+from mllm_affect.model.profile import ModelProfile
+from mllm_affect.scoring.answers import (
+    Remark,
+    SegmentAnswer,
+    VideoAnswer,
+    combine,
+    segment_answer,
+)
+from mllm_affect.scoring.pooling import check_pooling
+from mllm_affect.tasks.model_input import model_input
+from mllm_affect.tasks.task import Task
+
+CLIPS_AT_ONCE = 8
+"""Clips in memory and in flight for one video."""
+
+OnSegment = Callable[[int, int], None]
+"""Called with how many segments are answered and how many there are."""
+
+
+def answer_video(
+    video: Path | Source,
+    task: Task,
+    engine: Engine,
+    profile: ModelProfile | None = None,
+    max_seconds: float = MAX_SECONDS,
+    *,
+    limits: Limits = DEFAULT_LIMITS,
+    change_clip: Callable[[Clip], Clip] | None = None,
+    on_segment: OnSegment | None = None,
+) -> VideoAnswer:
+    """Answer `task` about every segment of a video and pool the answers.
+
+    `profile`: of the checkpoint that answers; its sampling is used and what it says about itself
+    becomes a warning.  `change_clip` is applied to every clip before the model sees it (for
+    ablations).  Raises UserError for a video or task that cannot be used, EngineError when the
+    engine fails.
+    """
+    profile = profile or ModelProfile()
+    task = profile.fit(task)
+    check_pooling(task.pooling)
+    clock = _StageClock()
+    with clock.stage("probe"):
+        source = video if isinstance(video, Source) else probe(video, limits)
+    with clock.stage("segment"):
+        spans = segment(source, max_seconds)
+    clips = clock.while_waiting("read", read_clips(source, spans, task.sampling))
+    if change_clip is not None:
+        clips = map(change_clip, clips)
+    answered: list[SegmentAnswer] = []
+    while some := list(islice(clips, CLIPS_AT_ONCE)):
+        with clock.stage("model"):
+            answered += ask_about(some, task, engine)
+        if on_segment is not None:
+            on_segment(len(answered), len(spans))
+    if not answered:
+        raise UserError("no_frames", f"{source.path.name} holds no frame to ask about.")
+    answer, probabilities = combine(task, answered)
+    return VideoAnswer(
+        answer=answer,
+        probabilities=probabilities,
+        segments=tuple(answered),
+        task=task.id,
+        question=task.question,
+        prompt_hash=task.prompt_hash,
+        pooling=task.pooling,
+        positive=task.positive,
+        threshold=task.threshold,
+        model=engine.model_id,
+        sampling=task.sampling,
+        segmenter=SEGMENTER,
+        max_seconds=max_seconds,
+        source_sha256=source.sha256,
+        duration_s=sum(span.duration_s for span in spans),
+        timings_s=clock.spent(),
+        warnings=tuple(_remarks(answered, task, profile)),
+    )
+
+
+def ask_about(clips: Sequence[Clip], task: Task, engine: Engine) -> list[SegmentAnswer]:
+    """Return the engine's answers about some clips, in order."""
+    inputs = [model_input(clip, task) for clip in clips]
+    heard = [clip.audio_S is not None for clip in clips]
+    if not task.answers:
+        texts = engine.generate(inputs, task.max_new_tokens)
+        return [
+            segment_answer(clip.segment, sound, text, {})
+            for clip, sound, text in zip(clips, heard, texts, strict=True)
+        ]
+    scores = engine.score(inputs, task.answers)
+    return [
+        segment_answer(clip.segment, sound, scored.best, scored.probabilities)
+        for clip, sound, scored in zip(clips, heard, scores, strict=True)
+    ]
+
+
+def _remarks(
+    answered: Sequence[SegmentAnswer], task: Task, profile: ModelProfile
+) -> Iterator[Remark]:
+    """Yield what the reader of the answer should know."""
+    silent = sum(not segment.has_audio for segment in answered)
+    if silent == len(answered):
+        yield Remark(
+            code="no_audio",
+            sentence="The video has no sound; the answer rests on pictures alone.",
+        )
+    elif silent:
+        yield Remark(
+            code="partly_no_audio",
+            sentence=f"{silent} of {len(answered)} segments have no sound.",
+        )
+    if not task.answers and len(answered) > 1:
+        yield Remark(
+            code="answers_by_segment",
+            sentence="Free text is given for each segment and not joined.",
+        )
+    known = profile.prompt_hashes
+    if known and task.prompt_hash not in known.values():
+        yield Remark(
+            code="unfamiliar_question",
+            sentence="The model was not trained on this wording; it knows "
+            f"{', '.join(sorted(known))}.",
+        )
+    if profile.note:
+        yield Remark(code=f"model_{profile.kind.replace('-', '_')}", sentence=profile.note)
+
+
+class _StageClock:
+    """Adds up the wall time of each stage."""
+
+    def __init__(self) -> None:
+        self._started = time.perf_counter()
+        self._spent: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time a block."""
+        begun = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._spent[name] = self._spent.get(name, 0.0) + time.perf_counter() - begun
+
+    def while_waiting(self, name: str, clips: Iterable[Clip]) -> Iterator[Clip]:
+        """Time only the waiting for each clip."""
+        waiting = iter(clips)
+        while True:
+            with self.stage(name):
+                clip = next(waiting, None)
+            if clip is None:
+                return
+            yield clip
+
+    def spent(self) -> dict[str, float]:
+        """Return seconds per stage and in all, to the millisecond."""
+        total = time.perf_counter() - self._started
+        return {name: round(value, 3) for name, value in (*self._spent.items(), ("total", total))}
