@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from eval.ablations import Ablation, ablate
-from eval.run import Answerer
+from eval.run import Answer, Answerer
 from mllm_affect.engine.types import Engine
 from mllm_affect.errors import UserError
 from mllm_affect.files import sha256_file, sha256_json
-from mllm_affect.model.profile import ModelProfile, read_profile
+from mllm_affect.model.profile import ModelProfile
+from mllm_affect.tasks.prompts import shipped_task_ids
 from mllm_affect.tasks.task import Task
 
 ECHO = Path("echo")
@@ -35,7 +36,11 @@ class OpenAnswerer:
 
 @contextmanager
 def open_answerer(
-    task: Task, model: Path | None, url: str | None, ablation: Ablation | None
+    task: Task,
+    model: Path | None,
+    url: str | None,
+    ablation: Ablation | None,
+    api_key: str | None = None,
 ) -> Iterator[OpenAnswerer]:
     """Open the service at `url`, else the checkpoint `model`, else the embedded miniature.
 
@@ -44,18 +49,21 @@ def open_answerer(
     if url is not None:
         if ablation is not None:
             raise UserError("bad_options", "A service cannot be asked without a modality.")
-        yield _service(task, url)
+        if task.id not in shipped_task_ids():
+            raise UserError("unknown_task", f"A service answers shipped tasks, not {task.id}.")
+        yield _service(task, url, api_key)
     else:
         with _checkpoint(task, model, ablation) as opened:
             yield opened
 
 
-def _service(task: Task, url: str) -> OpenAnswerer:
+def _service(task: Task, url: str, api_key: str | None) -> OpenAnswerer:
     from mllm_affect.client import ask
 
-    return OpenAnswerer(
-        ask=lambda video: ask(video, task=task.id, url=url), settings={"engine": "service"}
-    )
+    def answer(video: Path) -> Answer:
+        return ask(video, task=task.id, url=url, api_key=api_key).as_dict()
+
+    return OpenAnswerer(answer, {"engine": "service"})
 
 
 @contextmanager
@@ -66,14 +74,12 @@ def _checkpoint(
 
     engine, profile, settings = _load(model)
     change_clip = ablate(ablation) if ablation else None
+
+    def answer(video: Path) -> Answer:
+        return answer_video(video, task, engine, profile, change_clip=change_clip).as_dict()
+
     try:
-        yield OpenAnswerer(
-            ask=lambda video: answer_video(
-                video, task, engine, profile, change_clip=change_clip
-            ).as_dict(),
-            settings=settings,
-            note=profile.note,
-        )
+        yield OpenAnswerer(answer, settings, profile.note)
     finally:
         engine.close()
 
@@ -84,11 +90,12 @@ def _load(model: Path | None) -> tuple[Engine, ModelProfile, dict[str, str]]:
         from mllm_affect.engine.echo import EchoEngine
 
         return EchoEngine(), ModelProfile(note=ECHO_NOTE), {"engine": "echo"}
+    from mllm_affect.engine.checkpoint import check_checkpoint
     from mllm_affect.engine.transformers_engine import TransformersEngine
     from mllm_affect.model.miniature import embedded_checkpoint
 
     folder = embedded_checkpoint() if model is None else model
-    profile = read_profile(folder)
+    profile = check_checkpoint(folder)
     settings = {"engine": "transformers", "weights": weights_hash(folder)}
     return TransformersEngine(folder), profile, settings
 

@@ -38,6 +38,7 @@ class Plan:
     url: str | None = None
     ablate: Ablation | None = None
     limit: int | None = None
+    api_key: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -51,21 +52,20 @@ class Measurement:
     note: str = ""
 
 
-def run(plan: Plan, out: Path, advance: Advance) -> Measurement:
+def run(plan: Plan, out: Path, advance: Advance = lambda _done, _total: None) -> Measurement:
     """Ask about every example of the plan and measure; goes on where an earlier run stopped.
 
     Predictions are kept in `out` as they come.  Raises UserError for a plan that cannot be
     carried out and EngineError when the engine is away.
     """
     from mllm_affect.data.examples import read_examples
-
     from mllm_affect.tasks.prompts import load_task
 
     task = load_task(plan.task)
     label = plan.label or task.id
     examples = choose(read_examples(plan.data), plan.split, label, plan.limit)
     check_labels(examples, label, task)
-    with answerers.open_answerer(task, plan.model, plan.url, plan.ablate) as answerer:
+    with answerers.open_answerer(task, plan.model, plan.url, plan.ablate, plan.api_key) as answerer:
         settings = {
             "task": task.id,
             "prompt": task.prompt_hash,

@@ -4,7 +4,8 @@ Does: choose the examples of a split, ask an answerer about each, log prediction
 that a stopped run can go on.  Does not: know which engine answers, or compute metrics.
 
 A video that cannot be used (damaged, without frames) is kept as an unusable answer, which counts
-as wrong.  An engine that is away stops the run: that says nothing about the model.
+as wrong.  An engine that is away or a key that is refused stops the run: that says nothing about
+the model.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,6 +16,23 @@ from eval.predictions import Prediction, PredictionsLog, SegmentPrediction
 from mllm_affect.data.examples import Example
 from mllm_affect.errors import UserError
 from mllm_affect.tasks.task import Task
+
+NOT_ABOUT_A_VIDEO = frozenset(
+    {
+        "bad_answers",
+        "bad_api_key",
+        "bad_question",
+        "bad_service",
+        "bad_url",
+        "missing_package",
+        "not_found",
+        "unauthorized",
+        "unknown_pooling",
+        "unknown_task",
+        "wrong_frame_rate",
+    }
+)
+"""Codes of errors that every video would meet: they stop a run instead of counting as wrong."""
 
 Answer = Mapping[str, Any]
 """A video's answer in the service's JSON form; see mllm_affect.scoring.answers."""
@@ -91,6 +109,8 @@ def _ask_about(example: Example, folder: Path, task: Task, label: str, ask: Answ
     try:
         answer = ask(folder / example.video)
     except UserError as error:
+        if error.code in NOT_ABOUT_A_VIDEO:
+            raise
         return Prediction(**known, answer=None, problem=f"{error.code}: {error.sentence}")
     return Prediction(
         **known,

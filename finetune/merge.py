@@ -44,11 +44,11 @@ class Adapter:
 
 def read_adapter(folder: Path) -> Adapter:
     """Read a peft LoRA adapter.  Raises UserError `bad_adapter`."""
-    from safetensors.torch import load_file
-
     for name in (ADAPTER_CONFIG, ADAPTER_WEIGHTS):
         if not (folder / name).is_file():
             raise UserError("bad_adapter", f"{folder} holds no {name}; give a peft LoRA folder.")
+    from safetensors.torch import load_file
+
     try:
         config = json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8"))
         tensors = load_file(folder / ADAPTER_WEIGHTS)

@@ -71,8 +71,22 @@ def test_version_and_bare_call() -> None:
 
 BAD_INPUT = {
     "segment": ("segment {missing}.mp4", "{missing}.mp4"),
-    "segment a text file": ("segment {text}.mp4", "{text}.mp4"),
-    "segment an empty file": ("segment {empty}.mp4", "{empty}.mp4"),
+    "segment a text file": ("segment {text}.mp4", "text.mp4"),
+    "segment an empty file": ("segment {empty}.mp4", "empty.mp4"),
+    "ask about a missing file": ("ask {missing}.mp4 Why?", "{missing}.mp4"),
+    "ask without a question": ("ask {text}.mp4", "question"),
+    "serve what is no checkpoint": ("serve --model {folder}", "{folder}"),
+    "serve a checkpoint that is not there": ("serve --model {missing}", "{missing}"),
+    "finetune with an unknown recipe": ("finetune run --config nosuch --out {out}", "nosuch"),
+    "finetune on nothing": (
+        "finetune run --config miniature-lora --data {missing} --out {out}",
+        "{missing}",
+    ),
+    "merge what is no adapter": (
+        "finetune merge {folder} --base miniature --out {out}",
+        "{folder}",
+    ),
+    "check what is no miniature": ("miniature check {missing}", "{missing}"),
     "evaluate without data": ("evaluate ah --out {out}", "--data"),
     "evaluate an unknown task": ("evaluate nosuch --data {folder} --out {out}", "nosuch"),
     "evaluate a missing folder": ("evaluate ah --data {missing} --out {out}", "{missing}"),

@@ -19,11 +19,11 @@ def shown(monkeypatch: pytest.MonkeyPatch, terminal: bool, show: bool = True) ->
     return stream.getvalue()
 
 
-def test_a_log_gets_a_line_for_every_tenth(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_log_gets_a_line_for_every_quarter(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = shown(monkeypatch, terminal=False).splitlines()
     assert lines[0] == "asking: 0 of 100"
     assert lines[-1] == "asking: 100 of 100"
-    assert len(lines) == 11
+    assert len(lines) == 5
 
 
 def test_a_terminal_gets_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,10 +62,14 @@ class Service:
 
 @contextmanager
 def running_service(checkpoint: Path, log: Path) -> Iterator[Service]:
-    """Start the service for `checkpoint`; on leaving, it and all its children are gone."""
+    """Start the service for `checkpoint`; on leaving, it and all its children are gone.
+
+    It prints into `log`, and its vLLM server into `engine.log` beside it.
+    """
     port = free_port()
     command = [sys.executable, "-m", "mllm_affect", "serve"]
     command += ["--model", str(checkpoint), "--port", str(port)]
+    command += ["--engine-log", str(log.with_name("engine.log"))]
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as stream:
         process = subprocess.Popen(

@@ -131,14 +131,14 @@ def serve_and_ask(
 
         with narrator.stage("asking about one long video"):
             long = make_long_video(demo.out / "long.mp4", demo.seed)
-            answer = ask(long.path, task=TASK, url=service.url)
+            answer = ask(long.path, task=TASK, url=service.url).as_dict()
         pictures = [video_picture(LONG_TITLE, LONG_CAPTION, long.path, answer, long.spans_s)]
 
         if demo.real_video is None:
             narrator.say("No video of a real person was given (--real-video), so none was asked.")
         else:
             with narrator.stage("asking about a video of a real person"):
-                real = ask(demo.real_video, task=TASK, url=service.url)
+                real = ask(demo.real_video, task=TASK, url=service.url).as_dict()
             pictures.append(video_picture(REAL_TITLE, REAL_CAPTION, demo.real_video, real))
     return Story(
         demo.seed, *offline, narrator.seconds, served=served, answer=answer, pictures=pictures

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mllm_affect.cli.ask import read_key
 from mllm_affect.cli.common import Json, out, print_json, verb
 from mllm_affect.cli.progress import progress
 from mllm_affect.errors import UserError
@@ -55,6 +56,9 @@ def evaluate(
         ),
     ] = None,
     url: Annotated[str | None, typer.Option("--url", help="Ask a running service instead.")] = None,
+    api_key_file: Annotated[
+        Path | None, typer.Option("--api-key-file", help="File with the service's API key.")
+    ] = None,
     ablate: Annotated[
         Without | None, typer.Option("--ablate", help="Take the sound or the pictures away.")
     ] = None,
@@ -92,6 +96,7 @@ def evaluate(
         plan = measure.Plan(
             task=task, data=data, split=split, label=label, model=model, url=url,
             ablate=ablate.value if ablate else None, limit=limit,
+            api_key=read_key(api_key_file) if api_key_file else None,
         )  # fmt: skip
         with progress(f"asking {task}", show=not json) as advance:
             measurement = measure.run(plan, out_dir, advance)

@@ -18,7 +18,7 @@ Advance = Callable[[int, int], None]
 def progress(what: str, show: bool = True) -> Iterator[Advance]:
     """Show a bar named `what` until the block ends; `show` False does nothing.
 
-    Where standard error is no terminal, a line a tenth of the way is written instead.
+    Where standard error is no terminal, a line every quarter of the way is written instead.
     """
     if not show:
         yield _nothing
@@ -36,14 +36,14 @@ def _nothing(done: int, total: int) -> None:
 
 
 def _lines(what: str) -> Advance:
-    """Return an advance that writes a line for every tenth of the way."""
+    """Return an advance that writes a line for every quarter of the way."""
     shown = -1
 
     def advance(done: int, total: int) -> None:
         nonlocal shown
-        tenth = 10 * done // total if total else 10
-        if tenth > shown:
-            shown = tenth
+        quarter = 4 * done // total if total else 4
+        if quarter > shown:
+            shown = quarter
             err.print(f"{what}: {done} of {total}", highlight=False)
 
     return advance

@@ -1,7 +1,130 @@
-"""The `serve` verb (placeholder: owner replaces this file)."""
+"""`mllm-affect serve`: the REST service with a vLLM server below it.
+
+Does: read options and say what is served.  Does not: serve (see serve.running).
+"""
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from mllm_affect.cli.common import Json, err, out, print_json, verb
+from mllm_affect.errors import UserError
+
+if TYPE_CHECKING:
+    from serve.running import ServicePlan
+    from serve.settings import ServiceSettings
 
 
 def register(app: typer.Typer) -> None:
     """Add the verb to the command line."""
+    app.command("serve")(serve)
+
+
+@verb
+def serve(
+    model: Annotated[
+        Path | None,
+        typer.Option("--model", help="Checkpoint folder; by default the embedded miniature."),
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8000,
+    engine_url: Annotated[
+        list[str] | None,
+        typer.Option(help="Use this vLLM server and start none; repeat for several."),
+    ] = None,
+    api_key_file: Annotated[
+        Path | None, typer.Option(help="File with the key that callers must send.")
+    ] = None,
+    max_upload_mib: Annotated[
+        int, typer.Option(min=1, max=65536, help="Largest video, in MiB.")
+    ] = 512,
+    max_video_seconds: Annotated[float, typer.Option(help="Longest video, in seconds.")] = 600.0,
+    tensor_parallel: Annotated[
+        int, typer.Option(min=1, max=64, help="GPUs that share the model.")
+    ] = 1,
+    max_model_len: Annotated[
+        int | None, typer.Option(min=64, help="Longest prompt, in tokens.")
+    ] = None,
+    engine_option: Annotated[
+        list[str] | None, typer.Option(help="A word handed to `vllm serve` as it is; repeatable.")
+    ] = None,
+    engine_log: Annotated[
+        Path | None, typer.Option(help="Keep the vLLM server's log in this file.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the vLLM command and start nothing.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Answer questions about videos at POST /v1/ask until interrupted.
+
+    Example: mllm-affect serve --model /models/Qwen3-Omni-30B-A3B-Instruct
+    """
+    from mllm_affect.engine.checkpoint import check_checkpoint
+    from mllm_affect.engine.vllm_options import EngineOptions
+    from mllm_affect.model.miniature import embedded_checkpoint
+    from serve.running import ServicePlan, run_service
+
+    checkpoint = embedded_checkpoint() if model is None else model
+    profile = check_checkpoint(checkpoint)
+    plan = ServicePlan(
+        checkpoint=checkpoint,
+        model_name="miniature" if model is None else checkpoint.resolve().name,
+        settings=_settings(host, port, api_key_file, max_upload_mib, max_video_seconds),
+        engine_urls=tuple(engine_url or ()),
+        options=EngineOptions(
+            tensor_parallel=tensor_parallel,
+            max_model_len=max_model_len,
+            extra=tuple(engine_option or ()),
+        ),
+        engine_log=engine_log,
+    )
+    if dry_run:
+        _print_command(plan, json)
+        return
+    address = f"http://{host}:{port}"
+    _tell(f"Serving {plan.model_name} at {address} (interactive: {address}/docs)", json)
+    if profile.note:
+        _tell(profile.note, json)
+    run_service(plan, say=lambda sentence: _tell(sentence, json))
+
+
+def _settings(
+    host: str, port: int, api_key_file: Path | None, max_upload_mib: int, max_video_seconds: float
+) -> "ServiceSettings":
+    from serve.settings import ServiceSettings, read_api_key
+
+    if not 0 < max_video_seconds <= 4 * 3600:
+        raise UserError(
+            "bad_max_video_seconds",
+            f"--max-video-seconds is {max_video_seconds:g}; give up to four hours, 14400.",
+        )
+    return ServiceSettings(
+        host=host,
+        port=port,
+        api_key_sha256=read_api_key(api_key_file) if api_key_file else None,
+        max_upload_bytes=max_upload_mib << 20,
+        max_video_seconds=max_video_seconds,
+    )
+
+
+def _print_command(plan: "ServicePlan", json: bool) -> None:
+    from mllm_affect.engine.checkpoint import check_checkpoint
+    from mllm_affect.engine.vllm_options import runs_on_cpu, serve_command
+    from mllm_affect.media.types import Sampling
+
+    sampling = check_checkpoint(plan.checkpoint).sampling or Sampling()
+    words = serve_command(plan.checkpoint, sampling, 8001, plan.options, runs_on_cpu())
+    if json:
+        print_json({"command": words})
+    else:
+        out.print(shlex.join(words), highlight=False, markup=False)
+
+
+def _tell(sentence: str, json: bool) -> None:
+    if json:
+        print_json({"event": sentence})
+    else:
+        err.print(sentence, highlight=False, markup=False)

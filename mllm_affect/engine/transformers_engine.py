@@ -20,7 +20,7 @@ INPUTS_AT_ONCE = 8
 
 
 class TransformersEngine:
-    """An Engine that holds one checkpoint in memory, in float32 on the CPU unless told otherwise."""
+    """An Engine that holds one checkpoint in memory; float32 on the CPU unless told otherwise."""
 
     def __init__(self, checkpoint: Path, device: str = "cpu", dtype: str = "float32") -> None:
         """Load the checkpoint.
@@ -65,7 +65,9 @@ class TransformersEngine:
     def _encode(self, made: ModelInput) -> "dict[str, Tensor]":
         from mllm_affect.model.encode import encode
 
-        return {name: value.to(self._device) for name, value in encode(self._processor, made).items()}
+        return {
+            name: value.to(self._device) for name, value in encode(self._processor, made).items()
+        }
 
     def _score_one(
         self, encoded: "dict[str, Tensor]", first_V: "Tensor", answers: Sequence[str]

@@ -7,12 +7,10 @@ when the process that started it is gone.  Does not: change anything vLLM comput
 import importlib.metadata
 import os
 import signal
+import stat
 import sys
 import threading
-import time
 from importlib.metadata import PackageNotFoundError
-
-WATCH_SECONDS = 0.5
 
 
 def answer_for_cpu_distribution() -> None:
@@ -34,12 +32,15 @@ def answer_for_cpu_distribution() -> None:
     importlib.metadata.version = version
 
 
-def end_with_parent(parent: int) -> None:
-    """Kill this process group as soon as `parent` is no longer the parent, even by kill -9."""
+def end_with_parent() -> None:
+    """Kill this process group as soon as standard input closes: the parent holds its other end.
+
+    The pipe closes however the parent ends, `kill -9` included.
+    """
 
     def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(WATCH_SECONDS)
+        while os.read(0, 1):
+            pass
         os.killpg(os.getpgrp(), signal.SIGKILL)
 
     threading.Thread(target=watch, name="end-with-parent", daemon=True).start()
@@ -47,8 +48,9 @@ def end_with_parent(parent: int) -> None:
 
 def main() -> None:
     """Run vLLM's command line with this process's arguments."""
-    if os.getpgrp() == os.getpid():  # only ever kill a group that is our own
-        end_with_parent(os.getppid())
+    is_supervised = os.getpgrp() == os.getpid() and stat.S_ISFIFO(os.fstat(0).st_mode)
+    if is_supervised:
+        end_with_parent()
     answer_for_cpu_distribution()
     from vllm.entrypoints.cli.main import main as run_vllm
 

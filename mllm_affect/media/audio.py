@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 HOP = 160
 """Samples of one feature frame (10 ms).  Whole hops only: trainers trim a rest, servers pad it."""
 
-SHORTEST = 2 * HOP
-"""Fewest samples that the audio tower's features can be made of."""
+SHORTEST = 100 * HOP
+"""Shorter sound is continued by silence.  The audio tower works on windows of 100 hops and pads all
+to the longest in its batch, so only sound of at least one window is heard alike in every batch."""
 
 GAP_SECONDS = 0.005
 """A timestamp this far from where the last samples ended means a gap or an overlap in the sound."""
@@ -62,11 +63,12 @@ class AudioTimeline:
         int16, a whole number of hops, at least SHORTEST.  Sound before `start_s` is forgotten.
         """
         first = round(start_s * AUDIO_RATE)
-        wanted = max(SHORTEST, (round(end_s * AUDIO_RATE) - first) // HOP * HOP)
+        spanned = (round(end_s * AUDIO_RATE) - first) // HOP * HOP
+        wanted, beyond = max(SHORTEST, spanned), first + max(spanned, HOP)
         samples_S = np.zeros(wanted, dtype=np.int16)
         found = False
         for position, piece_S in self._pieces:
-            begin, end = max(position, first), min(position + len(piece_S), first + wanted)
+            begin, end = max(position, first), min(position + len(piece_S), beyond)
             if begin < end:
                 samples_S[begin - first : end - first] = piece_S[begin - position : end - position]
                 found = True

@@ -20,8 +20,9 @@ HOP = 160
 """Samples a mel frame.  ms-swift cuts audio down to a multiple of it and vLLM pads up to one, so
 only audio that already is a multiple (a whole 10 ms) is the same everywhere."""
 
-SHORTEST_AUDIO = 2 * HOP
-"""The mel filter mirrors 200 samples at each end, so it needs more than that."""
+SHORTEST_AUDIO = 100 * HOP
+"""The audio tower pads its windows of 100 hops to the longest in the batch, and the padding leaks
+into its convolutions: only sound of at least one window is heard alike in every batch."""
 
 
 def encode(processor: Any, model_input: ModelInput) -> dict[str, Tensor]:

@@ -62,7 +62,7 @@ def question_task(question: str, answers: tuple[str, ...] = ()) -> Task:
             id=f"question-{digest}",
             question=question,
             answers=answers,
-            positive=answers[0] if answers else None,
+            positive=answers[0] if len(answers) == 2 else None,
         )
     except ValidationError as error:
         reason = "; ".join(item["msg"] for item in error.errors())

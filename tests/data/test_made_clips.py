@@ -28,9 +28,7 @@ SPEC = ClipSpec(
 
 
 @settings(max_examples=30, deadline=None)
-@given(
-    fours=st.integers(1, 60), split=st.sampled_from(SPLITS), seed=st.integers(0, 2**31)
-)
+@given(fours=st.integers(1, 60), split=st.sampled_from(SPLITS), seed=st.integers(0, 2**31))
 def test_neither_modality_alone_tells_the_label(fours: int, split: str, seed: int) -> None:
     specs = plan_clips(4 * fours, split, seed)  # type: ignore[arg-type]
     by_voice: dict[object, Counter[bool]] = defaultdict(Counter)
@@ -83,9 +81,7 @@ def test_held_out_faces_and_voices_lie_where_training_never_draws() -> None:
             for face in (draw_face(split, number) for number in people)
         }
         voices[split] = {
-            cell(
-                np.log(voice.pitch_hz / 85.0) / np.log(3.0), (voice.formant_scale - 0.86) / 0.32
-            )
+            cell(np.log(voice.pitch_hz / 85.0) / np.log(3.0), (voice.formant_scale - 0.86) / 0.32)
             for voice in (draw_voice(split, number) for number in people)
         }
     assert not faces["train"] & faces["test"]

@@ -70,6 +70,16 @@ def test_a_video_that_cannot_be_used_counts_as_wrong_with_its_reason(tmp_path: P
     assert row.problem == "no_frames: a.mp4 has no frames."
 
 
+def test_a_refused_key_stops_the_run_instead_of_counting_as_wrong(tmp_path: Path) -> None:
+    def refuse(video: Path) -> Mapping[str, Any]:
+        raise UserError("unauthorized", "The key is wrong.")
+
+    log = PredictionsLog(tmp_path, {})
+    with pytest.raises(UserError, match="key"):
+        list(predict(EXAMPLES[:1], tmp_path, TASK, "ah", refuse, log))
+    assert log.done == {}
+
+
 def test_an_answer_outside_the_answer_space_is_unusable(tmp_path: Path) -> None:
     def mumble(video: Path) -> Mapping[str, Any]:
         return {**yes_to_all(video), "answer": "perhaps"}

@@ -3,7 +3,8 @@
 Usage: swift_side.py TARGET sft --model ...   (the words of our own training command)
 
 One batch of all rows, in the order of rows.jsonl, through ms-swift's own argument parsing,
-dataset, template and collator.  `rows.json` beside TARGET lists the dataset's columns.
+dataset, template and collator.  Commands in `others.json`, for machines that are not here, are
+parsed by ms-swift's parser and no more: an unknown option or a value of a wrong kind fails.
 """
 
 import json
@@ -17,6 +18,7 @@ def main(target: Path, words: list[str]) -> None:
     from safetensors.torch import save_file
     from swift.pipelines.train.sft import SwiftSft
 
+    _parse_others(Path("others.json"))
     pipeline = SwiftSft(words)
     dataset, _ = pipeline._prepare_dataset()
     rows = [json.loads(line) for line in Path("rows.jsonl").read_text().splitlines()]
@@ -25,6 +27,17 @@ def main(target: Path, words: list[str]) -> None:
     batch: dict[str, Any] = pipeline.template.data_collator(encoded)
     kept = {name: value.contiguous() for name, value in batch.items() if torch.is_tensor(value)}
     save_file(kept, target)
+
+
+def _parse_others(path: Path) -> None:
+    from swift.arguments import SftArguments
+    from swift.utils.utils import _patch_get_type_hints
+    from transformers import HfArgumentParser
+
+    with _patch_get_type_hints():
+        parser = HfArgumentParser([SftArguments])
+    for words in json.loads(path.read_text()):
+        parser.parse_args(words)
 
 
 def _identity(row: dict[str, Any]) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """For the same clips, ms-swift trains on exactly what the reference encoding says."""
 
+import json
 import os
 import subprocess
 import sys
@@ -7,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from large_base import write_large_base
 from made_inputs import made_input
 
 from finetune.base import read_base
 from finetune.command import training_command
-from finetune.recipe import parse_recipe
+from finetune.recipe import load_recipe, parse_recipe, shipped_recipes
 from mllm_affect.files import write_jsonl
 from mllm_affect.media.types import Sampling
 from mllm_affect.tasks.model_input import ModelInput
@@ -53,6 +55,12 @@ def swift_batch(untrained: Path, tmp_path_factory: pytest.TempPathFactory) -> di
     command = training_command(
         recipe, read_base(recipe.model), SAMPLING, folder, folder / "training"
     )
+    large = write_large_base(folder / "large")
+    others = [
+        training_command(shipped, read_base(str(large)), SAMPLING, folder, folder).arguments[1:]
+        for shipped in map(load_recipe, shipped_recipes())
+    ]
+    (folder / "others.json").write_text(json.dumps(others))
     target = folder / "batch.safetensors"
     program = Path(__file__).with_name("swift_side.py")
     done = subprocess.run(
@@ -77,6 +85,11 @@ def reference(untrained: Path) -> list[dict[str, Any]]:
     model = Qwen3OmniMoeForConditionalGeneration.from_pretrained(untrained)
     encoded = [encode(processor, item) for item in INPUTS]
     return [{**item, "position_ids": positions(model, item)} for item in encoded]
+
+
+@pytest.mark.slow
+def test_ms_swift_knows_every_option_of_every_recipe(swift_batch: Any) -> None:
+    assert swift_batch  # the program parsed them before it encoded anything
 
 
 @pytest.mark.slow

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from mllm_affect.model.encode import audio_tokens
 from mllm_affect.model.miniature.architecture import MERGE, POSITIONS_PER_SECOND, TEMPORAL_PATCH
-from mllm_affect.model.miniature.clip_set import SIDE, LearningClip
+from mllm_affect.model.miniature.clip_set import LearningClip
+from mllm_affect.model.miniature.drawn import SIDE
 from mllm_affect.model.miniature.processor import SAMPLING
 from mllm_affect.model.miniature.questions import Question
 

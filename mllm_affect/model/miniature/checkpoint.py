@@ -4,6 +4,8 @@ Does: make an untrained model and write a folder that transformers, ms-swift and
 unaided.  Does not: train (see train) or keep a manifest (see manifest).
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +51,10 @@ def write_checkpoint(
     folder: Path, model: Any, processor: Any, prompt_hashes: dict[str, str] | None = None
 ) -> None:
     """Write weights, configuration, processor and profile into the existing folder `folder`."""
-    model.save_pretrained(folder)
+    with _quietly():
+        model.save_pretrained(folder)
+    for weights in folder.glob("*.safetensors"):
+        weights.chmod(0o644)  # safetensors leaves them to the owner alone
     processor.save_pretrained(folder)
     write_profile(
         folder,
@@ -64,8 +69,23 @@ def load_checkpoint(folder: Path) -> tuple[Any, Any]:
     import torch
     from transformers import AutoProcessor, Qwen3OmniMoeForConditionalGeneration
 
-    model = Qwen3OmniMoeForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
+    with _quietly():
+        model = Qwen3OmniMoeForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
     return model.eval(), AutoProcessor.from_pretrained(folder)
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Keep transformers from drawing progress bars of a four-megabyte file."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def write_untrained(folder: Path, seed: int = 0) -> None:

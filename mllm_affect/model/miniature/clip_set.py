@@ -15,14 +15,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mllm_affect.data.made.acting import Performance
-from mllm_affect.data.made.clips import FRAME_RATE, ClipSpec, make_model_clip, sampled_frames
+from mllm_affect.data.made.clips import ClipSpec
 from mllm_affect.model.encode import waveform
 from mllm_affect.model.miniature.architecture import MERGE, PATCH, TEMPORAL_PATCH
-from mllm_affect.model.miniature.processor import SAMPLING
+from mllm_affect.model.miniature.drawn import draw
 
-SIDE = 64
-FACE_TARGETS = ("AU1", "AU4", "AU12", "AU15", "AU26", "gaze_x", "gaze_y", "eyelids", "turn")
 Progress = Callable[[str, int, int], None]
 """Called with the stage's name, steps done and steps in all."""
 
@@ -47,14 +44,13 @@ def make_clip_set(
     """Return the clips of `specs`, in order.  `processes` changes the speed, not the result."""
     clips: list[LearningClip] = []
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        for drawn, spec in zip(pool.map(_draw, specs, chunksize=32), specs, strict=True):
-            frames_THWC, audio_S, face_PD = drawn
+        for drawn, spec in zip(pool.map(draw, specs, chunksize=32), specs, strict=True):
             clips.append(
                 LearningClip(
                     spec,
-                    torch.from_numpy(patches(frames_THWC)),
-                    mel(feature_extractor, audio_S),
-                    torch.from_numpy(face_PD),
+                    torch.from_numpy(patches(drawn.frames_THWC)),
+                    mel(feature_extractor, drawn.audio_S),
+                    torch.from_numpy(drawn.face_PD),
                 )
             )
             if progress is not None and (len(clips) % 50 == 0 or len(clips) == len(specs)):
@@ -85,23 +81,3 @@ def mel(feature_extractor: Any, audio_S: NDArray[np.int16]) -> Tensor:
         return_tensors="pt",
     )  # fmt: skip
     return torch.as_tensor(features["input_features"][0], dtype=torch.float32)
-
-
-def _draw(
-    spec: ClipSpec,
-) -> tuple[NDArray[np.uint8], NDArray[np.int16], NDArray[np.float32]]:
-    frames_THWC, audio_S, performance = make_model_clip(spec, SAMPLING.fps, SIDE)
-    return frames_THWC, audio_S, _face_measures(spec, performance)
-
-
-def _face_measures(spec: ClipSpec, performance: Performance) -> NDArray[np.float32]:
-    rows = []
-    for index in sampled_frames(spec.frames, SAMPLING.fps):
-        pose = performance.pose(index / FRAME_RATE)
-        rows.append(
-            [pose.units.get(name, 0.0) for name in FACE_TARGETS[:5]]
-            + [pose.gaze_x, pose.gaze_y, pose.eyelids, pose.turn]
-        )
-    measures_TD = np.array(rows, dtype=np.float32)
-    pairs_P2D = measures_TD.reshape(-1, TEMPORAL_PATCH, len(FACE_TARGETS))
-    return np.asarray(pairs_P2D.mean(1), dtype=np.float32)

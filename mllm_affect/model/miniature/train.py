@@ -15,11 +15,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mllm_affect.model.miniature.batches import IGNORED, TOKENS_PER_PAIR, Batch, Packer
-from mllm_affect.model.miniature.clip_set import FACE_TARGETS, LearningClip, Progress
+from mllm_affect.model.miniature.clip_set import LearningClip, Progress
+from mllm_affect.model.miniature.drawn import FACE_TARGETS
 from mllm_affect.model.miniature.frame_attention import equal_frames
 from mllm_affect.model.miniature.questions import Question
 
 NOISE_VALUES = 1 << 24
+"""More than a batch of five-second clips has pixel values."""
 
 
 @dataclass(frozen=True)
@@ -66,13 +68,19 @@ def train(
     progress: Progress | None = None,
 ) -> list[float]:
     """Train `model` in place; return the training loss at every step of the second phase."""
-    torch.manual_seed(seed)
-    random = np.random.default_rng(seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return _train(model, Packer(tokenizer), clips, questions, schedule, seed, progress)
+
+
+def _train(
+    model: Any, packer: Packer, clips: Sequence[LearningClip], questions: Sequence[Question],
+    schedule: Schedule, seed: int, progress: Progress | None,
+) -> list[float]:  # fmt: skip
     thinker = model.thinker.train()
     heads = Heads(model.config.thinker_config.text_config.hidden_size)
     senses = [*thinker.visual.parameters(), *thinker.audio_tower.parameters()]
-    packer = Packer(tokenizer)
-    batches = _batches(packer, clips, questions, schedule, random)
+    batches = _batches(packer, clips, questions, schedule, np.random.default_rng(seed))
     _run(
         [*senses, *heads.parameters()], schedule.warm_steps, schedule.warm_rate, schedule,
         lambda: _warm_loss(thinker, heads, next(batches)), "warming up", progress,
@@ -170,10 +178,11 @@ def _batches(
     weights = np.array([question.weight for question in questions])
     weights /= weights.sum()
     noise = _Noise()
+    size = min(schedule.clips_per_step, len(clips))
     while True:
         order = random.permutation(len(clips))
-        for start in range(0, len(order) - schedule.clips_per_step + 1, schedule.clips_per_step):
-            chosen = [clips[i] for i in order[start : start + schedule.clips_per_step]]
+        for start in range(0, len(order) - size + 1, size):
+            chosen = [clips[i] for i in order[start : start + size]]
             asked = [
                 [questions[i] for i in random.choice(
                     len(questions), schedule.questions_per_clip, replace=False, p=weights

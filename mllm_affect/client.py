@@ -1,0 +1,73 @@
+"""Asking a running service about a video.
+
+Does: send the file, return the typed answer, turn the service's problems into errors.
+Does not: start a service or read the video.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import httpx
+
+from mllm_affect.errors import EngineError, UserError
+from mllm_affect.scoring.answers import VideoAnswer
+
+DEFAULT_URL = "http://127.0.0.1:8000"
+ANSWER_SECONDS = 900.0
+
+
+def ask(
+    video: str | Path,
+    question: str | None = None,
+    *,
+    task: str | None = None,
+    answers: Sequence[str] = (),
+    url: str = DEFAULT_URL,
+    api_key: str | None = None,
+) -> VideoAnswer:
+    """Ask the service at `url` about a video file: a shipped `task`, or a `question` of your own.
+
+    `answers`: what a question may be answered with; none for free text.
+    Raises UserError for a video or question that cannot be used, EngineError `service_away` when
+    nothing answers at `url`, or with the service's code when its model is away.
+    """
+    path = Path(video)
+    if not path.is_file():
+        raise UserError("file_not_found", f"No video file at {path}; check the path.")
+    if (task is None) == (question is None):
+        raise UserError("bad_question", "Give either a task or a question.")
+    fields = {"task": task} if task is not None else {"question": question, "answers": [*answers]}
+    headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+    try:
+        with path.open("rb") as stream, httpx.Client(timeout=_timeout()) as http:
+            response = http.post(
+                f"{url.rstrip('/')}/v1/ask",
+                data=fields,
+                files={"video": ("video", stream, "application/octet-stream")},
+                headers=headers,
+            )
+    except httpx.UnsupportedProtocol as error:
+        raise UserError("bad_url", f"{url} is no address; give one like {DEFAULT_URL}.") from error
+    except httpx.HTTPError as error:
+        raise EngineError(
+            "service_away",
+            f"No service answers at {url}; start one with `mllm-affect serve`, or give --url.",
+        ) from error
+    return _answer(response)
+
+
+def _timeout() -> httpx.Timeout:
+    return httpx.Timeout(ANSWER_SECONDS, connect=5.0)
+
+
+def _answer(response: httpx.Response) -> VideoAnswer:
+    if response.status_code == httpx.codes.OK:
+        return VideoAnswer.model_validate(response.json())
+    try:
+        problem = response.json()
+        code, sentence = str(problem["code"]), str(problem["detail"])
+    except (ValueError, KeyError, TypeError):
+        code, sentence = "bad_service", f"The service answered with status {response.status_code}."
+    if response.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
+        raise EngineError(code, sentence)
+    raise UserError(code, sentence)

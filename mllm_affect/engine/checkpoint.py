@@ -1,0 +1,61 @@
+"""Whether a folder can be served, said before a server is started for it.
+
+Does: look at config.json and the weight files' names and headers.  Does not: load weights.
+"""
+
+import json
+import struct
+from pathlib import Path
+
+from mllm_affect.errors import UserError
+from mllm_affect.model.profile import ModelProfile, read_profile
+
+MODEL_TYPE = "qwen3_omni_moe"
+LENGTH_BYTES = 8
+LARGEST_HEADER = 100 << 20
+
+
+def check_checkpoint(folder: Path) -> ModelProfile:
+    """Return the profile of a checkpoint that looks whole.
+
+    Raises UserError `bad_checkpoint` with what is missing.
+    """
+    profile = read_profile(folder)
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        kind = config.get("model_type")
+    except (ValueError, AttributeError, OSError) as error:
+        raise _bad(folder, "its config.json is not readable JSON") from error
+    if kind != MODEL_TYPE:
+        raise _bad(folder, f"its model_type is {kind!r}, not {MODEL_TYPE!r}")
+    weights = sorted(folder.glob("*.safetensors"))
+    if not weights:
+        raise _bad(folder, "it holds no .safetensors weights (an adapter has to be merged first)")
+    for path in weights:
+        if not _is_safetensors(path):
+            raise _bad(folder, f"{path.name} is damaged or only a placeholder for the weights")
+    if not (folder / "tokenizer_config.json").is_file():
+        raise _bad(folder, "its tokenizer_config.json is missing")
+    return profile
+
+
+def _is_safetensors(path: Path) -> bool:
+    """Return whether the file holds as many bytes as its header says."""
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        head = stream.read(8)
+        length = struct.unpack("<Q", head)[0] if len(head) == LENGTH_BYTES else 0
+        if not 0 < length <= min(LARGEST_HEADER, size - LENGTH_BYTES):
+            return False
+        try:
+            header = json.loads(stream.read(length))
+        except ValueError:
+            return False
+    ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
+    return bool(size == LENGTH_BYTES + length + max(ends, default=0))
+
+
+def _bad(folder: Path, reason: str) -> UserError:
+    return UserError(
+        "bad_checkpoint", f"{folder} cannot be served: {reason}; give a Qwen3-Omni checkpoint."
+    )

@@ -1,0 +1,60 @@
+"""The service as an ASGI application.
+
+Does: join routes, error handling and limits.  Does not: start engines or listen (see running).
+"""
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from mllm_affect import __version__
+from mllm_affect.engine.echo import EchoEngine
+from mllm_affect.model.profile import ModelProfile
+from serve.middleware import BodyLimit, KeyCheck, RequestId
+from serve.problems import Problem, add_handlers
+from serve.routes import ask, health, tasks
+from serve.settings import ServiceSettings
+from serve.state import ReadyEngine, ServiceState
+
+TITLE = "mllm-affect"
+ABOUT = (
+    "Questions about ambivalence, hesitancy and micro-expressions in a video, answered segment by "
+    "segment with probabilities. For research and lawful use with consent; not for judging a "
+    "person."
+)
+
+
+def create_app(settings: ServiceSettings, engine: ReadyEngine, profile: ModelProfile) -> FastAPI:
+    """Return the application for one engine."""
+    app = FastAPI(title=TITLE, version=__version__, description=ABOUT)
+    app.state.service = ServiceState(settings, engine, profile)
+    for resource in (ask, health, tasks):
+        app.include_router(resource.router)
+    add_handlers(app, settings.retry_after_s)
+    app.add_middleware(BodyLimit, max_video_bytes=settings.max_upload_bytes)
+    app.add_middleware(KeyCheck, settings=settings)
+    app.add_middleware(RequestId)
+    app.openapi = lambda: _document(app)  # type: ignore[method-assign]
+    return app
+
+
+def openapi_document() -> dict[str, Any]:
+    """Return the OpenAPI document, which depends on neither settings nor engine."""
+    return _document(create_app(ServiceSettings(), _NoModel(), ModelProfile()))
+
+
+def _document(app: FastAPI) -> dict[str, Any]:
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title=app.title, version=app.version, description=app.description, routes=app.routes
+        )
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        schemas["Problem"] = Problem.model_json_schema()
+        app.openapi_schema = document
+    return app.openapi_schema
+
+
+class _NoModel(EchoEngine):
+    def is_ready(self) -> bool:
+        return True

@@ -1,0 +1,111 @@
+"""How the service says that something went wrong: RFC 9457 problem documents.
+
+Does: map errors to a status, a stable code and one sentence.  Does not: show paths, stacks or what
+a decoder printed.
+"""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from mllm_affect.errors import EngineError, UserError
+
+MEDIA_TYPE = "application/problem+json"
+
+STATUS_OF_CODE = {
+    "unknown_task": HTTPStatus.NOT_FOUND,
+    "file_too_large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    "video_too_long": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    "unsupported_container": HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    "unsupported_codec": HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+}
+"""Codes of UserError with a status of their own; every other one is 422."""
+
+WITHHELD = {
+    "engine_refused": "The model server refused the question; the service's log says why.",
+    "engine_died": "The model server has ended.",
+}
+"""What is said instead of sentences that quote the model server."""
+
+
+class Problem(BaseModel):
+    """An RFC 9457 problem; `code` is stable, `detail` is one sentence for people."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str
+    fields: list[str] = []
+
+
+def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the OpenAPI description of the problems that a route may answer with."""
+    return {
+        status: {
+            "description": HTTPStatus(status).phrase,
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+        for status in statuses
+    }
+
+
+def problem(
+    request: Request, status: int, code: str, detail: str, fields: Sequence[str] = ()
+) -> JSONResponse:
+    """Return the response for one problem."""
+    content = Problem(
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail=detail,
+        code=code,
+        request_id=getattr(request.state, "request_id", ""),
+        fields=list(fields),
+    )
+    return JSONResponse(content.model_dump(), status, media_type=MEDIA_TYPE)
+
+
+def add_handlers(app: FastAPI, retry_after_s: int) -> None:
+    """Let every error of the application become a problem document."""
+
+    @app.exception_handler(UserError)
+    async def user_error(request: Request, error: UserError) -> JSONResponse:
+        status = STATUS_OF_CODE.get(error.code, HTTPStatus.UNPROCESSABLE_ENTITY)
+        return problem(request, status, error.code, error.sentence)
+
+    @app.exception_handler(EngineError)
+    async def engine_error(request: Request, error: EngineError) -> JSONResponse:
+        sentence = WITHHELD.get(error.code, error.sentence)
+        response = problem(request, HTTPStatus.SERVICE_UNAVAILABLE, error.code, sentence)
+        response.headers["Retry-After"] = str(retry_after_s)
+        return response
+
+    @app.exception_handler(RequestValidationError)
+    async def bad_request(request: Request, error: RequestValidationError) -> JSONResponse:
+        fields = sorted({str(item["loc"][-1]) for item in error.errors()})
+        detail = f"The request cannot be used: check {', '.join(fields)}."
+        return problem(request, HTTPStatus.UNPROCESSABLE_ENTITY, "bad_request", detail, fields)
+
+    @app.exception_handler(HTTPException)
+    async def http_error(request: Request, error: HTTPException) -> JSONResponse:
+        phrase = HTTPStatus(error.status_code).phrase
+        code = phrase.lower().replace(" ", "_")
+        response = problem(request, error.status_code, code, f"{phrase}.")
+        response.headers.update(error.headers or {})
+        return response
+
+    @app.exception_handler(Exception)
+    async def fault(request: Request, _error: Exception) -> JSONResponse:
+        return problem(
+            request,
+            HTTPStatus.INTERNAL_SERVER_ERROR,
+            "internal_error",
+            "Something failed inside the service; its log has the request id.",
+        )

@@ -1,0 +1,35 @@
+"""`/healthz` and `/readyz`: does the process live, can it answer."""
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from mllm_affect.errors import EngineError
+from serve.problems import problem_responses
+from serve.state import State
+
+router = APIRouter(tags=["health"])
+
+
+class Health(BaseModel):
+    """A short word on how the service is."""
+
+    status: str
+
+
+@router.get("/healthz", operation_id="healthz", summary="Is the process alive")
+def healthz() -> Health:
+    """Answer as long as the process lives."""
+    return Health(status="ok")
+
+
+@router.get(
+    "/readyz",
+    operation_id="readyz",
+    summary="Can it answer",
+    responses=problem_responses(503),
+)
+def readyz(state: State) -> Health:
+    """Answer 200 when the model server answers, else 503."""
+    if not state.engine.is_ready():
+        raise EngineError("engine_away", "The model server is not ready.")
+    return Health(status="ready")

@@ -1,0 +1,42 @@
+"""What the routes share: settings, the engine and the checkpoint's profile.
+
+Does: hold them and hand them to routes.  Does not: check keys (see middleware).
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Protocol, cast
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPBearer
+
+from mllm_affect.engine.types import Engine
+from mllm_affect.model.profile import ModelProfile
+from serve.settings import ServiceSettings
+
+
+class ReadyEngine(Engine, Protocol):
+    """An engine that can be asked whether it answers now."""
+
+    def is_ready(self) -> bool:
+        """Return whether it answers now."""
+        ...
+
+
+@dataclass(frozen=True)
+class ServiceState:
+    """Shared by all requests of one process."""
+
+    settings: ServiceSettings
+    engine: ReadyEngine
+    profile: ModelProfile
+
+
+def state_of(request: Request) -> ServiceState:
+    """Return the state that the application was made with."""
+    return cast(ServiceState, request.app.state.service)
+
+
+State = Annotated[ServiceState, Depends(state_of)]
+
+bearer = HTTPBearer(auto_error=False, description="The API key, where the service asks for one.")
+"""States the key in the OpenAPI document; it is checked before a body is read."""
