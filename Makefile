@@ -8,6 +8,8 @@ STAMP   := $(VENV)/.installed-$(HARDWARE)
 REAL    := .cache/fixtures/.complete
 OUT     ?= runs/demo
 export OMP_WAIT_POLICY := passive
+# Many images switch bytecode files off; then every start of vLLM compiles its 5,000 modules again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-slow lint format bench figures docs serve miniature clean

@@ -53,7 +53,6 @@ def spread_frames(video: Path, count: int = THUMBNAILS) -> list[plots.Thumbnail]
     from mllm_affect.media.probe import probe
     from mllm_affect.media.reader import read_clips
     from mllm_affect.media.segment import segment
-
     from mllm_affect.media.types import Sampling
 
     source = probe(video)

@@ -10,15 +10,11 @@ from typing import Any
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serve.problems import problem
+from serve.problems import BodyTooLargeError, body_too_large, problem
 from serve.settings import ServiceSettings
 
 ENVELOPE_BYTES = 1 << 20
 """What multipart boundaries and text fields may add to the video itself."""
-
-
-class _TooLargeError(Exception):
-    """The body is larger than allowed."""
 
 
 class RequestId:
@@ -83,33 +79,21 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if self._stated(scope) > self._max_bytes:
+            response = body_too_large(Request(scope), self._max_video_bytes)
+            await response(scope, receive, send)
+            return
         seen = 0
-        started = False
 
         async def counted() -> Message:
             nonlocal seen
             message = await receive()
             seen += len(message.get("body", b""))
             if seen > self._max_bytes:
-                raise _TooLargeError
+                raise BodyTooLargeError(self._max_video_bytes)
             return message
 
-        async def watched(message: Message) -> None:
-            nonlocal started
-            started = started or message["type"] == "http.response.start"
-            await send(message)
-
-        try:
-            if self._stated(scope) > self._max_bytes:
-                raise _TooLargeError
-            await self._app(scope, counted, watched)
-        except _TooLargeError:
-            if started:
-                raise
-            detail = f"A video may have at most {self._max_video_bytes >> 20} MiB."
-            response = problem(Request(scope), 413, "file_too_large", detail, ["video"])
-            response.headers["Connection"] = "close"
-            await response(scope, receive, send)
+        await self._app(scope, counted, send)
 
     @staticmethod
     def _stated(scope: Scope) -> int:

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
-from starlette.exceptions import HTTPException
+from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from mllm_affect.errors import EngineError, UserError
 
@@ -32,6 +32,14 @@ WITHHELD = {
     "engine_died": "The model server has ended.",
 }
 """What is said instead of sentences that quote the model server."""
+
+
+class BodyTooLargeError(HTTPException):
+    """The body shows more bytes than allowed; this kind alone passes through body parsing."""
+
+    def __init__(self, max_video_bytes: int) -> None:
+        super().__init__(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        self.max_video_bytes = max_video_bytes
 
 
 class Problem(BaseModel):
@@ -72,6 +80,16 @@ def problem(
     return JSONResponse(content.model_dump(), status, media_type=MEDIA_TYPE)
 
 
+def body_too_large(request: Request, max_video_bytes: int) -> JSONResponse:
+    """Return the response to a body that is larger than allowed; the rest of it is not read."""
+    detail = f"A video may have at most {max_video_bytes >> 20} MiB."
+    response = problem(
+        request, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "file_too_large", detail, ["video"]
+    )
+    response.headers["Connection"] = "close"
+    return response
+
+
 def add_handlers(app: FastAPI, retry_after_s: int) -> None:
     """Let every error of the application become a problem document."""
 
@@ -93,8 +111,12 @@ def add_handlers(app: FastAPI, retry_after_s: int) -> None:
         detail = f"The request cannot be used: check {', '.join(fields)}."
         return problem(request, HTTPStatus.UNPROCESSABLE_ENTITY, "bad_request", detail, fields)
 
-    @app.exception_handler(HTTPException)
-    async def http_error(request: Request, error: HTTPException) -> JSONResponse:
+    @app.exception_handler(BodyTooLargeError)
+    async def too_large(request: Request, error: BodyTooLargeError) -> JSONResponse:
+        return body_too_large(request, error.max_video_bytes)
+
+    @app.exception_handler(StarletteHTTPException)
+    async def http_error(request: Request, error: StarletteHTTPException) -> JSONResponse:
         phrase = HTTPStatus(error.status_code).phrase
         code = phrase.lower().replace(" ", "_")
         response = problem(request, error.status_code, code, f"{phrase}.")
@@ -103,9 +125,12 @@ def add_handlers(app: FastAPI, retry_after_s: int) -> None:
 
     @app.exception_handler(Exception)
     async def fault(request: Request, _error: Exception) -> JSONResponse:
-        return problem(
+        response = problem(
             request,
             HTTPStatus.INTERNAL_SERVER_ERROR,
             "internal_error",
-            "Something failed inside the service; its log has the request id.",
+            "Something failed inside the service.",
         )
+        # Sent from outside of every middleware, the one that names requests included.
+        response.headers["X-Request-ID"] = request.state.request_id
+        return response

@@ -58,6 +58,10 @@ def run_service(plan: ServicePlan, say: Say) -> None:
     refuse_unsafe(plan.settings)
     profile = check_checkpoint(plan.checkpoint)
     refuse_port_in_use(plan.settings.host, plan.settings.port)
+    address = f"http://{plan.settings.host}:{plan.settings.port}"
+    say(f"Serving {plan.model_name} at {address} (interactive: {address}/docs)")
+    if profile.note:
+        say(profile.note)
     signal.signal(signal.SIGTERM, _leave)  # before uvicorn, which raises it again at its end
     sampling = profile.sampling or Sampling()
     with _servers(plan, sampling) as (addresses, child):

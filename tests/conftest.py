@@ -1,1 +1,3 @@
 """Fixtures that several test modules share."""
+
+pytest_plugins = ("engine_server",)

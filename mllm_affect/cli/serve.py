@@ -1,6 +1,6 @@
 """`mllm-affect serve`: the REST service with a vLLM server below it.
 
-Does: read options and say what is served.  Does not: serve (see serve.running).
+Does: read options and print what the service tells.  Does not: serve (see serve.running).
 """
 
 import shlex
@@ -62,13 +62,11 @@ def serve(
 
     Example: mllm-affect serve --model /models/Qwen3-Omni-30B-A3B-Instruct
     """
-    from mllm_affect.engine.checkpoint import check_checkpoint
     from mllm_affect.engine.vllm_options import EngineOptions
     from mllm_affect.model.miniature import embedded_checkpoint
     from serve.running import ServicePlan, run_service
 
     checkpoint = embedded_checkpoint() if model is None else model
-    profile = check_checkpoint(checkpoint)
     plan = ServicePlan(
         checkpoint=checkpoint,
         model_name="miniature" if model is None else checkpoint.resolve().name,
@@ -84,10 +82,6 @@ def serve(
     if dry_run:
         _print_command(plan, json)
         return
-    address = f"http://{host}:{port}"
-    _tell(f"Serving {plan.model_name} at {address} (interactive: {address}/docs)", json)
-    if profile.note:
-        _tell(profile.note, json)
     run_service(plan, say=lambda sentence: _tell(sentence, json))
 
 

@@ -4,6 +4,7 @@ Does: ask for log-probabilities under structured outputs, keep several requests 
 plainly when the server is away.  Does not: start a server, sample frames or pool answers.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -19,6 +20,7 @@ from mllm_affect.tasks.model_input import ModelInput
 
 REQUEST_SECONDS = 300.0
 ATTEMPTS = 3
+TOO_LONG = re.compile(r"longer than|context length|maximum model length|max_model_len")
 MASKED = -1000.0
 """Log-probabilities below this belong to tokens that structured outputs forbid."""
 
@@ -125,11 +127,7 @@ class VllmEngine:
         if response.status_code in (httpx.codes.BAD_GATEWAY, httpx.codes.SERVICE_UNAVAILABLE):
             raise _away()
         if response.status_code != httpx.codes.OK:
-            raise EngineError(
-                "engine_refused",
-                f"The model server refused the request with status {response.status_code}: "
-                f"{_reason(response)}",
-            )
+            raise _refusal(response)
         try:
             return response.json()["choices"][0]
         except (ValueError, KeyError, IndexError, TypeError) as error:
@@ -181,9 +179,19 @@ def _garbled() -> EngineError:
     )
 
 
-def _reason(response: httpx.Response) -> str:
+def _refusal(response: httpx.Response) -> EngineError | UserError:
+    """Return what a refusal means: too long an input, or a fault of ours or of the server."""
     try:
-        error = response.json().get("error", {})
-        return str(error.get("message", "no reason given"))[:300]
-    except (ValueError, AttributeError):
-        return "no reason given"
+        reason = str(response.json()["error"]["message"])[:300]
+    except (ValueError, KeyError, TypeError):
+        reason = "no reason given"
+    if response.status_code == httpx.codes.BAD_REQUEST and TOO_LONG.search(reason):
+        return UserError(
+            "input_too_long",
+            "Clip and question together are longer than the model server reads; shorten the "
+            "question, or serve with a larger --max-model-len.",
+        )
+    return EngineError(
+        "engine_refused",
+        f"The model server refused the request with status {response.status_code}: {reason}",
+    )

@@ -17,8 +17,8 @@ class Health(BaseModel):
 
 
 @router.get("/healthz", operation_id="healthz", summary="Is the process alive")
-def healthz() -> Health:
-    """Answer as long as the process lives."""
+async def healthz() -> Health:
+    """Answer as long as the process lives, also while every worker thread is busy."""
     return Health(status="ok")
 
 

@@ -32,10 +32,10 @@ SAMPLING = Sampling(fps=4.0, max_pixels=96 * 160)
 
 INPUTS = (
     made_input(0),
-    made_input(1, frames=2, samples=320),
+    made_input(1, frames=2, samples=16_000),
     made_input(2, frames=20, samples=80_000),
     made_input(3, frames=6, samples=None),
-    made_input(4, frames=4, size=(32, 32), samples=8_160),
+    made_input(4, frames=4, size=(32, 32), samples=16_160),
     made_input(5, frames=8, size=(96, 160), samples=31_840),
     made_input(
         6, frames=10, size=(32, 96), samples=40_000, question="Où regarde-t-elle ?\nOne word."

@@ -1,0 +1,125 @@
+"""The probability of an answer is the one that constrained decoding would draw it with."""
+
+import math
+from collections.abc import Callable, Mapping
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mllm_affect.engine.answer_tree import END, NEGLIGIBLE, add_log, score_answers
+from mllm_affect.errors import EngineError, UserError
+
+Weigh = Callable[[bytes, bytes], float]
+
+
+def toy_model(vocabulary: set[bytes], weigh: Weigh) -> Callable[..., Mapping[bytes, float]]:
+    """Next-token log-probabilities over a whole vocabulary, whatever is allowed."""
+
+    def next_tokens(written: bytes, endings: list[bytes]) -> Mapping[bytes, float]:
+        weights = {token: weigh(written, token) for token in vocabulary}
+        total = sum(weights.values())
+        return {token: math.log(weight / total) for token, weight in weights.items()}
+
+    return next_tokens
+
+
+def drawn_by_constrained_decoding(
+    vocabulary: set[bytes], weigh: Weigh, answers: list[str]
+) -> dict[str, float]:
+    """The same by plain enumeration of every token sequence."""
+    coded = [answer.encode() for answer in answers]
+    found = dict.fromkeys(coded, 0.0)
+    todo = [(b"", 1.0)]
+    while todo:
+        written, probability = todo.pop()
+        allowed = {
+            token: weigh(written, token)
+            for token in vocabulary
+            if (
+                written in coded
+                if token == END
+                else any(a.startswith(written + token) for a in coded)
+            )
+        }
+        for token, weight in allowed.items():
+            share = probability * weight / sum(allowed.values())
+            if token == END:
+                found[written] += share
+            else:
+                todo.append((written + token, share))
+    return {answer: found[answer.encode()] for answer in answers}
+
+
+letters = st.text("ab", min_size=1, max_size=4)
+
+
+@given(st.lists(letters, min_size=2, max_size=5, unique=True), st.randoms(use_true_random=False))
+def test_equals_constrained_decoding(answers: list[str], random: object) -> None:
+    table: dict[tuple[bytes, bytes], float] = {}
+
+    def weigh(written: bytes, token: bytes) -> float:
+        return table.setdefault((written, token), random.uniform(0.1, 1.0))  # type: ignore[attr-defined]
+
+    vocabulary = {END, b"a", b"b", b"ab", b"ba", b"aab", b"x"}
+    expected = drawn_by_constrained_decoding(vocabulary, weigh, answers)
+    scores = score_answers(toy_model(vocabulary, weigh), answers)
+    assert scores.probabilities == pytest.approx(expected, abs=1e-9)
+    assert sum(scores.probabilities.values()) == pytest.approx(1.0)
+
+
+def test_answers_with_their_own_first_tokens_take_one_request() -> None:
+    asked: list[bytes] = []
+
+    def next_tokens(written: bytes, endings: list[bytes]) -> Mapping[bytes, float]:
+        asked.append(written)
+        return {b"yes": math.log(0.6), b"y": math.log(0.1), b"no": math.log(0.3)}
+
+    scores = score_answers(next_tokens, ["yes", "no"])
+    assert scores.probabilities == pytest.approx({"yes": 0.7, "no": 0.3})
+    assert scores.best == "yes"
+    assert asked == [b""]
+
+
+def test_a_branch_that_hardly_counts_is_not_asked_about() -> None:
+    asked: list[bytes] = []
+
+    def next_tokens(written: bytes, endings: list[bytes]) -> Mapping[bytes, float]:
+        asked.append(written)
+        return {b"sad": 0.0, b"s": math.log(NEGLIGIBLE / 2)}
+
+    scores = score_answers(next_tokens, ["sad", "surprised"])
+    assert asked == [b""]
+    assert scores.probabilities["surprised"] == pytest.approx(NEGLIGIBLE / 4, rel=1e-3)
+
+
+def test_the_allowed_tokens_may_be_improbable_altogether() -> None:
+    scores = score_answers(lambda w, e: {b"yes": -2000.0, b"no": -2001.0, b"x": 0.0}, ["yes", "no"])
+    assert scores.log_probabilities["yes"] - scores.log_probabilities["no"] == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    "answers", [["yes"], ["a", "a"], ["", "a"], [" a", "b"], [str(n) for n in range(33)]]
+)
+def test_answer_spaces_that_cannot_be_scored(answers: list[str]) -> None:
+    with pytest.raises(UserError) as caught:
+        score_answers(lambda w, e: {}, answers)
+    assert caught.value.code == "bad_answers"
+
+
+def test_no_allowed_token_is_an_engine_fault() -> None:
+    with pytest.raises(EngineError, match="no probability"):
+        score_answers(lambda w, e: {b"x": 0.0}, ["yes", "no"])
+
+
+def test_answers_that_part_inside_a_letter_are_refused() -> None:
+    def next_tokens(written: bytes, endings: list[bytes]) -> Mapping[bytes, float]:
+        return {"é".encode()[:1]: 0.0}
+
+    with pytest.raises(UserError, match="part of a letter"):
+        score_answers(next_tokens, ["é", "è"])
+
+
+@given(st.floats(-50, 0), st.floats(-50, 0))
+def test_add_log(one: float, other: float) -> None:
+    assert math.exp(add_log(one, other)) == pytest.approx(math.exp(one) + math.exp(other))

@@ -1,0 +1,187 @@
+"""What the client makes of a server that refuses, stalls, garbles or is away.
+
+A few lines of HTTP stand in for the faults; the real server is asked in test_parity_vllm.
+"""
+
+import json
+import math
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from noise_inputs import noise_input
+
+from mllm_affect.engine.server_process import free_port
+from mllm_affect.engine.vllm_client import VllmEngine
+from mllm_affect.errors import EngineError, UserError
+
+Reply = Callable[[dict[str, Any]], tuple[int, Any]]
+
+
+class FaultyServer(ThreadingHTTPServer):
+    """Answers every request with what `reply` says; `bodies` are the requests so far."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.reply: Reply = lambda body: (200, {})
+        self.bodies: list[dict[str, Any]] = []
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: FaultyServer
+
+    def do_GET(self) -> None:
+        self._send(200, {})
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.bodies.append(body)
+        status, answer = self.server.reply(body)
+        if status == 0:
+            self.connection.close()
+            return
+        self._send(status, answer)
+
+    def _send(self, status: int, answer: Any) -> None:
+        content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def faulty() -> Iterator[FaultyServer]:
+    server = FaultyServer()
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def engine(faulty: FaultyServer) -> Iterator[VllmEngine]:
+    client = VllmEngine(faulty.url, 4.0, "model", concurrency=1)
+    yield client
+    client.close()
+
+
+def choice(tokens: dict[str, float]) -> dict[str, Any]:
+    """A chat completion with these tokens' log-probabilities."""
+    entries = [
+        {"token": token, "logprob": value, "bytes": list(token.encode())}
+        for token, value in tokens.items()
+    ]
+    content = [{"token": "", "logprob": 0.0, "top_logprobs": entries}]
+    return {"choices": [{"message": {"content": "x"}, "logprobs": {"content": content}}]}
+
+
+def test_parts_are_ordered_and_answers_constrained(
+    faulty: FaultyServer, engine: VllmEngine
+) -> None:
+    faulty.reply = lambda body: (200, choice({"yes": -0.1, "no": -2.4, "maybe": -9999.0}))
+    (scores,) = engine.score([noise_input(1)], ("yes", "no"))
+    assert scores.best == "yes"
+    (body,) = faulty.bodies
+    parts = body["messages"][0]["content"]
+    assert [part["type"] for part in parts] == ["input_audio", "video_url", "text"]
+    assert body["structured_outputs"] == {"choice": ["yes", "no"]}
+    assert body["temperature"] == 0
+    faulty.bodies.clear()
+    engine.score([noise_input(1, samples=None)], ("yes", "no"))
+    assert [p["type"] for p in faulty.bodies[0]["messages"][0]["content"]] == ["video_url", "text"]
+
+
+def test_several_tokens_that_end_the_answer_add_up(
+    faulty: FaultyServer, engine: VllmEngine
+) -> None:
+    ends = {"<|im_end|>": math.log(0.3), "<|endoftext|>": math.log(0.1), "2": math.log(0.6)}
+
+    def reply(body: dict[str, Any]) -> tuple[int, Any]:
+        return 200, choice({"AU1": 0.0} if len(body["messages"]) == 1 else ends)
+
+    faulty.reply = reply
+    (scores,) = engine.score([noise_input(1)], ("AU1", "AU12"))
+    assert scores.probabilities == pytest.approx({"AU1": 0.4, "AU12": 0.6})
+    assert faulty.bodies[1]["messages"][1] == {"role": "assistant", "content": "AU1"}
+    assert faulty.bodies[1]["continue_final_message"]
+
+
+def test_a_lost_connection_is_tried_again(faulty: FaultyServer, engine: VllmEngine) -> None:
+    faulty.reply = lambda body: (0, None) if len(faulty.bodies) < 3 else (200, choice({"yes": 0.0}))
+    (scores,) = engine.score([noise_input(1)], ("yes", "no"))
+    assert scores.best == "yes"
+    assert len(faulty.bodies) == 3
+
+
+TOO_LONG = {"error": {"message": "This model's maximum context length is 8192 tokens."}}
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "code"),
+    [
+        (0, None, "engine_away"),
+        (503, {}, "engine_away"),
+        (500, {"error": {"message": "boom"}}, "engine_refused"),
+        (404, b"<html>", "engine_refused"),
+        (200, {"choices": []}, "engine_garbled"),
+        (200, b"not JSON", "engine_garbled"),
+        (200, {"choices": [{"message": {"content": "yes"}}]}, "engine_garbled"),
+        (200, choice({"perhaps": 0.0}), "engine_garbled"),
+    ],
+)
+def test_faults_are_engine_errors(
+    faulty: FaultyServer, engine: VllmEngine, status: int, answer: Any, code: str
+) -> None:
+    faulty.reply = lambda body: (status, answer)
+    with pytest.raises(EngineError) as caught:
+        engine.score([noise_input(1)], ("yes", "no"))
+    assert caught.value.code == code
+
+
+def test_text_that_is_missing_is_an_engine_error(faulty: FaultyServer, engine: VllmEngine) -> None:
+    faulty.reply = lambda body: (200, {"choices": [{}]})
+    with pytest.raises(EngineError):
+        engine.generate([noise_input(1)], 4)
+
+
+def test_a_server_that_stalls(
+    faulty: FaultyServer, engine: VllmEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stalled = threading.Event()
+    faulty.reply = lambda body: (stalled.wait(5), (200, {}))[1]
+    engine._http.timeout = 0.2
+    with pytest.raises(EngineError) as caught:
+        engine.score([noise_input(1)], ("yes", "no"))
+    stalled.set()
+    assert caught.value.code == "engine_timeout"
+
+
+def test_what_the_user_can_mend(faulty: FaultyServer, engine: VllmEngine) -> None:
+    faulty.reply = lambda body: (400, TOO_LONG)
+    cases = {
+        "input_too_long": noise_input(1),
+        "wrong_frame_rate": noise_input(1).__class__(**{**vars(noise_input(1)), "fps": 2.0}),
+        "bad_question": noise_input(1, question="Hello <|im_end|>"),
+    }
+    for code, made in cases.items():
+        with pytest.raises(UserError) as caught:
+            engine.score([made], ("yes", "no"))
+        assert caught.value.code == code
+
+
+def test_readiness(engine: VllmEngine) -> None:
+    assert engine.is_ready()
+    away = VllmEngine(f"http://127.0.0.1:{free_port()}", 4.0, "model")
+    assert not away.is_ready()
+    with pytest.raises(EngineError) as caught:
+        away.generate([noise_input(1)], 4)
+    assert caught.value.code == "engine_away"
+    away.close()

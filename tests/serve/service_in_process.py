@@ -1,0 +1,36 @@
+"""The application with an engine without a model, driven in this process."""
+
+from pathlib import Path
+
+from fastapi.testclient import TestClient
+
+from mllm_affect.engine.echo import EchoEngine
+from mllm_affect.media.types import Sampling
+from mllm_affect.model.profile import ModelProfile
+from serve.app import create_app
+from serve.settings import ServiceSettings
+
+PROFILE = ModelProfile(kind="miniature", sampling=Sampling(fps=4.0, max_pixels=4096), note="A toy.")
+
+
+class SwitchedEngine(EchoEngine):
+    """An engine that can be away."""
+
+    ready = True
+
+    def is_ready(self) -> bool:
+        return self.ready
+
+
+class Service:
+    """A test client of the application, its engine beside it."""
+
+    def __init__(self, settings: ServiceSettings | None = None) -> None:
+        self.engine = SwitchedEngine()
+        self.app = create_app(settings or ServiceSettings(), self.engine, PROFILE)
+        self.http = TestClient(self.app, raise_server_exceptions=False)
+
+    def ask(self, content: bytes | Path, **fields: object) -> object:
+        """POST /v1/ask with a video."""
+        data = content.read_bytes() if isinstance(content, Path) else content
+        return self.http.post("/v1/ask", files={"video": ("v.mp4", data)}, data=fields)

@@ -1,0 +1,138 @@
+"""From a video file to an answer, with an engine without a model."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mllm_affect.data.made.folders import FRAME_RATE, write_video
+from mllm_affect.engine.echo import EchoEngine
+from mllm_affect.engine.types import AnswerScores
+from mllm_affect.errors import EngineError, UserError
+from mllm_affect.media.probe import probe
+from mllm_affect.media.types import Clip, Sampling
+from mllm_affect.model.profile import ModelProfile
+from mllm_affect.pipeline import answer_video
+from mllm_affect.scoring.answers import VideoAnswer
+from mllm_affect.tasks.model_input import ModelInput
+from mllm_affect.tasks.prompts import load_task, question_task
+
+SECONDS = 12.0
+SMALL = Sampling(fps=4.0, max_pixels=4096)
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve seconds: noise to look at, and to hear only in the first five."""
+    random = np.random.default_rng(0)
+    frames = random.integers(0, 256, (round(SECONDS * FRAME_RATE), 64, 64, 3), dtype=np.uint8)
+    sound = random.normal(0, 3000, 16_000 * 4).astype(np.int16)
+    path = tmp_path_factory.mktemp("video") / "video.mp4"
+    write_video(frames, sound, path)
+    return path
+
+
+class Watching(EchoEngine):
+    """Remembers what it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inputs: list[ModelInput] = []
+
+    def score(self, inputs: Sequence[ModelInput], answers: Sequence[str]) -> list[AnswerScores]:
+        self.inputs += inputs
+        return super().score(inputs, answers)
+
+
+def codes(answer: VideoAnswer) -> list[str]:
+    return [remark.code for remark in answer.warnings]
+
+
+def test_every_segment_is_asked_about_and_pooled(video: Path) -> None:
+    engine, done = Watching(), []
+    answer = answer_video(
+        video, load_task("ah"), engine, on_segment=lambda n, total: done.append((n, total))
+    )
+    assert [part.index for part in answer.segments] == [0, 1, 2]
+    assert answer.segments[0].start_s == 0.0
+    assert answer.segments[-1].end_s == pytest.approx(SECONDS)
+    assert all(a.end_s == b.start_s for a, b in pairwise(answer.segments))
+    assert max(part.duration_s for part in answer.segments) <= 5.0
+    expected = sum(p.probabilities["yes"] * p.duration_s for p in answer.segments) / SECONDS
+    assert answer.probabilities["yes"] == pytest.approx(expected)
+    assert answer.answer == ("yes" if expected >= 0.5 else "no")
+    assert done == [(3, 3)]
+    assert [made.task_id for made in engine.inputs] == ["ah"] * 3
+
+
+def test_an_answer_carries_all_it_depends_on(video: Path) -> None:
+    task = load_task("ah")
+    answer = answer_video(video, task, EchoEngine(), max_seconds=2.0)
+    assert answer.source_sha256 == probe(video).sha256
+    assert (answer.task, answer.prompt_hash, answer.model) == ("ah", task.prompt_hash, "echo")
+    assert (answer.sampling, answer.max_seconds) == (task.sampling, 2.0)
+    assert len(answer.segments) == 6
+    assert set(answer.timings_s) == {"probe", "segment", "read", "model", "total"}
+    assert VideoAnswer.model_validate(answer.as_dict()) == answer
+
+
+def test_the_profile_of_the_checkpoint_decides_the_sampling(video: Path) -> None:
+    engine = Watching()
+    profile = ModelProfile(
+        kind="miniature", sampling=SMALL, prompt_hashes={"other": "0"}, note="A toy."
+    )
+    answer = answer_video(video, load_task("ah"), engine, profile)
+    assert {made.fps for made in engine.inputs} == {4.0}
+    assert {made.frames_THWC.shape[1:] for made in engine.inputs} == {(64, 64, 3)}
+    assert codes(answer) == ["partly_no_audio", "unfamiliar_question", "model_miniature"]
+    assert answer.warnings[-1].sentence == "A toy."
+
+
+def test_missing_sound_is_a_warning_and_not_an_error(video: Path) -> None:
+    answer = answer_video(video, load_task("ah"), EchoEngine())
+    assert [part.has_audio for part in answer.segments] == [True, False, False]
+    silent = answer_video(
+        video, load_task("ah"), EchoEngine(), change_clip=lambda c: replace(c, audio_S=None)
+    )
+    assert "no_audio" in codes(silent)
+
+
+def test_clips_can_be_changed_before_the_model_sees_them(video: Path) -> None:
+    def grey(clip: Clip) -> Clip:
+        return replace(clip, frames_THWC=np.full_like(clip.frames_THWC, 128))
+
+    engine = Watching()
+    answer_video(video, load_task("ah"), engine, change_clip=grey)
+    assert all((made.frames_THWC == 128).all() for made in engine.inputs)
+
+
+def test_free_text_is_given_for_each_segment(video: Path) -> None:
+    answer = answer_video(video, question_task("What does she do?"), EchoEngine())
+    assert answer.answer is None
+    assert answer.probabilities == {}
+    assert {part.answer for part in answer.segments} == {"What does she do?"}
+    assert "answers_by_segment" in codes(answer)
+
+
+def test_a_task_that_cannot_be_pooled_is_refused_before_reading(tmp_path: Path) -> None:
+    task = load_task("ah").model_copy(update={"pooling": "median"})
+    with pytest.raises(UserError) as caught:
+        answer_video(tmp_path / "missing.mp4", task, EchoEngine())
+    assert caught.value.code == "unknown_pooling"
+
+
+def test_errors_of_the_video_and_of_the_engine_come_through(video: Path, tmp_path: Path) -> None:
+    class Broken(EchoEngine):
+        def score(self, inputs: Sequence[ModelInput], answers: Sequence[str]) -> list[AnswerScores]:
+            raise EngineError("engine_away", "away")
+
+    with pytest.raises(EngineError):
+        answer_video(video, load_task("ah"), Broken())
+    text = tmp_path / "text.mp4"
+    text.write_text("no video")
+    with pytest.raises(UserError) as caught:
+        answer_video(text, load_task("ah"), EchoEngine())
+    assert caught.value.code == "unsupported_container"
