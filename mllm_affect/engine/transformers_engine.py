@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mllm_affect.engine.answer_tree import END, add_log, check_answers, score_answers
 from mllm_affect.engine.types import AnswerScores
 from mllm_affect.errors import UserError
+from mllm_affect.model.quiet_loading import quiet_when_small
 from mllm_affect.tasks.model_input import ModelInput
 
 if TYPE_CHECKING:
@@ -140,9 +141,10 @@ def load_checkpoint(checkpoint: Path, device: str, dtype: str) -> tuple[Any, Any
         ) from error
     try:
         processor = AutoProcessor.from_pretrained(checkpoint, local_files_only=True)
-        model = Qwen3OmniMoeForConditionalGeneration.from_pretrained(
-            checkpoint, dtype=getattr(torch, dtype), local_files_only=True
-        )
+        with quiet_when_small(checkpoint):
+            model = Qwen3OmniMoeForConditionalGeneration.from_pretrained(
+                checkpoint, dtype=getattr(torch, dtype), local_files_only=True
+            )
     except (OSError, ValueError, KeyError, AttributeError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UserError(

@@ -4,8 +4,6 @@ Does: make an untrained model and write a folder that transformers, ms-swift and
 unaided.  Does not: train (see train) or keep a manifest (see manifest).
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ from mllm_affect.model.miniature.architecture import Sizes, configuration
 from mllm_affect.model.miniature.processor import SAMPLING, build_processor
 from mllm_affect.model.miniature.tokenizer import SPECIAL_TOKENS, build_tokenizer
 from mllm_affect.model.profile import ModelProfile, write_profile
+from mllm_affect.model.quiet_loading import quiet_when_small
 
 NOTE = (
     "A miniature of Qwen3-Omni (about one million weights) trained on procedurally made clips of "
@@ -51,7 +50,7 @@ def write_checkpoint(
     folder: Path, model: Any, processor: Any, prompt_hashes: dict[str, str] | None = None
 ) -> None:
     """Write weights, configuration, processor and profile into the existing folder `folder`."""
-    with _quietly():
+    with quiet_when_small(folder):
         model.save_pretrained(folder)
     for weights in folder.glob("*.safetensors"):
         weights.chmod(0o644)  # safetensors leaves them to the owner alone
@@ -69,23 +68,9 @@ def load_checkpoint(folder: Path) -> tuple[Any, Any]:
     import torch
     from transformers import AutoProcessor, Qwen3OmniMoeForConditionalGeneration
 
-    with _quietly():
+    with quiet_when_small(folder):
         model = Qwen3OmniMoeForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
     return model.eval(), AutoProcessor.from_pretrained(folder)
-
-
-@contextmanager
-def _quietly() -> Iterator[None]:
-    """Keep transformers from drawing progress bars of a four-megabyte file."""
-    from transformers.utils import logging
-
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()
 
 
 def write_untrained(folder: Path, seed: int = 0) -> None:
