@@ -57,8 +57,8 @@ class AudioTimeline:
         """Take what the resampler still holds; call once after the last packet."""
         self._flush()
 
-    def take(self, start_s: float, end_s: float) -> NDArray[np.int16] | None:
-        """Return the samples of [start_s, end_s), silence where there is none; None if all is none.
+    def take(self, start_s: float, end_s: float) -> NDArray[np.int16]:
+        """Return the samples of [start_s, end_s), silence where there is none.
 
         int16, a whole number of hops, at least SHORTEST.  Sound before `start_s` is forgotten.
         """
@@ -66,14 +66,12 @@ class AudioTimeline:
         spanned = (round(end_s * AUDIO_RATE) - first) // HOP * HOP
         wanted, beyond = max(SHORTEST, spanned), first + max(spanned, HOP)
         samples_S = np.zeros(wanted, dtype=np.int16)
-        found = False
         for position, piece_S in self._pieces:
             begin, end = max(position, first), min(position + len(piece_S), beyond)
             if begin < end:
                 samples_S[begin - first : end - first] = piece_S[begin - position : end - position]
-                found = True
         self._pieces = [piece for piece in self._pieces if piece[0] + len(piece[1]) > first]
-        return samples_S if found else None
+        return samples_S
 
     def _collect(self, frame: "AudioFrame") -> None:
         base = Fraction(frame.time_base or Fraction(1, frame.sample_rate))

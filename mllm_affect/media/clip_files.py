@@ -59,7 +59,9 @@ def _encode(source: Source, segment: Segment, origin_s: float, path: Path) -> No
     stream = ffmpeg.input(
         str(source.path), f=sniff(source.path), ss=f"{seek_s:.6f}", protocol_whitelist="file"
     )
-    tracks = [stream.video.filter("pad", **EVEN_SIZE)]
+    # Counted in the filter: the option -frames would end the sound with the last frame's start.
+    counted = stream.video.filter("trim", end_frame=segment.num_frames)
+    tracks = [counted.filter("pad", **EVEN_SIZE)]
     if segment.has_audio:
         tracks.append(stream.audio)
     command = ffmpeg.output(
@@ -72,7 +74,6 @@ def _encode(source: Source, segment: Segment, origin_s: float, path: Path) -> No
         crf=16,
         fps_mode="passthrough",
         acodec="aac",
-        **{"frames:v": segment.num_frames},
     )
     try:
         command.run(

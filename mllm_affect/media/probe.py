@@ -16,6 +16,7 @@ from mllm_affect.media.opening import main_audio, main_video, open_media
 from mllm_affect.media.types import Source
 
 if TYPE_CHECKING:
+    from av.audio.stream import AudioStream
     from av.container import InputContainer
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
@@ -39,7 +40,7 @@ def probe(path: Path, limits: Limits = DEFAULT_LIMITS) -> Source:
     with open_media(path) as container:
         stream = _accepted_video(container, path, limits)
         audio = main_audio(container)
-        audio_codec = _accepted_audio_codec(audio.codec_context.name, path) if audio else None
+        audio_codec = _accepted_audio_codec(codec_name(audio), path) if audio else None
         first = _first_frame(container, stream)
         if first is None:
             raise UserError("no_frames", f"{path.name} has a video track without any frame.")
@@ -50,7 +51,7 @@ def probe(path: Path, limits: Limits = DEFAULT_LIMITS) -> Source:
             path=path,
             sha256=sha256_file(path),
             container=container.format.name.split(",")[0],
-            video_codec=stream.codec_context.name,
+            video_codec=codec_name(stream),
             audio_codec=audio_codec,
             start_s=float((first.pts or 0) * (stream.time_base or MICROSECOND)),
             duration_s=_duration_s(container, stream),
@@ -76,7 +77,7 @@ def _accepted_video(container: "InputContainer", path: Path, limits: Limits) -> 
     stream = main_video(container)
     if stream is None:
         raise UserError("no_video", f"{path.name} holds no video track; give a video.")
-    codec = stream.codec_context.name if stream.codec_context else "unknown"
+    codec = codec_name(stream)
     _refuse(
         codec not in VIDEO_CODECS,
         "unsupported_codec",
@@ -102,6 +103,11 @@ def _accepted_video(container: "InputContainer", path: Path, limits: Limits) -> 
         f"{limits.frames} frames are read.",
     )
     return stream
+
+
+def codec_name(stream: "VideoStream | AudioStream") -> str:
+    """Return the codec's own name, whichever decoder reads it (mp3, not mp3float)."""
+    return stream.codec_context.codec.canonical_name if stream.codec_context else "unknown"
 
 
 def _accepted_audio_codec(codec: str, path: Path) -> str:

@@ -107,5 +107,7 @@ class _Cutter:
     def _clip(self, done: _Waiting) -> Clip:
         audio_S = None
         if self._timeline is not None:
-            audio_S = self._timeline.take(done.segment.start_s, done.segment.end_s)
+            samples_S = self._timeline.take(done.segment.start_s, done.segment.end_s)
+            # A codec's padding may reach beyond the sound that the file states.
+            audio_S = samples_S if done.segment.has_audio else None
         return Clip(done.segment, self._sampling, done.frames_THWC, done.times_T, audio_S)
