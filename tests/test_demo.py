@@ -105,7 +105,7 @@ def test_the_printed_table_holds_every_measurement(
     for part in ("before fine-tuning", "sound taken away", "over HTTP", "always", "12.0"):
         assert part in told
     assert '"answer": "yes"' in told
-    assert "nothing about accuracy on people" in told
+    assert "nothing about accuracy on people" in " ".join(told.split())
 
 
 @pytest.mark.slow

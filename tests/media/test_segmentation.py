@@ -134,3 +134,9 @@ def test_any_variable_rate_is_tiled(
     assert [part.start_s for part in parts] == pytest.approx(
         [float(times[part.first_frame]) for part in parts], abs=sys.float_info.epsilon + 2e-5
     )
+
+
+def test_a_span_may_be_exactly_as_long_as_the_bound_and_not_a_tick_longer() -> None:
+    ticks = [0, 2, 4, 6, 9]
+    assert greedy_spans(ticks, frame_ends(ticks, 2), bound=6) == [(0, 3), (3, 2)]
+    assert greedy_spans(ticks, frame_ends(ticks, 2), bound=5) == [(0, 2), (2, 2), (4, 1)]
