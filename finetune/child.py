@@ -8,13 +8,13 @@ Does not: know what it runs.
 import os
 import signal
 import subprocess
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from types import FrameType
 
 import psutil
+
+from mllm_affect.interrupting import termination_interrupts
 
 POLL_S = 0.2
 GRACE_S = 10.0
@@ -32,7 +32,7 @@ def run_child(
     `watch` is called several times a second and once more at the end; what it raises ends the
     child.  A termination signal to this process is raised here as KeyboardInterrupt.
     """
-    with output.open("wb") as log, _termination_interrupts():
+    with output.open("wb") as log, termination_interrupts():
         child = subprocess.Popen(
             list(argv),
             cwd=folder,
@@ -85,19 +85,3 @@ def _end_group(group: int) -> None:
 def _quietly(action: Callable[[], None]) -> None:
     with suppress(psutil.NoSuchProcess):
         action()
-
-
-@contextmanager
-def _termination_interrupts() -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

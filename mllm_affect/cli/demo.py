@@ -4,19 +4,18 @@ Does: tell the story of mllm_affect.cli.demo_story, print its table, write its r
 Does not: run any stage itself.
 """
 
-import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mllm_affect.cli.common import Json, err, out, print_json, verb
 from mllm_affect.cli.progress import Advance, progress
 from mllm_affect.errors import UserError
+from mllm_affect.interrupting import termination_interrupts
 
 if TYPE_CHECKING:
     from eval.demo_page import Story
@@ -56,7 +55,7 @@ def demo(
 
     narrator = ConsoleNarrator(show=not json)
     narrator.say(MADE_CLIPS_NOTE)
-    with _terminated_like_interrupted():
+    with termination_interrupts():
         story = tell(Demo(out_dir, seed, real_video, offline), narrator)
     figures = demo_page.figures(story)
     write_report(out_dir / "report.html", demo_page.page(story))
@@ -90,20 +89,6 @@ class ConsoleNarrator:
         """Tell one fact, set in."""
         if self._show:
             err.print(f"   {sentence}", highlight=False, markup=False)
-
-
-@contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
-    """Let SIGTERM unwind the story as Ctrl-C does, so that no child outlives it."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> Any:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _print_story(story: "Story", out_dir: Path) -> None:

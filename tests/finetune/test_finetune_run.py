@@ -127,7 +127,7 @@ def test_merged_checkpoint_answers_as_base_with_adapter(
     finished: tuple[Path, list[Any]], untrained: Path
 ) -> None:
     import torch
-    from made_inputs import made_input
+    from noise_inputs import noise_input
     from peft import PeftModel
     from transformers import Qwen3OmniMoeForConditionalGeneration, Qwen3OmniMoeProcessor
 
@@ -135,7 +135,7 @@ def test_merged_checkpoint_answers_as_base_with_adapter(
 
     out, _ = finished
     load = Qwen3OmniMoeForConditionalGeneration.from_pretrained
-    inputs = encode(Qwen3OmniMoeProcessor.from_pretrained(out / "merged"), made_input(0))
+    inputs = encode(Qwen3OmniMoeProcessor.from_pretrained(out / "merged"), noise_input(0))
     adapted = PeftModel.from_pretrained(load(untrained), out / "adapter")
     with torch.no_grad():
         before = load(untrained).thinker(**inputs).logits
@@ -192,7 +192,7 @@ def greedy(model: Any, processor: Any, folder: Path, row: dict[str, Any], tokens
     import wave
 
     import numpy as np
-    from made_inputs import made_input
+    from noise_inputs import noise_input
     from PIL import Image
 
     from mllm_affect.model.encode import encode
@@ -201,7 +201,7 @@ def greedy(model: Any, processor: Any, folder: Path, row: dict[str, Any], tokens
         audio_S = np.frombuffer(sound.readframes(-1), dtype="<i2")
     frames = [np.asarray(Image.open(folder / name)) for name in row["videos"][0]]
     text = row["messages"][0]["content"].removeprefix("<audio><video>")
-    blank = made_input(0, question=text)
+    blank = noise_input(0, question=text)
     given = type(blank)(**{**vars(blank), "frames_THWC": np.stack(frames), "audio_S": audio_S})
     inputs = encode(processor, given)
     ids = model.thinker.generate(**inputs, max_new_tokens=tokens, do_sample=False)

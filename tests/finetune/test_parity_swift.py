@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from large_base import write_large_base
-from made_inputs import made_input
+from noise_inputs import noise_input
 
 from finetune.base import read_base
 from finetune.command import training_command
@@ -31,17 +31,17 @@ max_length: 4096
 SAMPLING = Sampling(fps=4.0, max_pixels=96 * 160)
 
 INPUTS = (
-    made_input(0),
-    made_input(1, frames=2, samples=16_000),
-    made_input(2, frames=20, samples=80_000),
-    made_input(3, frames=6, samples=None),
-    made_input(4, frames=4, size=(32, 32), samples=16_160),
-    made_input(5, frames=8, size=(96, 160), samples=31_840),
-    made_input(
+    noise_input(0),
+    noise_input(1, frames=2, samples=16_000),
+    noise_input(2, frames=20, samples=80_000),
+    noise_input(3, frames=6, samples=None),
+    noise_input(4, frames=4, size=(32, 32), samples=16_160),
+    noise_input(5, frames=8, size=(96, 160), samples=31_840),
+    noise_input(
         6, frames=10, size=(32, 96), samples=40_000, question="Où regarde-t-elle ?\nOne word."
     ),
-    made_input(7, frames=2, size=(160, 96), samples=None, question="Is it <b>dark</b>?"),
-    made_input(8, frames=12, samples=48_000),
+    noise_input(7, frames=2, size=(160, 96), samples=None, question="Is it <b>dark</b>?"),
+    noise_input(8, frames=12, samples=48_000),
 )
 
 
