@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
+from eval.figures import CLAIMS, DEMO
 from mllm_affect.model.miniature import embedded_checkpoint
 from tests.real_videos import fetch, real_video
 
@@ -43,17 +44,19 @@ def test_miniature_rebuilt_from_random_weights_reaches_the_shipped_figures(tmp_p
     assert run("miniature", "check", str(tmp_path / "miniature"))["problems"] == []
 
 
-def test_demonstration_reaches_the_promised_figures(tmp_path: Path) -> None:
+def test_demonstration_reaches_the_promised_figures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fetch()
-    figures = run("demo", "--out", str(tmp_path), "--real-video", str(real_video("talking")))
-    assert figures["held_out"]["clips"] >= 300
-    assert figures["before"]["accuracy"] <= 0.60
-    assert figures["after"]["accuracy"] >= 0.90
-    assert figures["without_audio"]["accuracy"] <= CHANCE_AT_MOST
-    assert figures["without_video"]["accuracy"] <= CHANCE_AT_MOST
-    assert figures["served"]["clips"] >= 100
-    assert figures["served"]["agreement"] == 1.0
-    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)  # where `make figures` looks for the demonstration's figures
+    figures = run("demo", "--out", "runs/demo", "--real-video", str(real_video("talking")))
+    claims = [claim for claim in CLAIMS if claim.command == DEMO]
+    missed = {
+        claim.name: value for claim in claims if not claim.goal.reached(value := claim.measure())
+    }
+    assert missed == {}
+    assert figures["seed"] == 0
+    page = (tmp_path / "runs/demo/report.html").read_text(encoding="utf-8")
     assert page.count("<img") + page.count("<svg") >= 3
     assert no_process_is_left_below(tmp_path)
 

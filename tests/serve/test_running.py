@@ -1,6 +1,7 @@
 """`mllm-affect serve` as a program, with the real vLLM below it."""
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -25,6 +26,7 @@ from mllm_affect.model.miniature import embedded_checkpoint
 from mllm_affect.model.profile import read_profile
 from mllm_affect.pipeline import answer_video
 from mllm_affect.tasks.prompts import load_task
+from tests.real_videos import real_video
 
 WITHIN = 1e-3
 READY_SECONDS = 400
@@ -36,7 +38,9 @@ class Served:
     def __init__(self, *options: str) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        command = [sys.executable, "-m", "mllm_affect", "serve", "--port", str(self.port)]
+        measured = ["-m", "coverage", "run"] if "COVERAGE_RUN" in os.environ else []
+        program = [sys.executable, *measured, "-m", "mllm_affect"]
+        command = [*program, "serve", "--port", str(self.port)]
         self.process = subprocess.Popen(
             [*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
@@ -120,6 +124,10 @@ def test_the_service_answers_as_the_offline_engine_does(
         ]
         assert answer.warnings == offline.warnings
         assert answer.source_sha256 == offline.source_sha256
+
+        person = ask(real_video("talking"), task="ah", url=service.url)
+        assert [round(part.end_s, 1) for part in person.segments] == [5.0, 9.9, 14.9, 19.7]
+        assert all(part.has_audio for part in person.segments)
 
         with pytest.raises(UserError) as caught:
             ask(video, task="nosuch", url=service.url)
