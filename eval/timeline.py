@@ -51,16 +51,14 @@ def video_timeline(
 def spread_frames(video: Path, count: int = THUMBNAILS) -> list[plots.Thumbnail]:
     """Return up to `count` frames, each nearest to the middle of its equal share of the video."""
     from mllm_affect.media.probe import probe
-    from mllm_affect.media.reader import read_clips
-    from mllm_affect.media.segment import segment
+    from mllm_affect.media.reader import read_video
     from mllm_affect.media.types import Sampling
 
     source = probe(video)
-    segments = segment(source)
-    start_s, end_s = segments[0].start_s, segments[-1].end_s
-    middles = [start_s + (end_s - start_s) * (place + 0.5) / count for place in range(count)]
+    share_s = source.duration_s / count
+    middles = [source.start_s + share_s * (place + 0.5) for place in range(count)]
     nearest: list[plots.Thumbnail | None] = [None] * count
-    for clip in read_clips(source, segments, Sampling(fps=FRAMES_PER_SECOND, max_pixels=PIXELS)):
+    for clip in read_video(source, Sampling(fps=FRAMES_PER_SECOND, max_pixels=PIXELS)):
         for time_s, frame_HWC in zip(clip.times_T, clip.frames_THWC, strict=True):
             for place, middle_s in enumerate(middles):
                 known = nearest[place]

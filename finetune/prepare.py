@@ -19,9 +19,9 @@ from finetune.progress import Progress
 from mllm_affect.data.examples import FILE_NAME, Example, read_examples
 from mllm_affect.errors import UserError
 from mllm_affect.files import sha256_file, sha256_json, write_json, write_jsonl
+from mllm_affect.media.cutting import SEGMENTER
 from mllm_affect.media.probe import probe
-from mllm_affect.media.reader import read_clips
-from mllm_affect.media.segment import SEGMENTER, segment
+from mllm_affect.media.reader import read_video
 from mllm_affect.media.types import Sampling, Source
 from mllm_affect.tasks.model_input import model_input
 from mllm_affect.tasks.rows import media_of, with_answer, write_row
@@ -166,8 +166,7 @@ def _questions(
 def _asked(
     source: Source, task: Task, preparation: Preparation, out: Path
 ) -> Iterator[dict[str, Any]]:
-    segments = segment(source, max_seconds=preparation.max_seconds)
-    for clip in read_clips(source, segments, preparation.sampling):
+    for clip in read_video(source, preparation.sampling, preparation.max_seconds):
         yield write_row(out, model_input(clip, task), answer="")
 
 

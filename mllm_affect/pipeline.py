@@ -1,6 +1,6 @@
 """From a video file to an answer: the one path that the service and evaluation share.
 
-Does: probe, segment, read, ask an engine a few clips at a time, pool.
+Does: probe, cut and read, ask an engine a few clips at a time, pool.
 Does not: choose or own the engine, know HTTP, or write files.
 """
 
@@ -11,11 +11,10 @@ from itertools import islice
 from pathlib import Path
 
 from mllm_affect.engine.types import Engine
-from mllm_affect.errors import UserError
+from mllm_affect.media.cutting import MAX_SECONDS, SEGMENTER
 from mllm_affect.media.limits import DEFAULT_LIMITS, Limits
 from mllm_affect.media.probe import probe
-from mllm_affect.media.reader import read_clips
-from mllm_affect.media.segment import MAX_SECONDS, SEGMENTER, segment
+from mllm_affect.media.reader import read_video
 from mllm_affect.media.types import Clip, Source
 from mllm_affect.model.profile import ModelProfile
 from mllm_affect.scoring.answers import (
@@ -32,8 +31,8 @@ from mllm_affect.tasks.task import Task
 CLIPS_AT_ONCE = 8
 """Clips in memory and in flight for one video."""
 
-OnSegment = Callable[[int, int], None]
-"""Called with how many segments are answered and how many there are."""
+OnSegment = Callable[[SegmentAnswer], None]
+"""Called with each segment's answer, in order, as soon as it is known."""
 
 
 def answer_video(
@@ -60,19 +59,17 @@ def answer_video(
     clock = _StageClock()
     with clock.stage("probe"):
         source = video if isinstance(video, Source) else probe(video, limits)
-    with clock.stage("segment"):
-        spans = segment(source, max_seconds)
-    clips = clock.while_waiting("read", read_clips(source, spans, task.sampling))
+    clips = clock.while_waiting("read", read_video(source, task.sampling, max_seconds))
     if change_clip is not None:
         clips = map(change_clip, clips)
     answered: list[SegmentAnswer] = []
     while some := list(islice(clips, CLIPS_AT_ONCE)):
         with clock.stage("model"):
-            answered += ask_about(some, task, engine)
+            new = ask_about(some, task, engine)
+        answered += new
         if on_segment is not None:
-            on_segment(len(answered), len(spans))
-    if not answered:
-        raise UserError("no_frames", f"{source.path.name} holds no frame to ask about.")
+            for segment in new:
+                on_segment(segment)
     answer, probabilities = combine(task, answered)
     return VideoAnswer(
         answer=answer,
@@ -89,7 +86,7 @@ def answer_video(
         segmenter=SEGMENTER,
         max_seconds=max_seconds,
         source_sha256=source.sha256,
-        duration_s=sum(span.duration_s for span in spans),
+        duration_s=sum(part.duration_s for part in answered),
         timings_s=clock.spent(),
         warnings=tuple(_remarks(answered, task, profile)),
     )
@@ -116,7 +113,7 @@ def _remarks(
     answered: Sequence[SegmentAnswer], task: Task, profile: ModelProfile
 ) -> Iterator[Remark]:
     """Yield what the reader of the answer should know."""
-    silent = sum(not segment.has_audio for segment in answered)
+    silent = sum(not part.has_audio for part in answered)
     if silent == len(answered):
         yield Remark(
             code="no_audio",

@@ -29,11 +29,34 @@ GAP_SECONDS = 0.005
 """A timestamp this far from where the last samples ended means a gap or an overlap in the sound."""
 
 
+class SoundSpan:
+    """Where a file states sound, from its packets alone."""
+
+    def __init__(self) -> None:
+        self._begin_s, self._end_s = float("inf"), float("-inf")
+
+    def see(self, packet: "Packet[Any]") -> None:
+        """Take the next audio packet."""
+        if packet.pts is None or not packet.size:
+            return
+        begin_s = float(packet.pts * packet.time_base)
+        self._begin_s = min(self._begin_s, begin_s)
+        self._end_s = max(self._end_s, begin_s + float((packet.duration or 0) * packet.time_base))
+
+    def overlaps(self, start_s: float, end_s: float) -> bool:
+        """Whether any of it lies between these times."""
+        return self._begin_s < end_s and self._end_s > start_s
+
+
 class AudioTimeline:
-    """Collects one audio stream; spans are taken in order of time and forgotten afterwards."""
+    """Collects one audio stream; spans are taken in order of time and forgotten afterwards.
+
+    `stated`: where the packets seen so far state sound, whether or not it could be decoded.
+    """
 
     def __init__(self, stream: "AudioStream") -> None:
         self._stream = stream
+        self.stated = SoundSpan()
         self._pieces: list[tuple[int, NDArray[np.int16]]] = []
         self._resampler: av.AudioResampler | None = None
         self._next_sample = 0
@@ -46,6 +69,7 @@ class AudioTimeline:
 
     def decode(self, packet: "Packet[Any]") -> None:
         """Decode a packet and keep its sound; a packet that cannot be decoded becomes silence."""
+        self.stated.see(packet)
         try:
             frames = self._stream.decode(packet)
         except av.FFmpegError:

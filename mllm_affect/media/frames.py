@@ -21,13 +21,20 @@ if TYPE_CHECKING:
 class TimedFrame:
     """A decoded frame: `index` in presentation order, `ticks` in the stream's time base.
 
-    `own_ticks` is the duration that the file states, 0 when it states none.
+    `own_ticks` is the duration that the file states, 0 when it states none; `time_base` is
+    seconds a tick.
     """
 
+    time_base: Fraction
     index: int
     ticks: int
     own_ticks: int
     picture: "VideoFrame"
+
+    @property
+    def time_s(self) -> float:
+        """When it comes on show, in seconds."""
+        return float(self.ticks * self.time_base)
 
 
 class FrameClock:
@@ -63,7 +70,7 @@ class FrameClock:
             ticks = 0 if ticks is None else ticks
         elif ticks is None or ticks <= self._ticks:
             ticks = self._ticks + 1
-        placed = TimedFrame(self._index, ticks, int(picture.duration or 0), picture)
+        placed = TimedFrame(self.time_base, self._index, ticks, int(picture.duration or 0), picture)
         self._ticks = ticks
         self._index += 1
         return placed

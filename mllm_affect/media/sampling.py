@@ -11,16 +11,15 @@ from numpy.typing import NDArray
 
 from mllm_affect.errors import UserError
 from mllm_affect.media.frames import TimedFrame
-from mllm_affect.media.types import FRAME_MULTIPLE, Sampling, Segment, Source
+from mllm_affect.media.types import FRAME_MULTIPLE, Sampling, Source
 
 SAME_TIME_S = 1e-6
 """Timestamps closer than this are one moment (floats of rational times)."""
 
 
-def sample_times(segment: Segment, fps: float) -> list[float]:
-    """Return start_s + k / fps for all such times before end_s; at least one."""
-    count = max(1, math.ceil(segment.duration_s * fps - SAME_TIME_S))
-    return [segment.start_s + k / fps for k in range(count)]
+def sample_count(duration_s: float, fps: float) -> int:
+    """Return how many of the times k / fps lie before the end of a segment; at least one."""
+    return max(1, math.ceil(duration_s * fps - SAME_TIME_S))
 
 
 def model_size(width: int, height: int, max_pixels: int) -> tuple[int, int]:
@@ -65,41 +64,41 @@ def to_model_picture(frame: TimedFrame, source: Source, sampling: Sampling) -> N
 
 
 class SegmentFrames:
-    """Collects the sampled frames of one segment: at each time, the frame then on show.
+    """Collects the sampled frames of one segment: at each start + k / fps, the frame on show then.
 
     That is the last frame whose timestamp is not later; a frame is scaled once however often it is
-    shown.
+    shown.  The end of the segment need not be known before `finish`.
     """
 
-    def __init__(self, segment: Segment, source: Source, sampling: Sampling) -> None:
-        self._segment, self._source, self._sampling = segment, source, sampling
-        self._due = sample_times(segment, sampling.fps)
+    def __init__(self, start_s: float, source: Source, sampling: Sampling) -> None:
+        self._start_s, self._source, self._sampling = start_s, source, sampling
         self._pictures: list[NDArray[np.uint8]] = []
         self._times: list[float] = []
-        self._showing: tuple[TimedFrame, float] | None = None
+        self._showing: TimedFrame | None = None
 
-    def see(self, frame: TimedFrame, time_s: float) -> None:
+    def see(self, frame: TimedFrame) -> None:
         """Take the next frame of this segment."""
-        self._show_until(time_s - SAME_TIME_S)
-        self._showing = (frame, time_s)
+        due = 0
+        while self._start_s + (self._taken + due) / self._sampling.fps < frame.time_s - SAME_TIME_S:
+            due += 1
+        self._take(due)
+        self._showing = frame
 
-    def finish(self) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-        """Return frames_THWC (T even, at least 2) and times_T."""
-        self._show_until(math.inf)
-        if len(self._pictures) % 2:
+    def finish(self, end_s: float) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+        """Return frames_THWC (T even, at least 2) and times_T of the segment that ends there."""
+        self._take(sample_count(end_s - self._start_s, self._sampling.fps) - self._taken)
+        if self._taken % 2:
             self._pictures.append(self._pictures[-1])
             self._times.append(self._times[-1])
         return np.stack(self._pictures), np.array(self._times, dtype=np.float64)
 
-    def _show_until(self, time_s: float) -> None:
-        if self._showing is None:
+    @property
+    def _taken(self) -> int:
+        return len(self._times)
+
+    def _take(self, count: int) -> None:
+        if self._showing is None or count <= 0:
             return
-        frame, shown_s = self._showing
-        count = 0
-        while count < len(self._due) and self._due[count] < time_s:
-            count += 1
-        if count:
-            picture_HWC = to_model_picture(frame, self._source, self._sampling)
-            self._pictures += [picture_HWC] * count
-            self._times += [shown_s] * count
-            self._due = self._due[count:]
+        picture_HWC = to_model_picture(self._showing, self._source, self._sampling)
+        self._pictures += [picture_HWC] * count
+        self._times += [self._showing.time_s] * count

@@ -84,7 +84,7 @@ def test_preparing_again_gives_the_same_without_decoding(
 ) -> None:
     write_examples(clips, [example(0), example(2)])
     first = prepare_rows(clips, preparation(), tmp_path)
-    monkeypatch.setattr("finetune.prepare.read_clips", None)
+    monkeypatch.setattr("finetune.prepare.read_video", None)
     assert prepare_rows(clips, preparation(), tmp_path) == first
     write_examples(clips, [example(0, labels={"ah": "yes"}), example(2)])
     relabelled = prepare_rows(clips, preparation(), tmp_path)

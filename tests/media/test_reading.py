@@ -14,7 +14,7 @@ from wheel_ffmpeg import run_ffmpeg, shown_frames
 from mllm_affect.errors import UserError
 from mllm_affect.media.audio import HOP, SHORTEST
 from mllm_affect.media.probe import probe
-from mllm_affect.media.reader import read_clips
+from mllm_affect.media.reader import read_clips, read_video
 from mllm_affect.media.segment import segment
 from mllm_affect.media.types import AUDIO_RATE, Clip, Sampling
 
@@ -28,6 +28,17 @@ def clips_of(video: MadeVideo, sampling: Sampling = SAMPLING) -> list[Clip]:
 
 def test_every_segment_has_its_clip(video: MadeVideo) -> None:
     assert [clip.segment for clip in clips_of(video)] == list(video.segments)
+
+
+def test_cutting_while_reading_gives_the_same(video: MadeVideo) -> None:
+    known, at_once = clips_of(video), list(read_video(video.source, SAMPLING))
+    assert [clip.segment for clip in at_once] == list(video.segments)
+    for one, other in zip(known, at_once, strict=True):
+        assert np.array_equal(one.frames_THWC, other.frames_THWC)
+        assert np.array_equal(one.times_T, other.times_T)
+        assert (one.audio_S is None) == (other.audio_S is None)
+        if one.audio_S is not None:
+            assert np.array_equal(one.audio_S, other.audio_S)
 
 
 def test_a_clip_has_the_form_that_the_model_takes(video: MadeVideo) -> None:

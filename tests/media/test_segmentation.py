@@ -14,8 +14,10 @@ from read_video import MadeVideo
 
 from mllm_affect.errors import UserError
 from mllm_affect.files import sha256_file
+from mllm_affect.media.cutting import GreedyCutter
+from mllm_affect.media.frames import TimedFrame
 from mllm_affect.media.probe import probe
-from mllm_affect.media.segment import frame_ends, greedy_spans, segment
+from mllm_affect.media.segment import segment
 
 ROUNDING = 1e-9
 CONTAINER_ROUNDING = 0.0011
@@ -105,12 +107,21 @@ def test_a_senseless_bound_is_refused(plain: MadeVideo, bound: float) -> None:
 TICKS = st.lists(st.integers(1, 400_000), min_size=1, max_size=200)
 
 
+def cut(ticks: list[int], last: int, bound: int) -> list[tuple[int, int]]:
+    """(first frame, number of frames) of each segment of a timeline."""
+    cutter = GreedyCutter(bound)
+    frames = [TimedFrame(Fraction(1, 90_000), i, tick, last, None) for i, tick in enumerate(ticks)]  # type: ignore[arg-type]
+    placed = [*map(cutter.see, frames), cutter.finish(1)]
+    starts = [each.start_ticks for each in placed if each is not None]
+    return [(starts.index(start), starts.count(start)) for start in sorted(set(starts))]
+
+
 @given(gaps=TICKS, last=st.integers(1, 400_000), bound=st.integers(9_000, 5_400_000))
 @settings(derandomize=True, deadline=None)
 def test_spans_tile_any_timeline(gaps: list[int], last: int, bound: int) -> None:
     ticks = [sum(gaps[:index]) for index in range(len(gaps))]
-    ends = frame_ends(ticks, last)
-    spans = greedy_spans(ticks, ends, bound)
+    ends = [*ticks[1:], ticks[-1] + last]
+    spans = cut(ticks, last, bound)
     assert [f for first, count in spans for f in range(first, first + count)] == list(
         range(len(ticks))
     )
@@ -138,5 +149,5 @@ def test_any_variable_rate_is_tiled(
 
 def test_a_span_may_be_exactly_as_long_as_the_bound_and_not_a_tick_longer() -> None:
     ticks = [0, 2, 4, 6, 9]
-    assert greedy_spans(ticks, frame_ends(ticks, 2), bound=6) == [(0, 3), (3, 2)]
-    assert greedy_spans(ticks, frame_ends(ticks, 2), bound=5) == [(0, 2), (2, 2), (4, 1)]
+    assert cut(ticks, last=2, bound=6) == [(0, 3), (3, 2)]
+    assert cut(ticks, last=2, bound=5) == [(0, 2), (2, 2), (4, 1)]
