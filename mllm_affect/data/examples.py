@@ -21,6 +21,12 @@ class Example(BaseModel):
     `video` is its path below the folder, with forward slashes.  `participant` (and `voice`, where
     it is another's) says who is seen and heard, so that nobody is in two splits.  `labels` gives
     the right answer by the name of the question, which is a task's id.
+
+    What only some datasets know: `spans` says by label where the positive answer holds (start and
+    end in seconds on the video's own timestamps) and `frame_spans` the same as annotated in frames
+    (first and last index, both included; never computed from seconds); a label that is absent there
+    is unknown, an empty list means nowhere.  `topic` names what the person was asked (for
+    instance `3`), `asked` is its text, `transcript` what they said.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -30,6 +36,11 @@ class Example(BaseModel):
     voice: str | None = None
     split: str = Field(min_length=1)
     labels: dict[str, str]
+    spans: dict[str, tuple[tuple[float, float], ...]] = {}
+    frame_spans: dict[str, tuple[tuple[int, int], ...]] = {}
+    topic: str | None = None
+    asked: str | None = None
+    transcript: str | None = None
 
     @field_validator("video")
     @classmethod
@@ -73,7 +84,9 @@ def read_examples(folder: Path) -> list[Example]:
 def write_examples(folder: Path, examples: Iterable[Example]) -> Path:
     """Write the list into `folder`, whole or not at all; return its path."""
     path = folder / FILE_NAME
-    write_jsonl(path, (example.model_dump(mode="json") for example in examples))
+    write_jsonl(
+        path, (example.model_dump(mode="json", exclude_defaults=True) for example in examples)
+    )
     return path
 
 
