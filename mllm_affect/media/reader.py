@@ -1,8 +1,8 @@
 """Reading the clips of a video in one sequential decode.
 
 Does: decode once; cut while reading, or read segments that are known; give each its frames at the
-sampling's rate and size and its 16 kHz sound.  Does not: keep frames at source size, write files,
-or isolate hostile input.
+sampling's rate and size, its 16 kHz sound, and whatever other parts it was asked for (see parts).
+Does not: keep frames at source size, write files, or isolate hostile input.
 """
 
 from collections import deque
@@ -10,66 +10,70 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from mllm_affect.errors import UserError
 from mllm_affect.media.audio import AudioTimeline
 from mllm_affect.media.cutting import MAX_SECONDS, decoded_frames, grown, placed_frames
 from mllm_affect.media.opening import main_audio, open_media
-from mllm_affect.media.sampling import SegmentFrames
+from mllm_affect.media.parts import AnyPart, Collector, FramePart, Parts, SoundPart
+from mllm_affect.media.sampling import ModelFrames
 from mllm_affect.media.types import Clip, Sampling, Segment, Source
 
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.packet import Packet
 
+    from mllm_affect.media.frames import TimedFrame
+
 
 def read_video(
-    source: Source, sampling: Sampling, max_seconds: float = MAX_SECONDS
+    source: Source,
+    sampling: Sampling,
+    max_seconds: float = MAX_SECONDS,
+    parts: Sequence[AnyPart] = (),
 ) -> Iterator[Clip]:
-    """Cut a source and yield the clip of each segment, in order: one decode for both.
+    """Cut a source and yield the clip of each segment, in order: one decode for all.
 
-    The segments are those that `segment` lists.  A clip comes as soon as the decoder is past its
-    end.  Raises UserError `bad_max_seconds`, `no_frames`, or as opening does.
+    The segments are those that `segment` lists; `parts` are made besides the model's frames and
+    the sound.  A clip comes as soon as the decoder is past its end.  Raises UserError
+    `bad_max_seconds`, `no_frames`, or as opening does.
     """
     with open_media(source.path) as container:
-        clips = _Clips(container, sampling)
-        growing: tuple[Segment, SegmentFrames] | None = None
+        clips = _Clips(container, source, sampling, parts)
+        growing: Segment | None = None
         for placed in placed_frames(container, source, max_seconds, clips.hear):
-            now = grown(growing[0] if growing else None, placed, source)
-            if growing and now.index == growing[0].index:
-                pictures = growing[1]
-            else:
-                if growing:
-                    clips.add(*growing)
-                pictures = SegmentFrames(now.start_s, source, sampling)
-            growing = (now, pictures)
-            pictures.see(placed.frame)
+            before, growing = growing, grown(growing, placed, source)
+            if before is None or growing.index != before.index:
+                if before is not None:
+                    clips.end(before)
+                clips.begin(growing.start_s)
+            clips.see(placed.frame)
             yield from clips.ready()
-        if growing:
-            clips.add(*growing)
+        if growing is not None:
+            clips.end(growing)
         yield from clips.rest()
 
 
-def read_clips(source: Source, segments: Sequence[Segment], sampling: Sampling) -> Iterator[Clip]:
+def read_clips(
+    source: Source,
+    segments: Sequence[Segment],
+    sampling: Sampling,
+    parts: Sequence[AnyPart] = (),
+) -> Iterator[Clip]:
     """Yield the clip of each of these segments, which must be in order and not overlap.
 
     Raises UserError `source_changed` when the file no longer holds the segments' frames, or as
     opening does.
     """
     todo = deque(segments)
-    pictures: SegmentFrames | None = None
     with open_media(source.path) as container:
-        clips = _Clips(container, sampling)
+        clips = _Clips(container, source, sampling, parts)
         for frame in decoded_frames(container, source, clips.hear):
-            if pictures is None and todo and frame.index >= todo[0].first_frame:
-                pictures = SegmentFrames(todo[0].start_s, source, sampling)
-            if pictures is not None:
-                pictures.see(frame)
+            if todo and frame.index >= todo[0].first_frame:
+                if frame.index == todo[0].first_frame:
+                    clips.begin(todo[0].start_s)
+                clips.see(frame)
                 if frame.index == todo[0].first_frame + todo[0].num_frames - 1:
-                    clips.add(todo.popleft(), pictures)
-                    pictures = None
+                    clips.end(todo.popleft())
             yield from clips.ready()
         if todo:
             raise UserError(
@@ -82,17 +86,25 @@ def read_clips(source: Source, segments: Sequence[Segment], sampling: Sampling) 
 @dataclass
 class _Waiting:
     segment: Segment
-    frames_THWC: NDArray[np.uint8]
-    times_T: NDArray[np.float64]
+    made: dict[AnyPart, Any]
 
 
 class _Clips:
-    """Segments whose frames are complete, until their sound is."""
+    """The open segment's collectors, and the segments whose sound is not complete."""
 
-    def __init__(self, container: "InputContainer", sampling: Sampling) -> None:
+    def __init__(
+        self,
+        container: "InputContainer",
+        source: Source,
+        sampling: Sampling,
+        parts: Sequence[AnyPart],
+    ) -> None:
         audio = main_audio(container)
         self._timeline = AudioTimeline(audio) if audio else None
-        self._sampling = sampling
+        self._source, self._model_frames = source, ModelFrames(sampling)
+        self._parts = tuple(dict.fromkeys((self._model_frames, *parts)))
+        self._asked = frozenset(parts)
+        self._open: list[tuple[FramePart[Any], Collector[Any]]] = []
         self._waiting: deque[_Waiting] = deque()
 
     def hear(self, packet: "Packet[Any]") -> None:
@@ -100,9 +112,25 @@ class _Clips:
         if self._timeline is not None:
             self._timeline.decode(packet)
 
-    def add(self, segment: Segment, pictures: SegmentFrames) -> None:
-        """Take a segment whose last frame was seen."""
-        self._waiting.append(_Waiting(segment, *pictures.finish(segment.end_s)))
+    def begin(self, start_s: float) -> None:
+        """Open the segment that starts there."""
+        self._open = [
+            (part, part.begin(self._source, start_s))
+            for part in self._parts
+            if not isinstance(part, SoundPart)
+        ]
+
+    def see(self, frame: "TimedFrame") -> None:
+        """Take the next frame of the open segment."""
+        for _, collector in self._open:
+            collector.see(frame)
+
+    def end(self, segment: Segment) -> None:
+        """Close the open segment: its last frame was seen."""
+        done = _Waiting(segment, {})
+        for part, collector in self._open:
+            done.made[part] = collector.finish(segment.end_s)
+        self._waiting.append(done)
 
     def ready(self) -> Iterator[Clip]:
         """Yield the clips whose sound has been decoded as far as their end."""
@@ -123,10 +151,10 @@ class _Clips:
         heard = self._timeline is not None and self._timeline.stated.overlaps(start_s, end_s)
         audio_S = self._timeline.take(start_s, end_s) if self._timeline is not None else None
         # A codec's padding may reach beyond the sound that the file states.
-        return Clip(
-            replace(done.segment, has_audio=heard),
-            self._sampling,
-            done.frames_THWC,
-            done.times_T,
-            audio_S if heard else None,
-        )
+        segment, audio_S = replace(done.segment, has_audio=heard), audio_S if heard else None
+        for part in self._parts:
+            if isinstance(part, SoundPart):
+                done.made[part] = part.hear(segment, audio_S)
+        frames_THWC, times_T = done.made[self._model_frames]
+        parts = Parts({part: made for part, made in done.made.items() if part in self._asked})
+        return Clip(segment, self._model_frames.sampling, frames_THWC, times_T, audio_S, parts)

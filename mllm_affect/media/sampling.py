@@ -1,10 +1,11 @@
 """Which frames of a segment the model sees, and at which size.
 
-Does: the arithmetic of sampling, and collecting the frames of one segment as they are decoded.
+Does: the arithmetic of sampling, and the part of a clip that the model sees (see parts).
 Does not: decode or know files.
 """
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,6 +62,27 @@ def to_model_picture(frame: TimedFrame, source: Source, sampling: Sampling) -> N
     )
     upright_HWC = np.rot90(scaled.to_ndarray(), k=source.rotation // 90)
     return np.ascontiguousarray(upright_HWC, dtype=np.uint8)
+
+
+@dataclass(frozen=True)
+class ModelFrames:
+    """The part of a clip that the model sees: frames_THWC and times_T, as in Clip."""
+
+    sampling: Sampling
+
+    def needs(self, times_N: NDArray[np.float64], end_s: float) -> NDArray[np.bool_]:
+        """Say which frames are on show at one of the sampled times."""
+        start_s, fps = float(times_N[0]), self.sampling.fps
+        shown = times_N - SAME_TIME_S
+        count = max(sample_count(end_s - start_s, fps), math.ceil((shown[-1] - start_s) * fps))
+        due = start_s + np.arange(count) / fps
+        needed_N = np.zeros(len(times_N), dtype=np.bool_)
+        needed_N[np.maximum(np.searchsorted(shown, due, side="right") - 1, 0)] = True
+        return needed_N
+
+    def begin(self, source: Source, start_s: float) -> "SegmentFrames":
+        """Return the collector of one segment."""
+        return SegmentFrames(start_s, source, self.sampling)
 
 
 class SegmentFrames:

@@ -4,11 +4,13 @@ Does: hold facts and decoded content.  Does not: open files.
 Time is seconds as float on the video's own timestamps; frames are counted in decode order.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mllm_affect.media.parts import Parts
 
 AUDIO_RATE = 16_000
 """Samples a second of every audio array, in hertz."""
@@ -82,6 +84,7 @@ class Clip:
     frames_THWC: uint8 RGB, T even and at least 2, H and W multiples of 32.
     times_T: float64 seconds, the timestamp of the source frame shown at each position.
     audio_S: int16 mono at 16 kHz, or None when the source has no audio in this span.
+    parts: what else the reader was asked to make in the same pass.
     """
 
     segment: Segment
@@ -89,3 +92,4 @@ class Clip:
     frames_THWC: NDArray[np.uint8]
     times_T: NDArray[np.float64]
     audio_S: NDArray[np.int16] | None
+    parts: Parts = field(default_factory=Parts)
