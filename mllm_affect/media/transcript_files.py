@@ -1,0 +1,181 @@
+"""Reading a transcript from a file: plain text, WebVTT, SubRip, or chunks as JSON or YAML.
+
+Does: decode, recognise the kind by the file's name, parse, hand over to the timeline.
+Does not: repair times (transcript does), guess at encodings other than UTF-8, or build objects.
+
+WebVTT: W3C WebVTT, the cue part (notes, styles and regions are passed over, tags removed).
+Chunks: `{"chunks": [{"text": …, "timestamp": [a, b]}]}` as transformers' Whisper pipeline gives, or
+`{"segments": [{"text": …, "start": a, "end": b}]}` as openai-whisper does, or such a list alone.
+"""
+
+import html
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mllm_affect.errors import UserError
+from mllm_affect.media.transcript import (
+    RawChunk,
+    Repairs,
+    Transcript,
+    one_timeline,
+    subtitles,
+)
+
+MAX_BYTES = 8 << 20
+"""A larger file is refused; four hours of speech are a quarter of a megabyte."""
+MAX_CHUNKS = 100_000
+MAX_DEPTH = 20
+"""Deepest nesting of JSON or YAML."""
+
+CUE_TIMES = re.compile(
+    r"^\s*(?:(\d{1,4}):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})\s*-->"
+    r"\s*(?:(\d{1,4}):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})(?:\s.*)?$"
+)
+CUE_TAG = re.compile(r"</?[A-Za-z0-9][^<>]*>|\{\\[^{}]*\}")
+NOT_CUES = ("WEBVTT", "NOTE", "STYLE", "REGION")
+
+
+def read_transcript(path: Path, duration_s: float | None = None) -> Transcript:
+    """Read a transcript; `.vtt`, `.srt`, `.json`, `.yml`, `.yaml`, anything else is plain text.
+
+    Plain text has no times.  `duration_s`: of the recording, if known.
+    Raises UserError `transcript_not_found`, `transcript_too_large`, `transcript_not_utf8`,
+    `bad_transcript`.
+    """
+    text = _text(path)
+    try:
+        return _parse(text, path.suffix.lower(), duration_s)
+    except UserError as error:
+        raise UserError(error.code, f"{path.name}: {error.sentence}") from error
+
+
+def chunks_of(value: Any) -> list[RawChunk]:
+    """Return the chunks of parsed JSON or YAML, times as they are stated.
+
+    Raises UserError `bad_transcript` where it holds none.
+    """
+    listed = value
+    if isinstance(value, Mapping):
+        listed = value.get("chunks", value.get("segments"))
+    if not isinstance(listed, list | tuple):
+        raise UserError("bad_transcript", "It holds no list of chunks or segments.")
+    if len(listed) > MAX_CHUNKS:
+        raise UserError("bad_transcript", f"It holds more than {MAX_CHUNKS} chunks.")
+    return [_chunk(item, place) for place, item in enumerate(listed, start=1)]
+
+
+def _text(path: Path) -> str:
+    if not path.is_file():
+        raise UserError("transcript_not_found", f"No transcript at {path}; check the path.")
+    with path.open("rb") as stream:
+        content = stream.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise UserError(
+            "transcript_too_large", f"{path.name} is larger than {MAX_BYTES >> 20} MiB; split it."
+        )
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(
+            "transcript_not_utf8",
+            f"{path.name} is not UTF-8 text (byte {error.start + 1}); save it as UTF-8.",
+        ) from error
+    if "\0" in text:
+        raise UserError("bad_transcript", f"{path.name} holds NUL bytes; give a text file.")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _parse(text: str, suffix: str, duration_s: float | None) -> Transcript:
+    if suffix in (".vtt", ".srt"):
+        if suffix == ".vtt" and not text.startswith("WEBVTT"):
+            raise UserError("bad_transcript", "It does not begin with WEBVTT.")
+        return subtitles(_limited(_cues(text)), duration_s)
+    if suffix == ".json":
+        return _from_chunks(_json(text), duration_s)
+    if suffix in (".yml", ".yaml"):
+        return _from_chunks(_yaml(text), duration_s)
+    if "-->" in text:
+        raise UserError("bad_transcript", "It looks like subtitles; name it .vtt or .srt.")
+    return Transcript(" ".join(text.split()), (), Repairs())
+
+
+def _from_chunks(value: Any, duration_s: float | None) -> Transcript:
+    return one_timeline(chunks_of(value), duration_s)
+
+
+def _limited(cues: Iterator[RawChunk]) -> list[RawChunk]:
+    listed: list[RawChunk] = []
+    for cue in cues:
+        if len(listed) == MAX_CHUNKS:
+            raise UserError("bad_transcript", f"It holds more than {MAX_CHUNKS} cues.")
+        listed.append(cue)
+    return listed
+
+
+def _cues(text: str) -> Iterator[RawChunk]:
+    """Yield the cues of subtitles.  A block is lines up to an empty one."""
+    for number, block in enumerate(re.split(r"\n[ \t]*\n", text), start=1):
+        lines = [line for line in block.strip("\n").split("\n") if line.strip()]
+        if not lines or (lines[0].split()[0] in NOT_CUES and "-->" not in lines[0]):
+            continue
+        at = next((i for i, line in enumerate(lines[:2]) if "-->" in line), None)
+        times = CUE_TIMES.match(lines[at]) if at is not None else None
+        if at is None or times is None:
+            raise UserError(
+                "bad_transcript", f"Block {number} has no line of times like 00:01.000 --> 00:02.5."
+            )
+        words = html.unescape(CUE_TAG.sub("", "\n".join(lines[at + 1 :])))
+        yield RawChunk(words, _clock(times.groups()[:4]), _clock(times.groups()[4:]))
+
+
+def _clock(parts: tuple[str | None, ...]) -> float:
+    hours, minutes, seconds, fraction = parts
+    whole = int(hours or 0) * 3600 + int(minutes or 0) * 60 + int(seconds or 0)
+    return whole + float(f"0.{fraction}")
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (json.JSONDecodeError, RecursionError, ValueError) as error:
+        raise UserError("bad_transcript", f"It is not JSON: {error}.") from error
+
+
+class _Loader(yaml.CSafeLoader):
+    """A safe loader that also reads the tuples that Python programs write."""
+
+
+def _tuple(loader: _Loader, node: yaml.SequenceNode) -> tuple[Any, ...]:
+    return tuple(loader.construct_sequence(node))
+
+
+_Loader.add_constructor("tag:yaml.org,2002:python/tuple", _tuple)
+
+
+def _yaml(text: str) -> Any:
+    depth = 0
+    try:
+        for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            if depth > MAX_DEPTH:
+                raise UserError("bad_transcript", "It is nested too deeply.")
+        return yaml.load(text, Loader=_Loader)
+    except (yaml.YAMLError, ValueError, TypeError) as error:
+        problem = getattr(error, "problem", None) or type(error).__name__
+        raise UserError("bad_transcript", f"It is not YAML that can be read: {problem}.") from error
+
+
+def _chunk(item: Any, place: int) -> RawChunk:
+    text = item.get("text") if isinstance(item, Mapping) else None
+    if not isinstance(text, str):
+        raise UserError("bad_transcript", f"Piece {place} has no text.")
+    times = item.get("timestamp", (item.get("start"), item.get("end")))
+    if not isinstance(times, list | tuple) or len(times) != 2:
+        raise UserError("bad_transcript", f"Piece {place} has no timestamp of two times.")
+    return RawChunk(text, times[0], times[1])
