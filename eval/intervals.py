@@ -4,7 +4,7 @@ Does: Wilson's interval for a share; a seeded bootstrap that redraws whole parti
 videos of one person are not independent.  Does not: know which figure it is about.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,16 +41,12 @@ def wilson(right: int, total: int) -> Interval:
     return Interval(max(0.0, centre - half), min(1.0, centre + half))
 
 
-def by_participant(
-    statistic: Callable[[NDArray[np.int64]], float],
-    participants: Sequence[str],
-    seed: int = 0,
-    resamples: int = 1000,
-) -> Interval:
-    """Return the percentile bootstrap interval of `statistic`, whole participants redrawn.
+def participant_draws(
+    participants: Sequence[str], seed: int = 0, resamples: int = 1000
+) -> Iterator[NDArray[np.int64]]:
+    """Yield the positions of every resample: as many participants as there are, with repeats.
 
-    `statistic` gets positions into the examples, with repeats.  The same seed gives the same
-    interval.  It says nothing when every example is right, or with a handful of participants.
+    The same seed gives the same draws, so that two figures can be compared draw by draw.
     Raises ValueError without examples.
     """
     if not participants:
@@ -60,9 +56,43 @@ def by_participant(
         members.setdefault(participant, []).append(position)
     groups = [np.array(positions, dtype=np.int64) for positions in members.values()]
     generator = np.random.default_rng(seed)
-    values_R = np.empty(resamples)
-    for resample in range(resamples):
+    for _ in range(resamples):
         drawn = generator.integers(len(groups), size=len(groups))
-        values_R[resample] = statistic(np.concatenate([groups[index] for index in drawn]))
-    low, high = np.quantile(values_R, (0.025, 0.975))
+        yield np.concatenate([groups[index] for index in drawn])
+
+
+def each_by_participant(
+    statistics: Callable[[NDArray[np.int64]], Sequence[float]],
+    participants: Sequence[str],
+    seed: int = 0,
+    resamples: int = 1000,
+) -> tuple[Interval, ...]:
+    """Return the percentile bootstrap interval of every statistic, whole participants redrawn.
+
+    `statistics` gets positions into the examples, with repeats; a NaN says that a statistic does
+    not exist for a draw, which then is left out (no draw left: [0, 1]).  It says nothing when
+    every example is right, or with a handful of participants.  Raises ValueError without examples.
+    """
+    draws = participant_draws(participants, seed, resamples)
+    values_RK = np.array([statistics(positions) for positions in draws], dtype=np.float64)
+    return tuple(_middle(value_R) for value_R in values_RK.T)
+
+
+def by_participant(
+    statistic: Callable[[NDArray[np.int64]], float],
+    participants: Sequence[str],
+    seed: int = 0,
+    resamples: int = 1000,
+) -> Interval:
+    """Return the interval of one statistic; see `each_by_participant`."""
+    return each_by_participant(
+        lambda positions: (statistic(positions),), participants, seed, resamples
+    )[0]
+
+
+def _middle(value_R: NDArray[np.float64]) -> Interval:
+    known_R = value_R[~np.isnan(value_R)]
+    if not known_R.size:
+        return Interval(0.0, 1.0)
+    low, high = np.quantile(known_R, (0.025, 0.975))
     return Interval(float(low), float(high))

@@ -10,6 +10,7 @@ from typing import Any
 
 from eval import answerers, plots, report, timeline
 from eval.ablations import Ablation
+from eval.joining import join
 from eval.predictions import FILE_NAME, Prediction, PredictionsLog, read_predictions
 from eval.predictions import write_predictions as write_rows
 from eval.run import check_labels, choose, predict
@@ -85,10 +86,27 @@ def run(plan: Plan, out: Path, advance: Advance = lambda _done, _total: None) ->
     return Measurement(summarise(predictions), predictions, settings, plan.data, answerer.note)
 
 
-def from_file(path: Path) -> Measurement:
-    """Measure an existing predictions file.  Raises UserError."""
+def from_file(
+    path: Path, data: Path | None = None, split: str | None = None, label: str | None = None
+) -> Measurement:
+    """Measure an existing predictions file, beside the examples in `data` if given.
+
+    Only with `data` is it known which videos have no prediction; they count as wrong.
+    `label` None means the task's id.  Raises UserError.
+    """
+    from mllm_affect.data.examples import FILE_NAME as EXAMPLES_NAME
+    from mllm_affect.data.examples import read_examples
+
     predictions = read_predictions(path)
-    return Measurement(summarise(predictions), predictions, {"predictions": sha256_file(path)})
+    settings: dict[str, Any] = {"predictions": sha256_file(path)}
+    if data is not None and predictions:
+        examples = read_examples(data)
+        label = label or predictions[0].task
+        predictions = join(predictions, examples, split, label)
+        settings |= {
+            "examples": sha256_file(data / EXAMPLES_NAME), "split": split, "label": label,
+        }  # fmt: skip
+    return Measurement(summarise(predictions), predictions, settings, data)
 
 
 def write(measurement: Measurement, out: Path, thumbnails: bool = True) -> None:

@@ -128,20 +128,20 @@ def calibration_bins(
     """
     edges = np.linspace(0.0, 1.0, bins + 1)
     bin_N = np.minimum((probability_N * bins).astype(np.int64), bins - 1)
-    filled = []
-    for index in range(bins):
-        inside_N = bin_N == index
-        if inside_N.any():
-            filled.append(
-                CalibrationBin(
-                    low=float(edges[index]),
-                    high=float(edges[index + 1]),
-                    count=int(inside_N.sum()),
-                    mean_probability=float(probability_N[inside_N].mean()),
-                    hit_rate=float(hit_N[inside_N].mean()),
-                )
-            )
-    return tuple(filled)
+    count_B = np.bincount(bin_N, minlength=bins)
+    filled_B = np.flatnonzero(count_B)
+    probability_B = np.bincount(bin_N, probability_N, bins)[filled_B] / count_B[filled_B]
+    hit_B = np.bincount(bin_N, hit_N, bins)[filled_B] / count_B[filled_B]
+    return tuple(
+        CalibrationBin(
+            low=float(edges[index]),
+            high=float(edges[index + 1]),
+            count=int(count_B[index]),
+            mean_probability=float(mean),
+            hit_rate=float(rate),
+        )
+        for index, mean, rate in zip(filled_B, probability_B, hit_B, strict=True)
+    )
 
 
 def expected_calibration_error(bins: Sequence[CalibrationBin]) -> float:
@@ -192,9 +192,13 @@ def challenge_average_precision(probability_N: Floats, positive_N: NDArray[np.bo
     if not positives:
         return 0.0
     threshold_K = np.arange(1000) / 1000
-    predicted_KN = probability_N[None, :] >= threshold_K[:, None]
-    hits_K = (predicted_KN & positive_N[None, :]).sum(axis=1)
-    predicted_K = predicted_KN.sum(axis=1)
+    predicted_K = _at_least(probability_N, threshold_K)
+    hits_K = _at_least(probability_N[positive_N], threshold_K)
     precision_K = np.where(predicted_K > 0, hits_K / np.maximum(predicted_K, 1), 0.0)
     recall_K = hits_K / positives
     return float(np.trapezoid(precision_K[::-1], recall_K[::-1]))
+
+
+def _at_least(value_N: Floats, threshold_K: Floats) -> NDArray[np.int64]:
+    """How many values reach each threshold."""
+    return len(value_N) - np.searchsorted(np.sort(value_N), threshold_K, side="left")

@@ -18,6 +18,7 @@ from mllm_affect.files import write_json, write_jsonl
 
 FILE_NAME = "predictions.jsonl"
 SETTINGS_NAME = "run.json"
+MISSING = "missing: no prediction for this video"
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,9 @@ class Prediction:
 
     `answer` is None when the model gave none of the allowed answers or the video could not be
     asked about; `problem` then says why.  `probabilities` are the pooled ones, empty when there
-    is no usable answer.  `positive` names the answer that the task is about, if it has one.
+    is no usable answer.  `positive` names the answer that the task is about, if it has one, and
+    `threshold` what its probability had to reach.  `abstained`: the model would rather not answer;
+    `answer` then is what it would have said.  `topic` is what the person was asked, where known.
     """
 
     video: str
@@ -50,6 +53,9 @@ class Prediction:
     positive: str | None = None
     probabilities: Mapping[str, float] = field(default_factory=dict)
     problem: str = ""
+    threshold: float | None = None
+    abstained: bool = False
+    topic: str | None = None
     segments: tuple[SegmentPrediction, ...] = ()
 
     @property
@@ -58,9 +64,14 @@ class Prediction:
         return self.answer is None
 
     @property
+    def missing(self) -> bool:
+        """Whether the video was expected and nothing was said about it."""
+        return self.problem == MISSING
+
+    @property
     def right(self) -> bool:
-        """Whether the answer is the label."""
-        return self.answer == self.label
+        """Whether the answer is the label and was given without reserve."""
+        return self.answer == self.label and not self.abstained
 
 
 def as_row(prediction: Prediction) -> dict[str, Any]:

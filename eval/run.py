@@ -105,6 +105,7 @@ def _ask_about(example: Example, folder: Path, task: Task, label: str, ask: Answ
         "label": example.labels[label],
         "classes": task.answers,
         "positive": task.positive,
+        "topic": example.topic,
     }
     try:
         answer = ask(folder / example.video)
@@ -115,6 +116,8 @@ def _ask_about(example: Example, folder: Path, task: Task, label: str, ask: Answ
     return Prediction(
         **known,
         **usable_answer(answer, task.answers),
+        threshold=answer.get("threshold"),
+        abstained=bool(answer.get("abstained", False)),
         segments=tuple(segment_prediction(item) for item in answer["segments"]),
     )
 

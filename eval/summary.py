@@ -1,20 +1,35 @@
 """From predictions to the figures that a reader is shown.
 
-Does: gather accuracy with its interval, macro-F1, the majority answer, per-class scores,
-calibration and the count of unusable answers.  Does not: print or draw.
+Does: gather accuracy, macro-F1, average precisions and calibration, each with its interval, the
+majority answer, per-class scores and what was counted as wrong.  Does not: print or draw.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from eval import intervals, metrics
+from eval.arrays import AnswerArrays, Positions
 from eval.intervals import Interval
 from eval.predictions import Prediction
-from mllm_affect.errors import UserError
+
+
+@dataclass(frozen=True)
+class Selective:
+    """What abstaining does.
+
+    `coverage`: share of videos with an answer given without reserve.  `accuracy` and `macro_f1`
+    are over those alone, None where there are none.  The `forced` figures take every abstained
+    answer as if it had been given.
+    """
+
+    coverage: float
+    accuracy: float | None
+    macro_f1: float | None
+    forced_accuracy: float
+    forced_macro_f1: float
 
 
 @dataclass(frozen=True)
@@ -23,7 +38,9 @@ class Summary:
 
     `accuracy_interval` is the wider of two 95 % intervals at either end: Wilson's (which takes
     videos as independent) and the bootstrap over participants (which does not, but collapses when
-    every answer is right).  Calibration figures cover the `with_probabilities` videos only:
+    every answer is right).  All other intervals are the bootstrap's.  `unparsed` counts videos
+    without a usable answer, `missing` those of them that nothing was said about; these and the
+    `abstained` count as wrong.  Calibration figures cover the `with_probabilities` videos only:
     bins are over the positive answer's probability, or over that of the answer given when the
     task has no positive answer.  The average precisions cover every video: an unusable answer
     ranks as a confident wrong one.
@@ -34,6 +51,8 @@ class Summary:
     participants: int
     right: int
     unparsed: int
+    missing: int
+    abstained: int
     accuracy: float
     accuracy_interval: Interval
     macro_f1: float
@@ -46,9 +65,14 @@ class Summary:
     with_probabilities: int
     calibration: tuple[metrics.CalibrationBin, ...]
     calibration_error: float | None
+    calibration_error_interval: Interval | None
     brier: float | None
+    brier_interval: Interval | None
     average_precision: float | None
+    average_precision_interval: Interval | None
     challenge_average_precision: float | None
+    challenge_average_precision_interval: Interval | None
+    selective: Selective
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -60,106 +84,59 @@ def summarise(predictions: Sequence[Prediction], seed: int = 0, resamples: int =
 
     Raises UserError `no_predictions` (empty) or `mixed_tasks` (several tasks or answer spaces).
     """
-    if not predictions:
-        raise UserError("no_predictions", "There are no predictions to measure.")
-    spaces = {(item.task, item.classes, item.positive) for item in predictions}
-    if len(spaces) > 1:
-        names = ", ".join(sorted({item.task for item in predictions}))
-        raise UserError("mixed_tasks", f"One summary covers one task; these rows mix {names}.")
-    task, classes, positive = next(iter(spaces))
+    arrays = AnswerArrays.of(predictions)
+    table = arrays.confusion(arrays.everything)
     labels = [item.label for item in predictions]
-    table = metrics.confusion(labels, [item.answer for item in predictions], classes)
-    majority = metrics.majority_answer(labels, classes)
-    constant = metrics.confusion(labels, [majority] * len(labels), classes)
-    participants = [item.participant for item in predictions]
-    place = {name: index for index, name in enumerate(classes)}
-    cells_N = np.array(
-        [
-            place[item.label] * (len(classes) + 1) + place.get(item.answer or "", len(classes))
-            for item in predictions
-        ]
-    )
+    majority = metrics.majority_answer(labels, arrays.classes)
+    constant = metrics.confusion(labels, [majority] * len(labels), arrays.classes)
+    figures = {
+        "accuracy": arrays.accuracy,
+        "macro_f1": arrays.macro_f1,
+        "calibration_error": arrays.calibration_error,
+        "brier": arrays.brier,
+        "average_precision": arrays.average_precision,
+        "challenge_average_precision": arrays.challenge_average_precision,
+    }
 
-    def redrawn(positions: NDArray[np.int64]) -> metrics.Confusion:
-        shape = (len(classes), len(classes) + 1)
-        counts = np.bincount(cells_N[positions], minlength=shape[0] * shape[1])
-        return metrics.Confusion(classes, counts.reshape(shape))
+    def all_figures(positions: Positions) -> list[float]:
+        return [figure(positions) for figure in figures.values()]
 
-    accuracy_interval = intervals.by_participant(
-        lambda positions: metrics.accuracy(redrawn(positions)), participants, seed, resamples
-    ).joined(intervals.wilson(table.right, table.total))
+    found = intervals.each_by_participant(all_figures, arrays.participants, seed, resamples)
+    interval = dict(zip(figures, found, strict=True))
+    interval["accuracy"] = interval["accuracy"].joined(intervals.wilson(table.right, table.total))
+    values: dict[str, Any] = {}
+    for name, value in zip(figures, all_figures(arrays.everything), strict=True):
+        known = not np.isnan(value)
+        values |= {name: value if known else None}
+        values |= {f"{name}_interval": interval[name] if known else None}
     return Summary(
-        task=task,
+        task=arrays.task,
         videos=table.total,
-        participants=len(set(participants)),
+        participants=len(set(arrays.participants)),
         right=table.right,
         unparsed=sum(item.unparsed for item in predictions),
-        accuracy=metrics.accuracy(table),
-        accuracy_interval=accuracy_interval,
-        macro_f1=metrics.macro_f1(table),
-        macro_f1_interval=intervals.by_participant(
-            lambda positions: metrics.macro_f1(redrawn(positions)), participants, seed, resamples
-        ),
+        missing=sum(item.missing for item in predictions),
+        abstained=sum(item.abstained for item in predictions),
         majority=majority,
         majority_accuracy=metrics.accuracy(constant),
         majority_macro_f1=metrics.macro_f1(constant),
         classes=metrics.per_class(table),
         confusion=tuple(tuple(int(count) for count in row) for row in table.counts_LA),
-        **_calibration(predictions, classes, positive),
+        with_probabilities=len(arrays.with_probabilities(arrays.everything)),
+        calibration=arrays.calibration(arrays.everything),
+        selective=_selective(predictions),
+        **values,
     )
 
 
-def _calibration(
-    predictions: Sequence[Prediction], classes: tuple[str, ...], positive: str | None
-) -> dict[str, Any]:
-    """The figures that need probabilities; None where no video has them."""
-    usable = [item for item in predictions if item.probabilities and item.answer is not None]
-    if not usable:
-        return {
-            "with_probabilities": 0,
-            "calibration": (),
-            "calibration_error": None,
-            "brier": None,
-            "average_precision": None,
-            "challenge_average_precision": None,
-        }
-    event = [positive if positive is not None else str(item.answer) for item in usable]
-    probability_N = np.array(
-        [item.probabilities.get(name, 0.0) for item, name in zip(usable, event, strict=True)]
+def _selective(predictions: Sequence[Prediction]) -> Selective:
+    forced = AnswerArrays.of([replace(item, abstained=False) for item in predictions])
+    given = [item for item in predictions if item.answer is not None and not item.abstained]
+    answered = AnswerArrays.of(given) if given else None
+    return Selective(
+        coverage=len(given) / len(predictions),
+        accuracy=answered.accuracy(answered.everything) if answered else None,
+        macro_f1=answered.macro_f1(answered.everything) if answered else None,
+        forced_accuracy=forced.accuracy(forced.everything),
+        forced_macro_f1=forced.macro_f1(forced.everything),
     )
-    hit_N = np.array([item.label == name for item, name in zip(usable, event, strict=True)])
-    probability_NA = np.array(
-        [[item.probabilities.get(name, 0.0) for name in classes] for item in usable]
-    )
-    label_N = np.array([classes.index(item.label) for item in usable], dtype=np.int64)
-    bins = metrics.calibration_bins(probability_N, hit_N)
-    return {
-        "with_probabilities": len(usable),
-        "calibration": bins,
-        "calibration_error": metrics.expected_calibration_error(bins),
-        "brier": metrics.brier_score(probability_NA, label_N),
-        **_average_precisions(predictions, positive),
-    }
-
-
-def _average_precisions(
-    predictions: Sequence[Prediction], positive: str | None
-) -> dict[str, float | None]:
-    """Both average precisions of the positive answer; None for a task without one."""
-    if positive is None:
-        return {"average_precision": None, "challenge_average_precision": None}
-    positive_N = np.array([item.label == positive for item in predictions])
-    probability_N = np.array(
-        [
-            float(item.label != positive)
-            if item.unparsed
-            else item.probabilities.get(positive, 0.0)
-            for item in predictions
-        ]
-    )
-    return {
-        "average_precision": metrics.average_precision(probability_N, positive_N),
-        "challenge_average_precision": metrics.challenge_average_precision(
-            probability_N, positive_N
-        ),
-    }

@@ -94,8 +94,8 @@ BAD_INPUT = {
         "evaluate --predictions {missing}.jsonl --out {out}",
         "{missing}.jsonl",
     ),
-    "evaluate predictions and a task": (
-        "evaluate ah --predictions {missing}.jsonl --out {out}",
+    "evaluate predictions and a model": (
+        "evaluate ah --predictions {missing}.jsonl --model {folder} --out {out}",
         "--predictions",
     ),
     "evaluate a service and a model": (

@@ -67,7 +67,11 @@ def evaluate(
     ] = None,
     predictions: Annotated[
         Path | None,
-        typer.Option("--predictions", help="Measure an existing predictions.jsonl; ask nothing."),
+        typer.Option(
+            "--predictions",
+            help="Measure an existing predictions.jsonl; ask nothing. With --data, a video "
+            "without a prediction counts as wrong.",
+        ),
     ] = None,
     thumbnails: Annotated[
         bool, typer.Option(help="Show frames of one video in the report.")
@@ -83,11 +87,19 @@ def evaluate(
     from eval import measure
 
     if predictions is not None:
-        if task or data or url or model:
+        if url or model or ablate or limit:
             raise UserError(
-                "bad_options", "--predictions asks nothing, so leave out TASK, --data and models."
+                "bad_options",
+                "--predictions asks nothing: leave out --model, --url, --ablate and --limit.",
             )
-        measurement = measure.from_file(predictions)
+        if split and not data:
+            raise UserError("bad_options", "--split needs --data, which says who is in it.")
+        measurement = measure.from_file(predictions, data, split, label)
+        if task and task != measurement.summary.task:
+            raise UserError(
+                "bad_options",
+                f"{predictions} answers {measurement.summary.task}, not {task}.",
+            )
     else:
         if task is None or data is None:
             raise UserError("bad_options", "Give a TASK and --data, or --predictions.")

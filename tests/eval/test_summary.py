@@ -1,9 +1,15 @@
 """What a reader is shown about a set of predictions."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from made_predictions import prediction
 
-from eval.predictions import Prediction
+from eval.arrays import AnswerArrays
+from eval.predictions import MISSING, Prediction
 from eval.summary import summarise
 from mllm_affect.errors import UserError
 
@@ -79,3 +85,114 @@ def test_nothing_or_a_mixture_is_refused() -> None:
     mixed = [prediction("a", "yes", 0.5), prediction("b", "yes", 0.5, task="other")]
     with pytest.raises(UserError, match="ah, other"):
         summarise(mixed)
+
+
+def test_an_abstained_answer_is_wrong_in_the_main_figures_and_told_both_ways() -> None:
+    rows = [
+        prediction("a", "yes", 0.9),
+        prediction("b", "no", 0.1),
+        replace(prediction("c", "no", 0.2), abstained=True),
+        replace(prediction("d", "yes", 0.3), abstained=True),
+        replace(prediction("e", "no", None), problem=MISSING),
+    ]
+    summary = summarise(rows, resamples=20)
+    assert (summary.abstained, summary.unparsed, summary.missing) == (2, 1, 1)
+    assert summary.accuracy == 2 / 5
+    assert summary.confusion == ((1, 0, 1), (0, 1, 2))
+    assert summary.macro_f1 == pytest.approx((2 / 3 + 2 / 4) / 2)
+    assert summary.with_probabilities == 2
+    assert summary.selective.coverage == 2 / 5
+    assert (summary.selective.accuracy, summary.selective.macro_f1) == (1.0, 1.0)
+    assert summary.selective.forced_accuracy == 3 / 5
+    assert summary.average_precision < 1.0  # type: ignore[operator]
+
+
+def test_nothing_answered_has_no_selective_figures() -> None:
+    summary = summarise([replace(prediction("a", "yes", 0.9), abstained=True)], resamples=20)
+    assert (summary.selective.coverage, summary.selective.accuracy) == (0.0, None)
+
+
+ROWS = st.lists(
+    st.tuples(st.sampled_from(("yes", "no")), st.none() | st.floats(0, 1), st.integers(0, 4)),
+    min_size=1,
+    max_size=30,
+)
+
+
+def rows_of(drawn: list[tuple[str, float | None, int]]) -> list[Prediction]:
+    return [
+        prediction(f"v{place}", label, p_yes, f"p{person}")
+        for place, (label, p_yes, person) in enumerate(drawn)
+    ]
+
+
+@settings(deadline=None, max_examples=40)
+@given(ROWS, st.randoms())
+def test_every_figure_is_bounded_and_blind_to_the_order_of_rows(drawn, random) -> None:  # type: ignore[no-untyped-def]
+    rows = rows_of(drawn)
+    summary = summarise(rows, resamples=5)
+    shuffled = rows.copy()
+    random.shuffle(shuffled)
+    other = summarise(shuffled, resamples=5)
+    for name in (
+        "accuracy", "macro_f1", "calibration_error", "brier",
+        "average_precision", "challenge_average_precision",
+    ):  # fmt: skip
+        value = getattr(summary, name)
+        if value is not None:
+            assert 0.0 <= value <= 1.0
+            assert value == pytest.approx(getattr(other, name), abs=1e-12)
+            interval = getattr(summary, f"{name}_interval")
+            assert 0.0 <= interval.low <= interval.high <= 1.0
+        else:
+            assert getattr(other, name) is None
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.tuples(st.booleans(), st.floats(0, 1)), min_size=2, max_size=40))
+def test_brier_and_binned_calibration_equal_independent_computations(
+    drawn: list[tuple[bool, float]],
+) -> None:
+    brier_score_loss = pytest.importorskip("sklearn.metrics").brier_score_loss
+    rows = [
+        prediction(f"v{place}", "yes" if hit else "no", p_yes)
+        for place, (hit, p_yes) in enumerate(drawn)
+    ]
+    summary = summarise(rows, resamples=2)
+    hits = [hit for hit, _ in drawn]
+    p_yes = [p for _, p in drawn]
+    assert summary.brier == pytest.approx(brier_score_loss(hits, p_yes, labels=[False, True]))
+    gap = 0.0
+    for tenth in range(10):
+        inside = [
+            (hit, p) for hit, p in drawn
+            if tenth == min(int(p * 10), 9)
+        ]  # fmt: skip
+        gap += abs(sum(hit - p for hit, p in inside))
+    assert summary.calibration_error == pytest.approx(gap / len(drawn))
+
+
+def test_every_interval_is_wider_when_videos_of_one_person_agree() -> None:
+    generator = np.random.default_rng(2)
+    rows = []
+    for person in range(24):
+        good = generator.random() < 0.65
+        for video in range(8):
+            label = ("yes", "no")[video % 2]
+            sure = generator.uniform(0.55, 0.95)
+            p_yes = sure if (label == "yes") == good else 1 - sure
+            rows.append(prediction(f"{person}-{video}", label, p_yes, f"p{person}"))
+    clustered = summarise(rows, resamples=400)
+    apart = summarise([replace(row, participant=row.video) for row in rows], resamples=400)
+    for name in ("macro_f1", "average_precision", "challenge_average_precision", "brier"):
+        wide, narrow = (getattr(found, f"{name}_interval") for found in (clustered, apart))
+        assert wide.high - wide.low > 1.3 * (narrow.high - narrow.low), name
+
+
+def test_redrawn_figures_are_those_of_the_redrawn_rows() -> None:
+    rows = rows_of([("yes", 0.9, 0), ("no", 0.6, 1), ("no", None, 2), ("yes", 0.2, 3)])
+    positions = np.array([0, 0, 1, 3, 3, 2])
+    arrays, redrawn = AnswerArrays.of(rows), AnswerArrays.of([rows[i] for i in positions])
+    for name in ("accuracy", "macro_f1", "brier", "calibration_error", "average_precision"):
+        at_positions, whole = getattr(arrays, name)(positions), getattr(redrawn, name)
+        assert at_positions == pytest.approx(whole(redrawn.everything)), name
