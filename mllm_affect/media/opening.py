@@ -1,9 +1,14 @@
 """Opening a video file without letting it open anything else.
 
-Does: sniff the first bytes, force the matching demuxer, allow the protocol `file` alone, choose
-the main streams.  Does not: judge sizes (probe does) or decode.
+Does: open regular files alone, sniff the first bytes, force the matching demuxer, allow FFmpeg only
+the descriptor it is given and the decoders of the whitelist, choose the main streams.
+Does not: judge sizes (probe does) or decode.
 """
 
+import errno
+import os
+import re
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,8 +16,8 @@ from typing import TYPE_CHECKING
 
 import av
 
-from mllm_affect.errors import UserError
-from mllm_affect.media.limits import CONTAINERS
+from mllm_affect.media.limits import CONTAINERS, DECODERS, DEFAULT_LIMITS
+from mllm_affect.media.refusals import MediaRefusal
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -22,51 +27,102 @@ if TYPE_CHECKING:
 SNIFFED_BYTES = 64
 MOV_BOXES = frozenset({b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot"})
 ATTACHED_PICTURE = 0x0400  # AV_DISPOSITION_ATTACHED_PIC: cover art, not video
+INHERITED = re.compile(r"/dev/fd/(\d+)")
+"""A path of this form is a descriptor that is open already; nothing is opened for it."""
+
+
+def open_file(path: Path, follow_links: bool = True) -> int:
+    """Return a descriptor for reading a regular file that is not empty; the caller closes it.
+
+    FIFOs and devices are refused without waiting for them.  Raises UserError `file_not_found`,
+    `not_a_file`, `symbolic_link` (unless followed), `file_unreadable`, `empty_file`.
+    """
+    inherited = INHERITED.fullmatch(str(path))
+    if inherited:
+        return os.dup(int(inherited[1]))
+    follow = 0 if follow_links else os.O_NOFOLLOW
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | follow)
+    except (OSError, ValueError) as error:
+        raise _not_opened(path, error, follow_links) from error
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise MediaRefusal("not_a_file", path.name, path=shown(path))
+        if not status.st_size:
+            raise MediaRefusal("empty_file", path.name)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _not_opened(path: Path, error: OSError | ValueError, follow_links: bool) -> MediaRefusal:
+    number = error.errno if isinstance(error, OSError) else errno.ENOENT  # ValueError: a NUL byte
+    if number == errno.ELOOP and not follow_links:
+        return MediaRefusal("symbolic_link", shown(path))
+    if number in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG):
+        return MediaRefusal("file_not_found", path.name, path=shown(path))
+    if number in (errno.ENXIO, errno.ENODEV):  # a socket, or a device that is away
+        return MediaRefusal("not_a_file", path.name, path=shown(path))
+    return MediaRefusal("file_unreadable", path.name, reason=os.strerror(number or 0))
+
+
+def shown(path: Path) -> str:
+    """Return the path as text that can be printed anywhere."""
+    return str(path).encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
 
 
 def sniff(path: Path) -> str:
     """Return FFmpeg's demuxer name for the file's first bytes.
 
-    Raises UserError `file_not_found`, `not_a_file`, `empty_file`, `unsupported_container`.
+    Raises UserError as `open_file` does, or `unsupported_container`.
     """
-    if not path.exists():
-        raise UserError("file_not_found", f"No file at {path}; check the path.")
-    if not path.is_file():
-        raise UserError("not_a_file", f"{path} is not a regular file; give a video file.")
-    with path.open("rb") as stream:
-        head = stream.read(SNIFFED_BYTES)
-    if not head:
-        raise UserError("empty_file", f"{path.name} is empty; give a video file.")
+    descriptor = open_file(path)
+    try:
+        return _demuxer(descriptor, path)
+    finally:
+        os.close(descriptor)
+
+
+def _demuxer(descriptor: int, path: Path) -> str:
+    head = os.pread(descriptor, SNIFFED_BYTES, 0)
     if head[4:8] in MOV_BOXES:
         return "mov"
     if head[:4] == b"\x1a\x45\xdf\xa3":
         return "matroska"
     if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
         return "avi"
-    kinds = ", ".join(CONTAINERS.values())
-    raise UserError(
-        "unsupported_container",
-        f"{path.name} does not begin like a video; accepted are {kinds}, whatever the name says.",
-    )
+    raise MediaRefusal("unsupported_container", path.name)
 
 
 @contextmanager
 def open_media(path: Path) -> Iterator["InputContainer"]:
     """Open a video file for reading, and close it.
 
-    Raises UserError as `sniff` does, or `unreadable_video` when its headers make no sense.
+    Raises UserError as `sniff` does, or `unreadable_video` when its headers make no sense;
+    MemoryError where the process may not have as much as they ask for.
     """
-    demuxer = sniff(path)
-    only_this_file = {"protocol_whitelist": "file", "format_whitelist": "mov,matroska,webm,avi"}
+    descriptor = open_file(path)
     try:
-        container = av.open(str(path), format=demuxer, options=only_this_file)
-    except (av.FFmpegError, ValueError) as error:
-        raise UserError(
-            "unreadable_video",
-            f"{path.name} is damaged or cut off: its headers cannot be read; export it again.",
-        ) from error
-    with container:
-        yield container
+        only_this_file = {
+            "fd": str(descriptor),
+            "protocol_whitelist": "fd",
+            "format_whitelist": ",".join((*CONTAINERS, "webm")),
+            "codec_whitelist": ",".join(sorted(DECODERS)),
+            "max_pixels": str(DEFAULT_LIMITS.pixels),
+        }
+        os.lseek(descriptor, 0, os.SEEK_SET)  # a dup shares its position with the original
+        try:
+            container = av.open("fd:", format=_demuxer(descriptor, path), options=only_this_file)
+        except MemoryError:
+            raise
+        except (av.FFmpegError, ValueError, OverflowError) as error:
+            raise MediaRefusal("unreadable_video", path.name) from error
+        with container:
+            yield container
+    finally:
+        os.close(descriptor)
 
 
 def main_video(container: "InputContainer") -> "VideoStream | None":
