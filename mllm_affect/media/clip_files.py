@@ -34,12 +34,11 @@ def write_clips(
     frames; no such file is kept.
     """
     out_dir.mkdir(parents=True, exist_ok=True)
-    origin_s = _container_start(source)
     paths = []
     for done, segment in enumerate(segments, start=1):
         path = out_dir / f"clip-{segment.index:04d}.mp4"
         with replacing(path) as temporary:
-            _encode(source, segment, origin_s, temporary)
+            _encode(source, segment, temporary)
             _check(segment, temporary, source)
         paths.append(path)
         if progress is not None:
@@ -47,15 +46,10 @@ def write_clips(
     return paths
 
 
-def _container_start(source: Source) -> float:
-    """Return where the container starts: ffmpeg counts its seeks from there."""
-    with open_media(source.path) as container:
-        return (container.start_time or 0) / 1e6
-
-
-def _encode(source: Source, segment: Segment, origin_s: float, path: Path) -> None:
+def _encode(source: Source, segment: Segment, path: Path) -> None:
+    # ffmpeg counts its seeks from the container's start.
     # One microsecond early: ffmpeg rounds to microseconds and drops what is earlier than the seek.
-    seek_s = max(0.0, math.floor((segment.start_s - origin_s) * 1e6 - 1) / 1e6)
+    seek_s = max(0.0, math.floor((segment.start_s - source.container_start_s) * 1e6 - 1) / 1e6)
     stream = ffmpeg.input(
         str(source.path), f=sniff(source.path), ss=f"{seek_s:.6f}", protocol_whitelist="file"
     )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from mllm_affect.errors import UserError
 from mllm_affect.media.frames import FrameClock, TimedFrame
+from mllm_affect.media.guard import guarded
 from mllm_affect.media.opening import main_audio, main_video
 from mllm_affect.media.types import Segment, Source
 
@@ -126,13 +127,14 @@ def grown(segment: Segment | None, placed: Placed, source: Source) -> Segment:
 def decoded_frames(container: "InputContainer", source: Source, hear: Hear) -> Iterator[TimedFrame]:
     """Decode a source once; yield every frame and hand audio packets to `hear` on the way.
 
-    Raises UserError `no_video`.
+    Raises UserError `no_video`, or as the guard does.
     """
     video, audio = main_video(container), main_audio(container)
     if video is None:
         raise UserError("no_video", f"{source.path.name} holds no video track.")
     clock = FrameClock(video)
-    for packet in container.demux([video, audio] if audio else [video]):
+    packets = container.demux([video, audio] if audio else [video])
+    for packet in guarded(packets, video, source.path.name):
         if packet.stream is video:
             yield from clock.decode(packet)
         else:

@@ -7,8 +7,10 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+import av
+
 from mllm_affect.media.limits import DEFAULT_LIMITS, Limits
-from mllm_affect.media.refusals import MediaRefusal
+from mllm_affect.media.refusals import MediaError
 
 if TYPE_CHECKING:
     from av.packet import Packet
@@ -44,11 +46,12 @@ def guarded(
 ) -> "Iterator[Packet[Any]]":
     """Yield the packets of one video and its sound as long as they keep to the limits.
 
+    Where the file breaks off, what the decoder still holds is asked for.
     Raises UserError `video_too_long`, `frame_rate_too_high`, `audio_too_long`.
     """
     frames, first_s, video_s, sound_s = 0, None, None, 0.0
     pictures, pieces = _Density(limits.frames_per_second), _Density(PIECES_PER_SECOND)
-    for packet in packets:
+    for packet in _until_it_breaks(packets, video):
         ticks = packet.pts if packet.dts is None else packet.dts
         if packet.stream is video:
             if not packet.size:
@@ -61,16 +64,27 @@ def guarded(
                 video_s = 0.0
             first_s = video_s if first_s is None else first_s
             if frames > limits.frames or video_s - first_s > limits.seconds:
-                raise MediaRefusal(
+                raise MediaError(
                     "video_too_long", name, seconds=video_s - first_s, frames=frames,
                     limit=limits.seconds, frame_limit=limits.frames,
                 )  # fmt: skip
             if pictures.exceeded(video_s):
                 rate = limits.frames_per_second
-                raise MediaRefusal("frame_rate_too_high", name, rate=rate + 1, limit=rate)
+                raise MediaError("frame_rate_too_high", name, rate=rate + 1, limit=rate)
         elif packet.size:
             sound_s = sound_s if ticks is None else float(ticks * packet.time_base)
             beyond_s = sound_s - (sound_s if video_s is None else video_s)
             if beyond_s > limits.sound_beyond_seconds or pieces.exceeded(sound_s):
-                raise MediaRefusal("audio_too_long", name, limit=limits.sound_beyond_seconds)
+                raise MediaError("audio_too_long", name, limit=limits.sound_beyond_seconds)
         yield packet
+
+
+def _until_it_breaks(
+    packets: "Iterable[Packet[Any]]", video: "VideoStream"
+) -> "Iterator[Packet[Any]]":
+    try:
+        yield from packets
+    except (av.FFmpegError, ValueError):
+        last: Packet[Any] = av.Packet()
+        last.stream = video
+        yield last

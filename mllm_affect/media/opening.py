@@ -1,7 +1,7 @@
 """Opening a video file without letting it open anything else.
 
 Does: open regular files alone, sniff the first bytes, force the matching demuxer, allow FFmpeg only
-the descriptor it is given and the decoders of the whitelist, choose the main streams.
+the descriptor it is given and the codecs of the whitelist, choose the main streams.
 Does not: judge sizes (probe does) or decode.
 """
 
@@ -9,15 +9,22 @@ import errno
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import av
 
-from mllm_affect.media.limits import CONTAINERS, DECODERS, DEFAULT_LIMITS
-from mllm_affect.media.refusals import MediaRefusal
+from mllm_affect.media.limits import (
+    AUDIO_CODECS,
+    CONTAINERS,
+    DECODERS,
+    DEFAULT_LIMITS,
+    PCM_CODECS,
+    VIDEO_CODECS,
+)
+from mllm_affect.media.refusals import MediaError
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -48,24 +55,24 @@ def open_file(path: Path, follow_links: bool = True) -> int:
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            raise MediaRefusal("not_a_file", path.name, path=shown(path))
+            raise MediaError("not_a_file", path.name, path=shown(path))
         if not status.st_size:
-            raise MediaRefusal("empty_file", path.name)
+            raise MediaError("empty_file", path.name)
     except BaseException:
         os.close(descriptor)
         raise
     return descriptor
 
 
-def _not_opened(path: Path, error: OSError | ValueError, follow_links: bool) -> MediaRefusal:
+def _not_opened(path: Path, error: OSError | ValueError, follow_links: bool) -> MediaError:
     number = error.errno if isinstance(error, OSError) else errno.ENOENT  # ValueError: a NUL byte
     if number == errno.ELOOP and not follow_links:
-        return MediaRefusal("symbolic_link", shown(path))
+        return MediaError("symbolic_link", shown(path))
     if number in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG):
-        return MediaRefusal("file_not_found", path.name, path=shown(path))
+        return MediaError("file_not_found", path.name, path=shown(path))
     if number in (errno.ENXIO, errno.ENODEV):  # a socket, or a device that is away
-        return MediaRefusal("not_a_file", path.name, path=shown(path))
-    return MediaRefusal("file_unreadable", path.name, reason=os.strerror(number or 0))
+        return MediaError("not_a_file", path.name, path=shown(path))
+    return MediaError("file_unreadable", path.name, reason=os.strerror(number or 0))
 
 
 def shown(path: Path) -> str:
@@ -93,15 +100,16 @@ def _demuxer(descriptor: int, path: Path) -> str:
         return "matroska"
     if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
         return "avi"
-    raise MediaRefusal("unsupported_container", path.name)
+    raise MediaError("unsupported_container", path.name)
 
 
 @contextmanager
 def open_media(path: Path) -> Iterator["InputContainer"]:
     """Open a video file for reading, and close it.
 
-    Raises UserError as `sniff` does, or `unreadable_video` when its headers make no sense;
-    MemoryError where the process may not have as much as they ask for.
+    Raises UserError as `sniff` does, `unreadable_video` when its headers make no sense,
+    `unsupported_codec` when its pictures or sound are coded otherwise than the whitelist says;
+    MemoryError where the process may not have as much as the headers ask for.
     """
     descriptor = open_file(path)
     try:
@@ -118,11 +126,29 @@ def open_media(path: Path) -> Iterator["InputContainer"]:
         except MemoryError:
             raise
         except (av.FFmpegError, ValueError, OverflowError) as error:
-            raise MediaRefusal("unreadable_video", path.name) from error
+            raise MediaError("unreadable_video", path.name) from error
         with container:
+            _allow(main_video(container), "video", VIDEO_CODECS, path)
+            _allow(main_audio(container), "sound", AUDIO_CODECS | PCM_CODECS, path)
             yield container
     finally:
         os.close(descriptor)
+
+
+def _allow(
+    stream: "VideoStream | AudioStream | None", kind: str, codecs: Set[str], path: Path
+) -> None:
+    if stream is None:
+        return
+    codec = codec_name(stream)
+    if codec not in codecs:
+        raise MediaError("unsupported_codec", path.name, kind=kind, codec=codec)
+    stream.codec_context.options = {"max_pixels": str(DEFAULT_LIMITS.pixels)}
+
+
+def codec_name(stream: "VideoStream | AudioStream") -> str:
+    """Return the codec's own name, whichever decoder reads it (mp3, not mp3float)."""
+    return stream.codec_context.codec.canonical_name if stream.codec_context else "unknown"
 
 
 def main_video(container: "InputContainer") -> "VideoStream | None":

@@ -1,18 +1,25 @@
 """Looking at a video file before anything else reads it.
 
-Does: find out container, codecs, duration, size, rate, rotation and start; refuse what is outside
-the limits, each refusal with a stable code.  Does not: decode more than the first frame.
+Does: find out container, codecs, streams, duration, size, rate, rotation and start times; refuse
+what is outside the limits.  Does not: decode more than the first frame, or isolate (see isolation).
 """
 
+import math
+import os
+from contextlib import suppress
+from dataclasses import replace
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mllm_affect.errors import UserError
+import av
+
 from mllm_affect.files import sha256_file
 from mllm_affect.media.frames import FrameClock
-from mllm_affect.media.limits import AUDIO_CODECS, DEFAULT_LIMITS, VIDEO_CODECS, Limits
-from mllm_affect.media.opening import main_audio, main_video, open_media
+from mllm_affect.media.limits import DEFAULT_LIMITS, Limits
+from mllm_affect.media.opening import codec_name, main_audio, main_video, open_file, open_media
+from mllm_affect.media.refusals import MediaError
 from mllm_affect.media.types import Source
 
 if TYPE_CHECKING:
@@ -23,111 +30,143 @@ if TYPE_CHECKING:
 
 MICROSECOND = Fraction(1, 1_000_000)
 
+PACKETS_BEFORE_FRAME = 2_000
+"""A video whose first frame needs more packets than this has none."""
+
 
 def probe(path: Path, limits: Limits = DEFAULT_LIMITS) -> Source:
     """Return the facts of a video file.
 
-    Raises UserError: `file_not_found`, `not_a_file`, `empty_file`, `file_too_large`,
-    `unsupported_container`, `unreadable_video`, `too_many_streams`, `no_video`,
-    `unsupported_codec`, `frame_too_large`, `frame_rate_too_high`, `video_too_long`, `no_frames`.
+    Raises UserError: those of opening (`file_not_found`, `not_a_file`, `file_unreadable`,
+    `empty_file`, `unsupported_container`, `unreadable_video`, `unsupported_codec`),
+    `file_too_large`, `too_many_streams`, `no_video`, `frame_too_large`, `frame_rate_too_high`,
+    `video_too_long`, `audio_too_large`, `bad_timestamps`, `no_frames`.
     """
     path = Path(path)
-    _refuse(
-        path.is_file() and path.stat().st_size > limits.bytes,
-        "file_too_large",
-        f"{path.name} is larger than {limits.bytes >> 20} MiB; cut or compress it.",
-    )
+    check_size(path, limits)
+    return replace(examine(path, limits), sha256=sha256_file(path))
+
+
+def check_size(path: Path, limits: Limits) -> int:
+    """Return the file's size in bytes.  Raises UserError `file_too_large`, or as opening does."""
+    descriptor = open_file(path)
+    try:
+        size = os.fstat(descriptor).st_size
+    finally:
+        os.close(descriptor)
+    if size > limits.bytes:
+        raise MediaError("file_too_large", path.name, limit=limits.bytes >> 20)
+    return size
+
+
+def examine(path: Path, limits: Limits) -> Source:
+    """Return what `probe` does, with an empty hash: the file's bytes are not read through."""
     with open_media(path) as container:
-        stream = _accepted_video(container, path, limits)
-        audio = main_audio(container)
-        audio_codec = _accepted_audio_codec(codec_name(audio), path) if audio else None
+        streams = len(container.streams)
+        if streams > limits.streams:
+            raise MediaError("too_many_streams", path.name, streams=streams, limit=limits.streams)
+        stream, audio = main_video(container), main_audio(container)
+        if stream is None:
+            raise MediaError("no_video", path.name)
+        stated = _source(container, stream, audio, path)
+        check_source(stated, limits, frames=max(0, stream.frames))
         first = _first_frame(container, stream)
         if first is None:
-            raise UserError("no_frames", f"{path.name} has a video track without any frame.")
-        rotation = int(first.rotation) % 360
-        turned = rotation in (90, 270)
-        width, height = (first.height, first.width) if turned else (first.width, first.height)
-        return Source(
-            path=path,
-            sha256=sha256_file(path),
-            container=container.format.name.split(",")[0],
-            video_codec=codec_name(stream),
-            audio_codec=audio_codec,
-            start_s=float((first.pts or 0) * (stream.time_base or MICROSECOND)),
-            duration_s=_duration_s(container, stream),
-            width=width,
-            height=height,
-            rotation=rotation,
-            average_fps=float(stream.average_rate or 0),
-            size_bytes=path.stat().st_size,
+            raise MediaError("no_frames", path.name)
+        found = _as_shown(stated, first, stream)
+        check_source(found, limits)
+        return found
+
+
+def check_source(source: Source, limits: Limits, frames: int = 0) -> None:
+    """Hold a source to the limits; `frames` is their number where the file states it.
+
+    Raises UserError `frame_too_large`, `frame_rate_too_high`, `video_too_long`, `audio_too_large`,
+    `bad_timestamps`.
+    """
+    name, seconds, rate = source.path.name, source.duration_s, source.average_fps
+    times = (source.start_s, source.audio_start_s or 0.0, seconds, rate)
+    far = next((time for time in times if not abs(time) <= limits.start_seconds), None)
+    if far is not None:
+        raise MediaError("bad_timestamps", name, seconds=far)
+    width, height = source.width, source.height
+    if width * height > limits.pixels or max(width, height) > limits.side:
+        raise MediaError(
+            "frame_too_large", name, width=width, height=height,
+            limit=limits.pixels, side=limits.side,
+        )  # fmt: skip
+    rate = max(rate, frames / seconds if seconds > 1 else 0.0)
+    if rate > limits.frames_per_second:
+        raise MediaError("frame_rate_too_high", name, rate=rate, limit=limits.frames_per_second)
+    frames = max(frames, math.floor(seconds * source.average_fps))
+    if seconds > limits.seconds or frames > limits.frames:
+        raise MediaError(
+            "video_too_long", name, seconds=seconds, frames=frames,
+            limit=limits.seconds, frame_limit=limits.frames,
+        )  # fmt: skip
+    channels, hertz = source.audio_channels, source.audio_rate
+    if channels * hertz > limits.samples_per_second:
+        raise MediaError(
+            "audio_too_large", name, channels=channels, rate=hertz, limit=limits.samples_per_second
         )
 
 
-def _refuse(condition: bool, code: str, sentence: str) -> None:
-    if condition:
-        raise UserError(code, sentence)
+def _source(
+    container: "InputContainer", stream: "VideoStream", audio: "AudioStream | None", path: Path
+) -> Source:
+    """Return what the headers state; whatever they leave out is 0."""
+    audio_ticks = audio.start_time if audio else None
+    return Source(
+        path=path,
+        sha256="",
+        container=container.format.name.split(",")[0],
+        video_codec=codec_name(stream),
+        audio_codec=codec_name(audio) if audio else None,
+        start_s=float((stream.start_time or 0) * (stream.time_base or MICROSECOND)),
+        duration_s=_duration_s(container, stream),
+        width=stream.width,
+        height=stream.height,
+        rotation=0,
+        average_fps=float(stream.average_rate or 0),
+        size_bytes=max(0, container.size),
+        streams=len(container.streams),
+        container_start_s=float((container.start_time or 0) * MICROSECOND),
+        audio_start_s=(
+            None
+            if audio is None or audio_ticks is None
+            else float(audio_ticks * (audio.time_base or MICROSECOND))
+        ),
+        audio_rate=audio.rate or 0 if audio else 0,
+        audio_channels=audio.channels or 0 if audio else 0,
+    )
 
 
-def _accepted_video(container: "InputContainer", path: Path, limits: Limits) -> "VideoStream":
-    _refuse(
-        len(container.streams) > limits.streams,
-        "too_many_streams",
-        f"{path.name} holds {len(container.streams)} streams; at most {limits.streams} are read.",
+def _as_shown(stated: Source, first: "VideoFrame", stream: "VideoStream") -> Source:
+    """Correct what the headers state by the first frame."""
+    # Rotations that are no quarter turns (garbage, or a tilt) are shown as the nearest one.
+    rotation = round(first.rotation / 90) % 4 * 90 if math.isfinite(first.rotation) else 0
+    turned = rotation in (90, 270)
+    width, height = (first.height, first.width) if turned else (first.width, first.height)
+    return replace(
+        stated,
+        width=width,
+        height=height,
+        rotation=rotation,
+        start_s=float((first.pts or 0) * (stream.time_base or MICROSECOND)),
     )
-    stream = main_video(container)
-    if stream is None:
-        raise UserError("no_video", f"{path.name} holds no video track; give a video.")
-    codec = codec_name(stream)
-    _refuse(
-        codec not in VIDEO_CODECS,
-        "unsupported_codec",
-        f"{path.name} is coded as {codec}; accepted are {', '.join(sorted(VIDEO_CODECS))}.",
-    )
-    _refuse(
-        stream.width * stream.height > limits.pixels,
-        "frame_too_large",
-        f"{path.name} is {stream.width}x{stream.height}; at most {limits.pixels} pixels are read.",
-    )
-    rate = float(stream.average_rate or 0)
-    _refuse(
-        rate > limits.frames_per_second,
-        "frame_rate_too_high",
-        f"{path.name} states {rate:.0f} frames a second; at most "
-        f"{limits.frames_per_second:.0f} are read.",
-    )
-    seconds = _duration_s(container, stream)
-    _refuse(
-        seconds > limits.seconds or seconds * rate > limits.frames,
-        "video_too_long",
-        f"{path.name} states {seconds:.0f} s; at most {limits.seconds:.0f} s and "
-        f"{limits.frames} frames are read.",
-    )
-    return stream
-
-
-def codec_name(stream: "VideoStream | AudioStream") -> str:
-    """Return the codec's own name, whichever decoder reads it (mp3, not mp3float)."""
-    return stream.codec_context.codec.canonical_name if stream.codec_context else "unknown"
-
-
-def _accepted_audio_codec(codec: str, path: Path) -> str:
-    _refuse(
-        codec not in AUDIO_CODECS and not codec.startswith("pcm_"),
-        "unsupported_codec",
-        f"{path.name} has audio coded as {codec}, which is not read; convert it to AAC.",
-    )
-    return codec
 
 
 def _duration_s(container: "InputContainer", stream: "VideoStream") -> float:
-    if stream.duration and stream.time_base:
+    """Return the stated duration of the pictures, else of the file; 0 where there is none."""
+    if stream.duration and stream.duration > 0 and stream.time_base:
         return float(stream.duration * stream.time_base)
-    return float((container.duration or 0) * MICROSECOND)
+    return max(0.0, float((container.duration or 0) * MICROSECOND))
 
 
 def _first_frame(container: "InputContainer", stream: "VideoStream") -> "VideoFrame | None":
     clock = FrameClock(stream)
-    for packet in container.demux(stream):
-        for frame in clock.decode(packet):
-            return frame.picture
+    with suppress(av.FFmpegError):
+        for packet in islice(container.demux(stream), PACKETS_BEFORE_FRAME):
+            for frame in clock.decode(packet):
+                return frame.picture
     return None

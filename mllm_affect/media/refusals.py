@@ -42,12 +42,13 @@ SENTENCES = {
     "again.",
     "media_too_slow": "{name} took more than {limit:.0f} s without a next clip; shorten or "
     "re-encode it.",
-    "media_too_big": "{name} needs more than {limit} MiB of memory to decode; re-encode it smaller.",
+    "media_too_big": "{name} needs more than {limit} MiB of memory to decode; re-encode it "
+    "smaller.",
 }  # fmt: skip
 """Sentences by code; the names in braces are filled in from what was found."""
 
 
-class MediaRefusal(UserError):
+class MediaError(UserError):
     """A video that is not read; `facts` are what its sentence is filled in with."""
 
     def __init__(self, code: str, name: str, **facts: Fact) -> None:

@@ -21,7 +21,12 @@ FRAME_MULTIPLE = 32
 
 @dataclass(frozen=True)
 class Source:
-    """A probed video file.  `width` and `height` are as shown, after `rotation` (degrees)."""
+    """A probed video file.  `width` and `height` are as shown, after `rotation` (degrees).
+
+    `start_s` is the first frame's timestamp, `audio_start_s` where the sound begins (None where the
+    file does not say), `container_start_s` the earlier of them as FFmpeg counts; `audio_rate` in
+    hertz.  What a file does not state is 0.
+    """
 
     path: Path
     sha256: str
@@ -35,6 +40,11 @@ class Source:
     rotation: int
     average_fps: float
     size_bytes: int
+    streams: int = 1
+    container_start_s: float = 0.0
+    audio_start_s: float | None = None
+    audio_rate: int = 0
+    audio_channels: int = 0
 
     @property
     def has_audio(self) -> bool:

@@ -102,6 +102,8 @@ def test_the_verb_ends_with_two_and_writes_nothing(bad: tuple[str, Path], tmp_pa
         (Limits(seconds=1.0), "video_too_long"),
         (Limits(frames=10), "video_too_long"),
         (Limits(pixels=64), "frame_too_large"),
+        (Limits(side=64), "frame_too_large"),
+        (Limits(samples_per_second=16_000), "audio_too_large"),
         (Limits(frames_per_second=5.0), "frame_rate_too_high"),
         (Limits(streams=1), "too_many_streams"),
     ],
