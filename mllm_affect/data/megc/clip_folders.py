@@ -1,0 +1,127 @@
+"""Where a clip's frames are: from the name in a row to image files in natural order.
+
+Does: find folders of images, single images and video files below a root, and say for each name
+which of them it is, or that it is missing or ambiguous.  Does not: decode anything.
+"""
+
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from mllm_affect.data.megc.folds import person
+from mllm_affect.errors import UserError
+
+IMAGES: Final = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff"})
+VIDEOS: Final = frozenset({".avi", ".mkv", ".mov", ".mp4"})
+
+
+class ClipState(StrEnum):
+    """What stands behind a clip's name."""
+
+    frames = "frames"
+    single_image = "single_image"
+    video = "video"
+    empty = "empty"
+    missing = "missing"
+    ambiguous = "ambiguous"
+
+
+@dataclass(frozen=True)
+class ClipFiles:
+    """A clip's files.  `images` are in natural order; empty unless `state` is about images."""
+
+    name: str
+    state: ClipState
+    path: Path | None = None
+    images: tuple[Path, ...] = ()
+
+    @property
+    def usable(self) -> bool:
+        """Whether there is something to look at."""
+        return self.state in (ClipState.frames, ClipState.single_image, ClipState.video)
+
+
+def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
+    """Return a key that sorts `img36` before `img105`; numbers come before letters."""
+    parts = re.split(r"([0-9]+)", name)
+    return tuple((0, int(part), part) if part.isdecimal() else (1, 0, part) for part in parts)
+
+
+def natural_sort(paths: Iterable[Path]) -> tuple[Path, ...]:
+    """Return the paths in the natural order of their file names."""
+    return tuple(sorted(paths, key=lambda path: natural_key(path.name)))
+
+
+def frame_number(image: Path) -> int | None:
+    """Return the last number in an image's name: its frame's, where names count frames."""
+    numbers: list[str] = re.findall(r"[0-9]+", image.stem)
+    return int(numbers[-1]) if numbers else None
+
+
+class ClipFinder:
+    """Finds clips below a root, whose folders are listed once.
+
+    A name is tried as a path below the root, then as the name of a folder, or of a file without
+    its suffix, anywhere below it.  With a subject, of several such only one that lies in a folder
+    of that person counts, however padded; how the datasets nest their folders need not be known.
+    """
+
+    def __init__(self, root: Path) -> None:
+        """List what is below `root`.  Raises UserError `missing_frames` when it is no folder."""
+        if not root.is_dir():
+            raise UserError("missing_frames", f"{root} is no folder; give the folder of the clips.")
+        self.root = root
+        self._named: dict[str, list[Path]] = {}
+        for folder, folders, files in os.walk(root, followlinks=True):
+            folders.sort()
+            here = Path(folder)
+            for name in folders:
+                self._named.setdefault(name, []).append(here / name)
+            for name in sorted(files):
+                if Path(name).suffix.lower() in VIDEOS:
+                    self._named.setdefault(Path(name).stem, []).append(here / name)
+
+    def find(self, name: str, subject: str | None = None) -> ClipFiles:
+        """Return the files of the clip that a row calls `name`."""
+        direct = self._direct(name)
+        if direct is not None:
+            return _files(name, direct)
+        last = PurePosixPath(name.replace("\\", "/")).name
+        stem = Path(last).stem if Path(last).suffix.lower() in IMAGES | VIDEOS else last
+        found = self._named.get(last) or self._named.get(stem) or []
+        if subject is not None and len(found) > 1:
+            found = [path for path in found if self._belongs(path, subject)]
+        if not found:
+            return ClipFiles(name, ClipState.missing)
+        if len(found) > 1:
+            return ClipFiles(name, ClipState.ambiguous)
+        return _files(name, found[0])
+
+    def _direct(self, name: str) -> Path | None:
+        parts = PurePosixPath(name.replace("\\", "/"))
+        if parts.is_absolute() or ".." in parts.parts or not parts.parts:
+            return None
+        path = self.root.joinpath(*parts.parts)
+        return path if path.exists() else None
+
+    def _belongs(self, path: Path, subject: str) -> bool:
+        wanted = person("", subject)
+        return any(person("", part) == wanted for part in path.relative_to(self.root).parts[:-1])
+
+
+def _files(name: str, path: Path) -> ClipFiles:
+    if path.is_file():
+        if path.suffix.lower() in IMAGES:
+            return ClipFiles(name, ClipState.single_image, path, (path,))
+        return ClipFiles(name, ClipState.video, path)
+    images = natural_sort(
+        item for item in path.iterdir() if item.suffix.lower() in IMAGES and item.is_file()
+    )
+    if not images:
+        return ClipFiles(name, ClipState.empty, path)
+    state = ClipState.frames if len(images) > 1 else ClipState.single_image
+    return ClipFiles(name, state, path, images)
