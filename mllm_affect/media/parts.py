@@ -17,8 +17,9 @@ There are two kinds:
   returns the part.  `needs(times_N, end_s)` says beforehand which frames it wants to see, so that
   the others need not be decoded; at native rate that is `every_frame`.  It may be shown more frames
   than it asked for (a damaged file cannot be planned) and must then come to the same result.
-* SoundPart: `hear(segment, audio_S)` is called once a segment with its 16 kHz sound, None where it
-  has none, and returns the part.
+* SoundPart: `listen(source)` makes a listener for each reading of a source, so that it may remember
+  what came before a cut; the reader calls its `hear(segment, audio_S)` once a segment, in order,
+  with the 16 kHz sound, None where it has none, which returns the part.
 
 A collector keeps what it makes of a picture and never the picture: `frame.picture` is at source
 size, belongs to the decoder, and five seconds of them are gigabytes.  Scale with
@@ -62,12 +63,19 @@ class FramePart(Protocol[Made_co]):
         """Equal settings are the same part."""
 
 
+class Listener(Protocol[Made_co]):
+    """Makes one part of every segment from its sound."""
+
+    def hear(self, segment: "Segment", audio_S: NDArray[np.int16] | None) -> Made_co:
+        """Return the part; `audio_S` is 16 kHz mono as in Clip, silence-padded to a second."""
+
+
 @runtime_checkable
 class SoundPart(Protocol[Made_co]):
     """Something made of a segment's sound."""
 
-    def hear(self, segment: "Segment", audio_S: NDArray[np.int16] | None) -> Made_co:
-        """Return the part; `audio_S` is 16 kHz mono as in Clip, silence-padded to a second."""
+    def listen(self, source: "Source") -> Listener[Made_co]:
+        """Return a fresh listener for one reading of a source."""
 
     def __hash__(self) -> int:
         """Equal settings are the same part."""

@@ -104,6 +104,7 @@ class _Clips:
         self._source, self._model_frames = source, ModelFrames(sampling)
         self._parts = tuple(dict.fromkeys((self._model_frames, *parts)))
         self._asked = frozenset(parts)
+        self._listeners = {p: p.listen(source) for p in self._parts if isinstance(p, SoundPart)}
         self._open: list[tuple[FramePart[Any], Collector[Any]]] = []
         self._waiting: deque[_Waiting] = deque()
 
@@ -152,9 +153,8 @@ class _Clips:
         audio_S = self._timeline.take(start_s, end_s) if self._timeline is not None else None
         # A codec's padding may reach beyond the sound that the file states.
         segment, audio_S = replace(done.segment, has_audio=heard), audio_S if heard else None
-        for part in self._parts:
-            if isinstance(part, SoundPart):
-                done.made[part] = part.hear(segment, audio_S)
+        for part, listener in self._listeners.items():
+            done.made[part] = listener.hear(segment, audio_S)
         frames_THWC, times_T = done.made[self._model_frames]
         parts = Parts({part: made for part, made in done.made.items() if part in self._asked})
         return Clip(segment, self._model_frames.sampling, frames_THWC, times_T, audio_S, parts)
