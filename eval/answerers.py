@@ -41,8 +41,11 @@ def open_answerer(
     url: str | None,
     ablation: Ablation | None,
     api_key: str | None = None,
+    force: bool = False,
 ) -> Iterator[OpenAnswerer]:
     """Open the service at `url`, else the checkpoint `model`, else the embedded miniature.
+
+    `force` lets a checkpoint answer in another wording than it was trained or scored with.
 
     Raises UserError `bad_options` for an ablation over HTTP, and what opening raises.
     """
@@ -53,7 +56,7 @@ def open_answerer(
             raise UserError("unknown_task", f"A service answers shipped tasks, not {task.id}.")
         yield _service(task, url, api_key)
     else:
-        with _checkpoint(task, model, ablation) as opened:
+        with _checkpoint(task, model, ablation, force) as opened:
             yield opened
 
 
@@ -68,15 +71,23 @@ def _service(task: Task, url: str, api_key: str | None) -> OpenAnswerer:
 
 @contextmanager
 def _checkpoint(
-    task: Task, model: Path | None, ablation: Ablation | None
+    task: Task, model: Path | None, ablation: Ablation | None, force: bool
 ) -> Iterator[OpenAnswerer]:
+    from mllm_affect.model.miniature import embedded_checkpoint
     from mllm_affect.pipeline import answer_video
+    from mllm_affect.scoring.scoring_file import ScoringFile, read_scoring
 
-    engine, profile, settings = _load(model)
+    folder = embedded_checkpoint() if model is None else model
+    engine, profile, settings = _load(folder)
+    scorings = ScoringFile() if folder == ECHO else read_scoring(folder)
+    scoring = scorings.tasks.get(task.id)
+    settings["calibration"] = scoring.id if scoring else None
     change_clip = ablate(ablation) if ablation else None
 
     def answer(video: Path) -> Answer:
-        return answer_video(video, task, engine, profile, change_clip=change_clip).as_dict()
+        return answer_video(
+            video, task, engine, profile, scorings=scorings, force=force, change_clip=change_clip
+        ).as_dict()
 
     try:
         yield OpenAnswerer(answer, settings, profile.note)
@@ -84,19 +95,17 @@ def _checkpoint(
         engine.close()
 
 
-def _load(model: Path | None) -> tuple[Engine, ModelProfile, dict[str, str]]:
+def _load(folder: Path) -> tuple[Engine, ModelProfile, dict[str, str | None]]:
     """Load the engine of a checkpoint folder; ECHO is the engine without a model."""
-    if model == ECHO:
+    if folder == ECHO:
         from mllm_affect.engine.echo import EchoEngine
 
         return EchoEngine(), ModelProfile(note=ECHO_NOTE), {"engine": "echo"}
     from mllm_affect.engine.checkpoint import check_checkpoint
     from mllm_affect.engine.transformers_engine import TransformersEngine
-    from mllm_affect.model.miniature import embedded_checkpoint
 
-    folder = embedded_checkpoint() if model is None else model
     profile = check_checkpoint(folder)
-    settings = {"engine": "transformers", "weights": weights_hash(folder)}
+    settings: dict[str, str | None] = {"engine": "transformers", "weights": weights_hash(folder)}
     return TransformersEngine(folder), profile, settings
 
 

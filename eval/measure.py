@@ -29,6 +29,7 @@ class Plan:
 
     `task` is a shipped id or a prompt file; `label` None means the task's id; `split` None means
     every split.  `url` asks a service; else `model` answers here, None being the embedded one.
+    `force`: although the checkpoint was trained with another prompt.
     """
 
     task: str
@@ -39,6 +40,7 @@ class Plan:
     url: str | None = None
     ablate: Ablation | None = None
     limit: int | None = None
+    force: bool = False
     api_key: str | None = field(default=None, repr=False)
 
 
@@ -66,7 +68,9 @@ def run(plan: Plan, out: Path, advance: Advance = lambda _done, _total: None) ->
     label = plan.label or task.id
     examples = choose(read_examples(plan.data), plan.split, label, plan.limit)
     check_labels(examples, label, task)
-    with answerers.open_answerer(task, plan.model, plan.url, plan.ablate, plan.api_key) as answerer:
+    with answerers.open_answerer(
+        task, plan.model, plan.url, plan.ablate, plan.api_key, plan.force
+    ) as answerer:
         settings = {
             "task": task.id,
             "prompt": task.prompt_hash,

@@ -40,7 +40,8 @@ class Prediction:
     asked about; `problem` then says why.  `probabilities` are the pooled ones, empty when there
     is no usable answer.  `positive` names the answer that the task is about, if it has one, and
     `threshold` what its probability had to reach.  `abstained`: the model would rather not answer;
-    `answer` then is what it would have said.  `topic` is what the person was asked, where known.
+    `answer` then is what it would have said.  `uncalibrated` are the probabilities as pooled, and
+    `calibration` is the id of what calibrated them, if anything did.  `topic` is what the person was asked, where known.
     """
 
     video: str
@@ -56,6 +57,8 @@ class Prediction:
     threshold: float | None = None
     abstained: bool = False
     topic: str | None = None
+    uncalibrated: Mapping[str, float] = field(default_factory=dict)
+    calibration: str | None = None
     segments: tuple[SegmentPrediction, ...] = ()
 
     @property

@@ -15,6 +15,7 @@ from typing import Any
 from eval.predictions import Prediction, PredictionsLog, SegmentPrediction
 from mllm_affect.data.examples import Example
 from mllm_affect.errors import UserError
+from mllm_affect.scoring.pooling import decide
 from mllm_affect.tasks.task import Task
 
 NOT_ABOUT_A_VIDEO = frozenset(
@@ -26,6 +27,8 @@ NOT_ABOUT_A_VIDEO = frozenset(
         "bad_url",
         "missing_package",
         "not_found",
+        "other_prompt",
+        "other_scoring",
         "unauthorized",
         "unknown_pooling",
         "unknown_task",
@@ -123,11 +126,21 @@ def _ask_about(example: Example, folder: Path, task: Task, label: str, ask: Answ
 
 
 def usable_answer(answer: Answer, answers: Sequence[str]) -> dict[str, Any]:
-    """Return answer, probabilities and problem; an answer outside the answer space is unusable."""
-    said = answer["answer"]
+    """Return answer, probabilities and problem; an answer outside the answer space is unusable.
+
+    Where the model abstained, the answer is what it would have said; see Prediction.
+    """
+    said, probabilities = answer["answer"], dict(answer["probabilities"] or {})
+    if answer.get("abstained"):
+        said = decide(probabilities, answer["positive"], answer["threshold"])
     if said not in answers:
         return {"answer": None, "problem": f"unparsed: {said!r}"}
-    return {"answer": said, "probabilities": dict(answer["probabilities"] or {})}
+    return {
+        "answer": said,
+        "probabilities": probabilities,
+        "uncalibrated": dict(answer.get("uncalibrated") or {}),
+        "calibration": answer.get("calibration"),
+    }
 
 
 def segment_prediction(segment: Mapping[str, Any]) -> SegmentPrediction:

@@ -17,19 +17,17 @@ from mllm_affect.media.probe import probe
 from mllm_affect.media.reader import read_video
 from mllm_affect.media.types import Clip, Source
 from mllm_affect.model.profile import ModelProfile
-from mllm_affect.scoring.answers import (
-    Remark,
-    SegmentAnswer,
-    VideoAnswer,
-    combine,
-    segment_answer,
-)
-from mllm_affect.scoring.pooling import check_pooling
+from mllm_affect.scoring.abstention import Remark
+from mllm_affect.scoring.answers import SegmentAnswer, VideoAnswer, segment_answer
+from mllm_affect.scoring.rule import Rule, Verdict, rule_for
+from mllm_affect.scoring.scoring_file import ScoringFile
 from mllm_affect.tasks.model_input import model_input
 from mllm_affect.tasks.task import Task
 
 CLIPS_AT_ONCE = 8
 """Clips in memory and in flight for one video."""
+
+UNSCORED = ScoringFile()
 
 OnSegment = Callable[[SegmentAnswer], None]
 """Called with each segment's answer, in order, as soon as it is known."""
@@ -42,6 +40,8 @@ def answer_video(
     profile: ModelProfile | None = None,
     max_seconds: float = MAX_SECONDS,
     *,
+    scorings: ScoringFile = UNSCORED,
+    force: bool = False,
     limits: Limits = DEFAULT_LIMITS,
     change_clip: Callable[[Clip], Clip] | None = None,
     on_segment: OnSegment | None = None,
@@ -49,13 +49,16 @@ def answer_video(
     """Answer `task` about every segment of a video and pool the answers.
 
     `profile`: of the checkpoint that answers; its sampling is used and what it says about itself
-    becomes a warning.  `change_clip` is applied to every clip before the model sees it (for
-    ablations).  Raises UserError for a video or task that cannot be used, EngineError when the
-    engine fails.
+    becomes a warning.  `scorings`: its scoring.json, which pools, calibrates and decides instead
+    of the task.  `force` lets a checkpoint answer in another wording than it was trained or scored
+    with.  `change_clip` is applied to every clip before the model sees it (for ablations).
+    Raises UserError for a video or task that cannot be used, EngineError when the engine fails.
     """
     profile = profile or ModelProfile()
     task = profile.fit(task)
-    check_pooling(task.pooling)
+    if not force:
+        profile.refuse_other_prompt(task)
+    rule = rule_for(task, scorings, SEGMENTER, max_seconds, force)
     clock = _StageClock()
     with clock.stage("probe"):
         source = video if isinstance(video, Source) else probe(video, limits)
@@ -70,17 +73,21 @@ def answer_video(
         if on_segment is not None:
             for segment in new:
                 on_segment(segment)
-    answer, probabilities = combine(task, answered)
+    verdict = _verdict(task, rule, answered)
     return VideoAnswer(
-        answer=answer,
-        probabilities=probabilities,
+        answer=verdict.answer,
+        abstained=bool(verdict.reasons),
+        abstained_because=verdict.reasons,
+        probabilities=verdict.probabilities,
+        uncalibrated=verdict.uncalibrated,
+        calibration=rule.calibration_id,
         segments=tuple(answered),
         task=task.id,
         question=task.question,
         prompt_hash=task.prompt_hash,
-        pooling=task.pooling,
-        positive=task.positive,
-        threshold=task.threshold,
+        pooling=rule.pooling,
+        positive=rule.positive,
+        threshold=rule.threshold,
         model=engine.model_id,
         sampling=task.sampling,
         segmenter=SEGMENTER,
@@ -88,29 +95,38 @@ def answer_video(
         source_sha256=source.sha256,
         duration_s=sum(part.duration_s for part in answered),
         timings_s=clock.spent(),
-        warnings=tuple(_remarks(answered, task, profile)),
+        warnings=tuple(_remarks(answered, task, profile, rule)),
     )
 
 
 def ask_about(clips: Sequence[Clip], task: Task, engine: Engine) -> list[SegmentAnswer]:
     """Return the engine's answers about some clips, in order."""
     inputs = [model_input(clip, task) for clip in clips]
-    heard = [clip.audio_S is not None for clip in clips]
     if not task.answers:
         texts = engine.generate(inputs, task.max_new_tokens)
         return [
-            segment_answer(clip.segment, sound, text, {})
-            for clip, sound, text in zip(clips, heard, texts, strict=True)
+            segment_answer(clip, task, text, {}) for clip, text in zip(clips, texts, strict=True)
         ]
     scores = engine.score(inputs, task.answers)
     return [
-        segment_answer(clip.segment, sound, scored.best, scored.probabilities)
-        for clip, sound, scored in zip(clips, heard, scores, strict=True)
+        segment_answer(clip, task, scored.best, scored.probabilities)
+        for clip, scored in zip(clips, scores, strict=True)
     ]
 
 
+def _verdict(task: Task, rule: Rule, answered: Sequence[SegmentAnswer]) -> Verdict:
+    """Return the video's answer from its segments' (at least one)."""
+    if not task.answers:
+        return Verdict(answered[0].answer if len(answered) == 1 else None, {}, {})
+    return rule.verdict(
+        [part.probabilities for part in answered],
+        [part.duration_s for part in answered],
+        [part.quality for part in answered if part.quality is not None],
+    )
+
+
 def _remarks(
-    answered: Sequence[SegmentAnswer], task: Task, profile: ModelProfile
+    answered: Sequence[SegmentAnswer], task: Task, profile: ModelProfile, rule: Rule
 ) -> Iterator[Remark]:
     """Yield what the reader of the answer should know."""
     silent = sum(not part.has_audio for part in answered)
@@ -128,6 +144,12 @@ def _remarks(
         yield Remark(
             code="answers_by_segment",
             sentence="Free text is given for each segment and not joined.",
+        )
+    if task.positive is not None and rule.calibration_id is None:
+        yield Remark(
+            code="uncalibrated",
+            sentence="The probability is the model's own, pooled as the task says; it was not "
+            "calibrated on labelled videos.",
         )
     known = profile.prompt_hashes
     if known and task.prompt_hash not in known.values():

@@ -11,6 +11,8 @@ from fastapi.openapi.utils import get_openapi
 from mllm_affect import __version__
 from mllm_affect.engine.echo import EchoEngine
 from mllm_affect.model.profile import ModelProfile
+from mllm_affect.pipeline import UNSCORED
+from mllm_affect.scoring.scoring_file import ScoringFile
 from serve.middleware import BodyLimit, KeyCheck, RequestId
 from serve.problems import Problem, add_handlers
 from serve.routes import ask, health, tasks
@@ -25,10 +27,16 @@ ABOUT = (
 )
 
 
-def create_app(settings: ServiceSettings, engine: ReadyEngine, profile: ModelProfile) -> FastAPI:
-    """Return the application for one engine."""
+def create_app(
+    settings: ServiceSettings,
+    engine: ReadyEngine,
+    profile: ModelProfile,
+    scorings: ScoringFile = UNSCORED,
+    force: bool = False,
+) -> FastAPI:
+    """Return the application for one engine; see ServiceState."""
     app = FastAPI(title=TITLE, version=__version__, description=ABOUT)
-    app.state.service = ServiceState(settings, engine, profile)
+    app.state.service = ServiceState(settings, engine, profile, scorings, force)
     for resource in (ask, health, tasks):
         app.include_router(resource.router)
     add_handlers(app, settings.retry_after_s)

@@ -23,6 +23,7 @@ from mllm_affect.engine.vllm_server import VllmServer, refuse_port_in_use
 from mllm_affect.engine.warm_up import warm_up
 from mllm_affect.errors import EngineError, UserError
 from mllm_affect.media.types import Sampling
+from mllm_affect.scoring.scoring_file import read_scoring
 from serve.app import create_app
 from serve.served_engine import ServedEngine
 from serve.settings import ServiceSettings, refuse_unsafe
@@ -38,7 +39,8 @@ class ServicePlan:
     """What to serve.
 
     `engine_urls` empty: start a vLLM server for `checkpoint`; else use those servers, which hold
-    the same checkpoint.  `engine_log` None: the log is kept only while the engine runs.
+    the same checkpoint.  `engine_log` None: the log is kept only while the engine runs.  `force`:
+    answer although the checkpoint was trained with other prompts.
     """
 
     checkpoint: Path
@@ -47,6 +49,7 @@ class ServicePlan:
     engine_urls: tuple[str, ...] = ()
     options: EngineOptions = field(default_factory=EngineOptions)
     engine_log: Path | None = None
+    force: bool = False
 
 
 def run_service(plan: ServicePlan, say: Say) -> None:
@@ -57,18 +60,23 @@ def run_service(plan: ServicePlan, say: Say) -> None:
     """
     refuse_unsafe(plan.settings)
     profile = check_checkpoint(plan.checkpoint)
+    scorings = read_scoring(plan.checkpoint)
     refuse_port_in_use(plan.settings.host, plan.settings.port)
     address = f"http://{plan.settings.host}:{plan.settings.port}"
     say(f"Serving {plan.model_name} at {address} (interactive: {address}/docs)")
     if profile.note:
         say(profile.note)
+    if scorings.tasks:
+        say(f"Calibrated by its scoring.json: {', '.join(sorted(scorings.tasks))}")
     signal.signal(signal.SIGTERM, _leave)  # before uvicorn, which raises it again at its end
     sampling = profile.sampling or Sampling()
     with _servers(plan, sampling) as (addresses, child):
         engine = ServedEngine(
             [VllmEngine(url, sampling.fps, plan.model_name, name) for url, name in addresses]
         )
-        web = _web_server(plan.settings, create_app(plan.settings, engine, profile))
+        web = _web_server(
+            plan.settings, create_app(plan.settings, engine, profile, scorings, plan.force)
+        )
         watch = _EngineWatch(child, engine, sampling, web, say)
         watch.start()
         try:

@@ -1,4 +1,4 @@
-"""What the routes share: settings, the engine and the checkpoint's profile.
+"""What the routes share: settings, the engine, the checkpoint's profile and scoring.
 
 Does: hold them and hand them to routes.  Does not: check keys (see middleware).
 """
@@ -11,6 +11,8 @@ from fastapi.security import HTTPBearer
 
 from mllm_affect.engine.types import Engine
 from mllm_affect.model.profile import ModelProfile
+from mllm_affect.pipeline import UNSCORED
+from mllm_affect.scoring.scoring_file import ScoringFile
 from serve.settings import ServiceSettings
 
 
@@ -24,11 +26,16 @@ class ReadyEngine(Engine, Protocol):
 
 @dataclass(frozen=True)
 class ServiceState:
-    """Shared by all requests of one process."""
+    """Shared by all requests of one process.
+
+    `force`: answer a task in another wording than the checkpoint was trained or scored with.
+    """
 
     settings: ServiceSettings
     engine: ReadyEngine
     profile: ModelProfile
+    scorings: ScoringFile = UNSCORED
+    force: bool = False
 
 
 def state_of(request: Request) -> ServiceState:

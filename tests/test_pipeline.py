@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scoring_entry import entry
 
 from mllm_affect.data.made.folders import FRAME_RATE, write_video
 from mllm_affect.engine.echo import EchoEngine
@@ -16,7 +17,10 @@ from mllm_affect.media.probe import probe
 from mllm_affect.media.types import Clip, Sampling
 from mllm_affect.model.profile import ModelProfile
 from mllm_affect.pipeline import answer_video
+from mllm_affect.scoring.abstention import Abstention
 from mllm_affect.scoring.answers import SegmentAnswer, VideoAnswer
+from mllm_affect.scoring.calibration import Calibration
+from mllm_affect.scoring.scoring_file import ScoringFile
 from mllm_affect.tasks.model_input import ModelInput
 from mllm_affect.tasks.prompts import load_task, question_task
 
@@ -86,7 +90,12 @@ def test_the_profile_of_the_checkpoint_decides_the_sampling(video: Path) -> None
     answer = answer_video(video, load_task("ah"), engine, profile)
     assert {made.fps for made in engine.inputs} == {4.0}
     assert {made.frames_THWC.shape[1:] for made in engine.inputs} == {(64, 64, 3)}
-    assert codes(answer) == ["partly_no_audio", "unfamiliar_question", "model_miniature"]
+    assert codes(answer) == [
+        "partly_no_audio",
+        "uncalibrated",
+        "unfamiliar_question",
+        "model_miniature",
+    ]
     assert answer.warnings[-1].sentence == "A toy."
 
 
@@ -97,6 +106,45 @@ def test_missing_sound_is_a_warning_and_not_an_error(video: Path) -> None:
         video, load_task("ah"), EchoEngine(), change_clip=lambda c: replace(c, audio_S=None)
     )
     assert "no_audio" in codes(silent)
+
+
+def test_a_checkpoint_is_not_asked_in_another_wording_than_it_learned(video: Path) -> None:
+    learned_otherwise = ModelProfile(sampling=SMALL, prompt_hashes={"ah": "0" * 64})
+    with pytest.raises(UserError) as caught:
+        answer_video(video, load_task("ah"), EchoEngine(), learned_otherwise)
+    assert caught.value.code == "other_prompt"
+    forced = answer_video(video, load_task("ah"), EchoEngine(), learned_otherwise, force=True)
+    assert "unfamiliar_question" in codes(forced)
+    answer_video(video, question_task("Is it day?", ("yes", "no")), EchoEngine(), learned_otherwise)
+
+
+def test_a_scoring_beside_the_checkpoint_decides_and_its_id_travels(video: Path) -> None:
+    scoring = entry(pooling="max", temperature=2.0, abstention=Abstention(most_without_sound=1))
+    found = ScoringFile().with_task(scoring)
+    answer = answer_video(video, load_task("ah"), EchoEngine(), scorings=found)
+    highest = max(part.probabilities["yes"] for part in answer.segments)
+    assert answer.uncalibrated["yes"] == pytest.approx(highest)
+    assert answer.probabilities["yes"] == pytest.approx(Calibration(2.0, 0.2).apply(highest))
+    assert (answer.calibration, answer.pooling) == (scoring.id, "max")
+    assert "uncalibrated" not in codes(answer)
+    bare = answer_video(video, load_task("ah"), EchoEngine())
+    assert bare.calibration is None
+    assert "uncalibrated" in codes(bare)
+    assert [part.probabilities for part in bare.segments] == [
+        part.probabilities for part in answer.segments
+    ]
+    with pytest.raises(UserError, match=r"scoring\.json"):
+        answer_video(video, load_task("ah"), EchoEngine(), max_seconds=2.0, scorings=found)
+
+
+def test_a_video_without_most_of_its_sound_gets_no_answer_but_a_probability(video: Path) -> None:
+    found = ScoringFile().with_task(entry())
+    answer = answer_video(video, load_task("ah"), EchoEngine(), scorings=found)
+    assert answer.answer is None
+    assert answer.abstained
+    assert [reason.code for reason in answer.abstained_because] == ["missing_audio"]
+    assert answer.probabilities["yes"] > 0
+    assert VideoAnswer.model_validate(answer.as_dict()) == answer
 
 
 def test_clips_can_be_changed_before_the_model_sees_them(video: Path) -> None:

@@ -62,6 +62,9 @@ def evaluate(
     ablate: Annotated[
         Without | None, typer.Option("--ablate", help="Take the sound or the pictures away.")
     ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Although the checkpoint knows another prompt.")
+    ] = False,
     limit: Annotated[
         int | None, typer.Option("--limit", min=1, help="Only so many videos.")
     ] = None,
@@ -108,6 +111,7 @@ def evaluate(
         plan = measure.Plan(
             task=task, data=data, split=split, label=label, model=model, url=url,
             ablate=ablate.value if ablate else None, limit=limit,
+            force=force,
             api_key=read_key(api_key_file) if api_key_file else None,
         )  # fmt: skip
         with progress(f"asking {task}", show=not json) as advance:

@@ -53,6 +53,9 @@ def serve(
     engine_log: Annotated[
         Path | None, typer.Option(help="Keep the vLLM server's log in this file.")
     ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Answer although the checkpoint knows other prompts.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the vLLM command and start nothing.")
     ] = False,
@@ -78,6 +81,7 @@ def serve(
             extra=tuple(engine_option or ()),
         ),
         engine_log=engine_log,
+        force=force,
     )
     if dry_run:
         _print_command(plan, json)

@@ -39,6 +39,21 @@ class ModelProfile(BaseModel):
             return task
         return task.model_copy(update={"sampling": self.sampling})
 
+    def refuse_other_prompt(self, task: Task) -> None:
+        """Raise UserError `other_prompt` for a task learned in another wording.
+
+        A task that the checkpoint was never trained on is none of that: a base model may be asked
+        anything, and so may a tuned one that was not taught this task.
+        """
+        learned = self.prompt_hashes.get(task.id)
+        if learned is not None and learned != task.prompt_hash:
+            raise UserError(
+                "other_prompt",
+                f"The checkpoint was trained on task {task.id} with another prompt (hash "
+                f"{learned[:12]}, not {task.prompt_hash[:12]}); use the prompt file it was trained "
+                "with, or force it.",
+            )
+
 
 def read_profile(checkpoint: Path) -> ModelProfile:
     """Read the profile of a checkpoint folder; a missing file gives the default profile.

@@ -1,28 +1,21 @@
 """What an answer about a video is, everywhere: in Python, over HTTP, in files.
 
-Does: describe results with all they depend on, and assemble a video's answer from its segments'.
-Does not: ask an engine or read media.
+Does: describe results with all they depend on, and a segment's answer from what an engine said.
+Does not: ask an engine, read media or pool (see rule).
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from mllm_affect.media.types import Sampling, Segment
-from mllm_affect.scoring.pooling import decide, pool
+from mllm_affect.media.types import Clip, Sampling
+from mllm_affect.scoring.abstention import Quality, Remark, quality_of
+from mllm_affect.scoring.logits import segment_logit
 from mllm_affect.tasks.task import Task
 
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Remark(_Frozen):
-    """Something the reader of an answer should know; `code` is stable."""
-
-    code: str
-    sentence: str
 
 
 class SegmentAnswer(_Frozen):
@@ -34,6 +27,11 @@ class SegmentAnswer(_Frozen):
     has_audio: bool
     answer: str
     probabilities: dict[str, float] = Field(description="Per allowed answer; empty for free text.")
+    logit: float | None = Field(
+        default=None,
+        description="log p(positive) - log p(not positive), where the task has a positive answer.",
+    )
+    quality: Quality | None = None
 
     @property
     def duration_s(self) -> float:
@@ -44,12 +42,23 @@ class SegmentAnswer(_Frozen):
 class VideoAnswer(_Frozen):
     """The answer about a whole video, with everything that it depends on.
 
-    `answer` is None only for free text about several segments: there each segment has its own.
+    `answer` is None for free text about several segments, where each segment has its own, and
+    where the rule abstains; the probabilities are told all the same.
     """
 
     answer: str | None
+    abstained: bool = False
+    abstained_because: tuple[Remark, ...] = ()
     probabilities: dict[str, float] = Field(
-        description="Pooled over segments, per allowed answer; empty for free text."
+        description="Pooled over segments and calibrated, per allowed answer; empty for free text."
+    )
+    uncalibrated: dict[str, float] = Field(
+        default={}, description="As pooled, before calibration; the same where there is none."
+    )
+    calibration: str | None = Field(
+        default=None,
+        description="Id of the entry of scoring.json that pooled, calibrated and decided; null: "
+        "the task's own pooling and threshold.",
     )
     segments: tuple[SegmentAnswer, ...]
     task: str = Field(description="Id of the task; made from the question where that was asked.")
@@ -73,24 +82,17 @@ class VideoAnswer(_Frozen):
 
 
 def segment_answer(
-    segment: Segment, has_audio: bool, answer: str, probabilities: dict[str, float]
+    clip: Clip, task: Task, answer: str, probabilities: dict[str, float]
 ) -> SegmentAnswer:
-    """Return the answer about one segment; `has_audio`: whether the model heard anything."""
+    """Return the answer about one clip; `probabilities` empty for free text."""
+    scored = task.positive is not None and bool(probabilities)
     return SegmentAnswer(
-        index=segment.index,
-        start_s=segment.start_s,
-        end_s=segment.end_s,
-        has_audio=has_audio,
+        index=clip.segment.index,
+        start_s=clip.segment.start_s,
+        end_s=clip.segment.end_s,
+        has_audio=clip.audio_S is not None,
         answer=answer,
         probabilities=probabilities,
+        logit=segment_logit(probabilities, task.positive) if scored and task.positive else None,
+        quality=quality_of(clip),
     )
-
-
-def combine(task: Task, segments: Sequence[SegmentAnswer]) -> tuple[str | None, dict[str, float]]:
-    """Return the video's answer and probabilities from its segments' (at least one)."""
-    if not task.answers:
-        return (segments[0].answer if len(segments) == 1 else None), {}
-    durations = [segment.duration_s for segment in segments]
-    distributions = [segment.probabilities for segment in segments]
-    pooled = pool(task.pooling, distributions, durations, task.positive)
-    return decide(pooled, task.positive, task.threshold), pooled

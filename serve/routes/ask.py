@@ -43,7 +43,15 @@ def ask(
     if not state.engine.is_ready():
         raise EngineError("engine_away", "The model server is not ready; try again in a moment.")
     with stored(video, state.settings.max_upload_bytes) as path:
-        return answer_video(path, asked, state.engine, state.profile, limits=state.settings.limits)
+        return answer_video(
+            path,
+            asked,
+            state.engine,
+            state.profile,
+            scorings=state.scorings,
+            force=state.force,
+            limits=state.settings.limits,
+        )
 
 
 def chosen_task(task: str | None, question: str | None, answers: tuple[str, ...]) -> Task:

@@ -7,6 +7,8 @@ from fastapi.testclient import TestClient
 from mllm_affect.engine.echo import EchoEngine
 from mllm_affect.media.types import Sampling
 from mllm_affect.model.profile import ModelProfile
+from mllm_affect.pipeline import UNSCORED
+from mllm_affect.scoring.scoring_file import ScoringFile
 from serve.app import create_app
 from serve.settings import ServiceSettings
 
@@ -25,9 +27,16 @@ class SwitchedEngine(EchoEngine):
 class Service:
     """A test client of the application, its engine beside it."""
 
-    def __init__(self, settings: ServiceSettings | None = None) -> None:
+    def __init__(
+        self,
+        settings: ServiceSettings | None = None,
+        profile: ModelProfile = PROFILE,
+        scorings: ScoringFile = UNSCORED,
+        force: bool = False,
+    ) -> None:
         self.engine = SwitchedEngine()
-        self.app = create_app(settings or ServiceSettings(), self.engine, PROFILE)
+        settings = settings or ServiceSettings()
+        self.app = create_app(settings, self.engine, profile, scorings, force)
         self.http = TestClient(self.app, raise_server_exceptions=False)
 
     def ask(self, content: bytes | Path, **fields: object) -> object:

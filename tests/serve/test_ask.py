@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from imageio_ffmpeg import get_ffmpeg_exe
+from scoring_entry import entry
 from service_in_process import PROFILE, Service
 
 from mllm_affect.engine.echo import EchoEngine
@@ -15,6 +16,7 @@ from mllm_affect.engine.types import AnswerScores
 from mllm_affect.errors import EngineError
 from mllm_affect.pipeline import answer_video
 from mllm_affect.scoring.answers import VideoAnswer
+from mllm_affect.scoring.scoring_file import ScoringFile
 from mllm_affect.tasks.model_input import ModelInput
 from mllm_affect.tasks.prompts import load_task, question_task
 from serve.settings import ServiceSettings
@@ -54,7 +56,7 @@ def test_a_task_is_answered_as_the_pipeline_answers(service: Service, video: Pat
     answer = VideoAnswer.model_validate(response.json())
     offline = answer_video(video, load_task("ah"), EchoEngine(), PROFILE)
     assert without_times(answer) == without_times(offline)
-    assert [remark.code for remark in answer.warnings] == ["model_miniature"]
+    assert [remark.code for remark in answer.warnings] == ["uncalibrated", "model_miniature"]
 
 
 def test_a_question_of_ones_own(service: Service, video: Path) -> None:
@@ -64,6 +66,26 @@ def test_a_question_of_ones_own(service: Service, video: Path) -> None:
     assert answer.task == question_task("Smile?", ("yes", "no", "perhaps")).id
     free: Any = service.ask(video, question="Smile?")
     assert free.json()["probabilities"] == {}
+
+
+def test_a_task_that_was_learned_in_another_wording_is_refused_unless_forced(video: Path) -> None:
+    other = PROFILE.model_copy(update={"prompt_hashes": {"ah": "0" * 64}})
+    refusing = Service(profile=other)
+    is_problem(refusing.ask(video, task="ah"), 422, "other_prompt")
+    response: Any = refusing.ask(video, question="Smile?", answers=["yes", "no"])
+    assert response.status_code == 200
+    forced: Any = Service(profile=other, force=True).ask(video, task="ah")
+    assert forced.status_code == 200
+
+
+def test_the_scoring_beside_the_checkpoint_decides(video: Path) -> None:
+    scoring = entry(pooling="max", threshold=0.0, sampling=PROFILE.sampling)
+    scored = Service(scorings=ScoringFile().with_task(scoring))
+    response: Any = scored.ask(video, task="ah")
+    answer = VideoAnswer.model_validate(response.json())
+    assert (answer.answer, answer.calibration, answer.pooling) == ("yes", scoring.id, "max")
+    stale = Service(scorings=ScoringFile().with_task(entry(max_seconds=2.0)))
+    is_problem(stale.ask(video, task="ah"), 422, "other_scoring")
 
 
 def test_a_video_without_sound_is_answered_with_a_warning(
