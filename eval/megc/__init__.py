@@ -1,0 +1,1 @@
+"""Scores of the micro-expression grand challenge; unofficial until the organisers' scorer is."""
