@@ -1,0 +1,77 @@
+"""Reading a video's clips through a cache: decoded once, the same clips ever after.
+
+Does: yield what `read_video` yields, from the cache where it is, filling it on the way where it is
+not.  Does not: change a clip, know tasks, or decide how large the cache grows (see cache_folder).
+"""
+
+from collections.abc import Callable, Iterator
+
+from mllm_affect.media.cache_folder import ClipCache, not_written
+from mllm_affect.media.clip_entry import DamagedEntryError, EntryReader, EntryWriter, entry_key
+from mllm_affect.media.cutting import MAX_SECONDS
+from mllm_affect.media.reader import read_video
+from mllm_affect.media.types import Clip, Sampling, Segment, Source
+
+__all__ = ["ClipCache", "cached_segments", "cached_video"]
+
+Read = Callable[[Source, Sampling, float], Iterator[Clip]]
+"""What decodes when the cache has nothing; it must yield what `read_video` yields."""
+
+
+def cached_video(
+    source: Source,
+    sampling: Sampling,
+    max_seconds: float = MAX_SECONDS,
+    cache: ClipCache | None = None,
+    read: Read = read_video,
+) -> Iterator[Clip]:
+    """Yield the clips that `read_video` yields, bit for bit; without a cache simply read.
+
+    The entry is complete once the last clip was asked for; a reader that stops early leaves none.
+    A damaged entry is dropped and made again.  Raises UserError as reading and publishing do.
+    """
+    if cache is None:
+        yield from read(source, sampling, max_seconds)
+        return
+    key = entry_key(source.sha256, sampling, max_seconds)
+    given = 0
+    try:
+        with EntryReader(cache.path(key)) as entry:
+            cache.touch(key)
+            for clip in entry.clips(sampling):
+                yield clip
+                given += 1
+        return
+    except FileNotFoundError:
+        pass
+    except DamagedEntryError:
+        cache.drop(key)
+    with cache.publishing(key) as stream, EntryWriter(stream) as writer:
+        for place, clip in enumerate(read(source, sampling, max_seconds)):
+            try:
+                writer.add(clip)
+            except OSError as error:
+                raise not_written(cache.folder, error) from error
+            if place >= given:
+                yield clip
+        writer.finish()
+
+
+def cached_segments(
+    source_sha256: str, sampling: Sampling, max_seconds: float, cache: ClipCache
+) -> tuple[Segment, ...] | None:
+    """Return the segments of an entry, None when there is none that can be opened.
+
+    Cheap: reads the entry's directory, not its arrays.  The entry counts as used; a damaged one is
+    dropped.
+    """
+    key = entry_key(source_sha256, sampling, max_seconds)
+    try:
+        with EntryReader(cache.path(key)) as entry:
+            cache.touch(key)
+            return entry.segments
+    except FileNotFoundError:
+        return None
+    except DamagedEntryError:
+        cache.drop(key)
+        return None

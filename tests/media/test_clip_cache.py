@@ -1,0 +1,308 @@
+"""Clips from the cache are the clips of the file, bit for bit, whatever happens to the cache."""
+
+import json
+import multiprocessing
+import os
+import resource
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from kinds import make_kind
+from read_video import MadeVideo
+
+from mllm_affect.errors import UserError
+from mllm_affect.media.cache import ClipCache, cached_segments, cached_video
+from mllm_affect.media.clip_entry import entry_key
+from mllm_affect.media.probe import probe
+from mllm_affect.media.reader import read_video
+from mllm_affect.media.types import Clip, Sampling, Source
+
+SAMPLING = Sampling(fps=4.0, max_pixels=192 * 96)
+
+
+def no_reading(*_: object) -> Iterator[Clip]:
+    raise AssertionError("decoded although the cache has it")
+
+
+def same(one: Clip, other: Clip) -> bool:
+    if (one.segment, one.sampling) != (other.segment, other.sampling):
+        return False
+    pairs = [
+        (one.frames_THWC, other.frames_THWC),
+        (one.times_T, other.times_T),
+        (one.audio_S, other.audio_S),
+    ]
+    return all(
+        a is b is None
+        or (a is not None and b is not None and a.dtype == b.dtype and np.array_equal(a, b))
+        for a, b in pairs
+    )
+
+
+def assert_same(found: list[Clip], wanted: list[Clip]) -> None:
+    assert len(found) == len(wanted)
+    assert all(same(one, other) for one, other in zip(found, wanted, strict=True))
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> ClipCache:
+    return ClipCache.open(tmp_path / "cache")
+
+
+@pytest.fixture
+def short(tmp_path: Path) -> Source:
+    return probe(make_kind("0.2 s", tmp_path)[0])
+
+
+def entries(cache: ClipCache) -> list[Path]:
+    return sorted(path for path in (cache.folder / "clips").rglob("*") if path.is_file())
+
+
+def test_every_kind_comes_out_of_the_cache_as_it_went_in(
+    video: MadeVideo, cache: ClipCache
+) -> None:
+    wanted = list(read_video(video.source, SAMPLING))
+    assert_same(list(cached_video(video.source, SAMPLING, cache=cache)), wanted)
+    again = list(cached_video(video.source, SAMPLING, cache=cache, read=no_reading))
+    assert_same(again, wanted)
+    assert again[0].frames_THWC.flags.writeable
+    segments = cached_segments(video.source.sha256, SAMPLING, 5.0, cache)
+    assert segments == tuple(clip.segment for clip in wanted)
+
+
+def test_another_policy_is_another_entry(short: Source) -> None:
+    keys = {
+        entry_key(short.sha256, SAMPLING, 5.0),
+        entry_key(short.sha256, replace(SAMPLING, fps=2.0), 5.0),
+        entry_key(short.sha256, replace(SAMPLING, max_pixels=64 * 64), 5.0),
+        entry_key(short.sha256, SAMPLING, 4.0),
+        entry_key("0" * 64, SAMPLING, 5.0),
+    }
+    assert len(keys) == 5
+
+
+def test_another_decoder_is_another_entry(short: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = entry_key(short.sha256, SAMPLING, 5.0)
+    monkeypatch.setattr("av.library_versions", {"libavcodec": (1, 0, 0)})
+    assert entry_key(short.sha256, SAMPLING, 5.0) != before
+
+
+def test_a_copy_under_another_name_is_the_same_entry(
+    short: Source, cache: ClipCache, tmp_path: Path
+) -> None:
+    wanted = list(cached_video(short, SAMPLING, cache=cache))
+    copy = tmp_path / "copy.bin"
+    copy.write_bytes(short.path.read_bytes())
+    assert_same(list(cached_video(probe(copy), SAMPLING, cache=cache, read=no_reading)), wanted)
+
+
+def test_stopping_early_leaves_nothing(plain: MadeVideo, cache: ClipCache) -> None:
+    clips = cached_video(plain.source, SAMPLING, cache=cache)
+    next(clips)
+    clips.close()  # type: ignore[attr-defined]
+    assert entries(cache) == []
+
+
+def test_a_failing_decoder_leaves_nothing(short: Source, cache: ClipCache) -> None:
+    def breaking(source: Source, sampling: Sampling, max_seconds: float) -> Iterator[Clip]:
+        yield from read_video(source, sampling, max_seconds)
+        raise UserError("unreadable_video", "It ends here.")
+
+    with pytest.raises(UserError):
+        list(cached_video(short, SAMPLING, cache=cache, read=breaking))
+    assert entries(cache) == []
+
+
+def test_a_part_without_a_form_is_refused_and_not_lost(short: Source, cache: ClipCache) -> None:
+    def with_words(*_: object) -> Iterator[Clip]:
+        for clip in read_video(short, SAMPLING):
+            yield replace(clip, audio_S="spoken words")  # type: ignore[arg-type]
+
+    with pytest.raises(TypeError, match="audio_S"):
+        list(cached_video(short, SAMPLING, cache=cache, read=with_words))
+    assert entries(cache) == []
+
+
+def test_any_changed_byte_is_noticed_or_harmless(short: Source, cache: ClipCache) -> None:
+    wanted = list(cached_video(short, SAMPLING, cache=cache))
+    (path,) = entries(cache)
+    whole = path.read_bytes()
+    remade = 0
+
+    def counted(source: Source, sampling: Sampling, max_seconds: float) -> Iterator[Clip]:
+        nonlocal remade
+        remade += 1
+        return read_video(source, sampling, max_seconds)
+
+    places = range(0, len(whole), max(1, len(whole) // 60))
+    ends = range(len(whole) - 600, len(whole), 17)
+    for place in (*places, *ends):
+        damaged = bytearray(whole)
+        damaged[place] ^= 0x55
+        path.write_bytes(damaged)
+        assert_same(list(cached_video(short, SAMPLING, cache=cache, read=counted)), wanted)
+        path.write_bytes(whole)
+    assert remade > len(places) - 10, "damage went unnoticed"
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.99])
+def test_a_cut_off_entry_is_made_again(share: float, plain: MadeVideo, cache: ClipCache) -> None:
+    wanted = list(cached_video(plain.source, SAMPLING, cache=cache))
+    (path,) = entries(cache)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: round(share * len(whole))])
+    assert cached_segments(plain.source.sha256, SAMPLING, 5.0, cache) is None
+    assert_same(list(cached_video(plain.source, SAMPLING, cache=cache)), wanted)
+    assert path.read_bytes() == whole, "the same clips give the same bytes"
+
+
+def test_damage_in_the_second_clip_is_mended_on_the_way(plain: MadeVideo, cache: ClipCache) -> None:
+    wanted = list(cached_video(plain.source, SAMPLING, cache=cache))
+    (path,) = entries(cache)
+    damaged = bytearray(path.read_bytes())
+    damaged[wanted[0].frames_THWC.nbytes + wanted[0].audio_S.nbytes + 5_000] ^= 1  # type: ignore[union-attr]
+    path.write_bytes(damaged)
+    assert_same(list(cached_video(plain.source, SAMPLING, cache=cache)), wanted)
+    assert_same(list(cached_video(plain.source, SAMPLING, cache=cache, read=no_reading)), wanted)
+
+
+def use(source: Source, cache: ClipCache, fps: float) -> int:
+    """Read one entry; return how many bytes it has (0 when it was not kept)."""
+    sampling = Sampling(fps=fps, max_pixels=64 * 64)
+    list(cached_video(source, sampling, cache=cache))
+    path = cache.path(entry_key(source.sha256, sampling, 5.0))
+    return path.stat().st_size if path.exists() else 0
+
+
+def kept(source: Source, cache: ClipCache, rates: list[float]) -> list[float]:
+    keys = {fps: entry_key(source.sha256, Sampling(fps, 64 * 64), 5.0) for fps in rates}
+    return [fps for fps in rates if cache.path(keys[fps]).exists()]
+
+
+def test_what_was_used_least_recently_goes_first(short: Source, tmp_path: Path) -> None:
+    size = use(short, ClipCache.open(tmp_path / "measure"), 1.0)
+    bound = round(3.5 * size)
+    cache = ClipCache.open(tmp_path / "bounded", bound)
+    rates = [1.0, 2.0, 3.0]
+    for fps in rates:
+        use(short, cache, fps)
+        time.sleep(0.01)
+    use(short, cache, 1.0)
+    assert kept(short, cache, rates) == rates
+    use(short, cache, 4.0)
+    assert kept(short, cache, [*rates, 4.0]) == [1.0, 3.0, 4.0], "2.0 was used least recently"
+    assert cache.total_bytes() <= bound
+
+
+def test_the_bound_belongs_to_the_folder(short: Source, tmp_path: Path) -> None:
+    ClipCache.open(tmp_path / "cache", max_bytes=10)
+    cache = ClipCache.open(tmp_path / "cache")
+    assert cache.max_bytes == 10
+    assert use(short, cache, 1.0) == 0, "an entry larger than the bound is not kept"
+    assert entries(cache) == []
+    cache = cache.bounded(None)
+    assert use(short, cache, 1.0) > 0
+    assert ClipCache.open(tmp_path / "cache").max_bytes is None
+
+
+def test_what_this_run_used_is_never_evicted(short: Source, tmp_path: Path) -> None:
+    size = use(short, ClipCache.open(tmp_path / "measure"), 1.0)
+    cache = ClipCache.open(tmp_path / "bounded", max_bytes=2 * size + 10)
+    use(short, cache, 1.0)
+    run = replace(cache, keep_since_ns=time.time_ns())
+    use(short, run, 2.0)
+    use(short, run, 3.0)
+    assert kept(short, run, [1.0, 2.0, 3.0]) == [2.0, 3.0], "older ones made room"
+    with pytest.raises(UserError) as caught:
+        use(short, run, 4.0)
+    assert caught.value.code == "cache_full"
+    assert kept(short, run, [2.0, 3.0, 4.0]) == [2.0, 3.0]
+
+
+def test_the_leavings_of_a_dead_writer_are_swept_and_those_of_a_live_one_are_not(
+    plain: MadeVideo, cache: ClipCache
+) -> None:
+    living = cached_video(plain.source, SAMPLING, cache=cache)
+    next(living)
+    dead = cache.folder / "clips" / ".writing-dead"
+    dead.write_bytes(b"half an entry")
+    cache.sweep()
+    assert not dead.exists()
+    assert len(list(living)) == 2
+    assert len(list(cached_video(plain.source, SAMPLING, cache=cache, read=no_reading))) == 3
+
+
+@pytest.mark.parametrize(
+    "settings", ["", "{}", '{"format": 99, "max_bytes": 1}', '{"format": 1, "max_bytes": "a"}']
+)
+def test_a_folder_that_is_no_cache_is_refused(settings: str, tmp_path: Path) -> None:
+    (tmp_path / "cache.json").write_text(settings)
+    with pytest.raises(UserError) as caught:
+        ClipCache.open(tmp_path)
+    assert caught.value.code == "bad_cache"
+
+
+def test_a_file_as_cache_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("x")
+    with pytest.raises(UserError) as caught:
+        ClipCache.open(tmp_path / "cache")
+    assert caught.value.code == "bad_cache"
+
+
+def _fill_with_little_room(source: Source, folder: Path, answer: "os.PathLike[str]") -> None:
+    cache = ClipCache.open(folder)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+    try:
+        list(cached_video(source, SAMPLING, cache=cache))
+        said = "no error"
+    except UserError as error:
+        said = error.code
+    Path(answer).write_text(json.dumps([said, [path.name for path in entries(cache)]]))
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_nothing(plain: MadeVideo, tmp_path: Path) -> None:
+    """A bound on file size stands for the full disk: the write fails in the same place."""
+    answer = tmp_path / "answer.json"
+    child = multiprocessing.get_context("spawn").Process(
+        target=_fill_with_little_room, args=(plain.source, tmp_path / "cache", answer)
+    )
+    child.start()
+    child.join(60)
+    assert json.loads(answer.read_text()) == ["cache_not_written", []]
+
+
+def _read_and_check(source: Source, folder: Path, rounds: int, hashes: list[int]) -> None:
+    cache = ClipCache.open(folder)
+    for number in range(rounds):
+        fps = 1.0 + (number * 7 + os.getpid()) % 5
+        clips = list(cached_video(source, Sampling(fps, 64 * 64), cache=cache))
+        found = sum(int(clip.frames_THWC.sum()) for clip in clips)
+        assert found == hashes[int(fps) - 1]
+        assert cache.max_bytes is not None
+        assert cache.total_bytes() <= cache.max_bytes
+
+
+def test_processes_read_fill_and_evict_at_once(short: Source, tmp_path: Path) -> None:
+    """Three processes use five entries in a folder that holds about two of them."""
+    folder = tmp_path / "cache"
+    wanted = [list(read_video(short, Sampling(float(fps), 64 * 64))) for fps in range(1, 6)]
+    sums = [sum(int(clip.frames_THWC.sum()) for clip in clips) for clips in wanted]
+    largest = use(short, ClipCache.open(tmp_path / "measure"), 5.0)
+    ClipCache.open(folder, max_bytes=2 * largest)
+    context = multiprocessing.get_context("spawn")
+    children = [
+        context.Process(target=_read_and_check, args=(short, folder, 20, sums))
+        for _ in range(3)
+    ]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join(120)
+    assert [child.exitcode for child in children] == [0, 0, 0]
+    cache = ClipCache.open(folder)
+    assert 0 < cache.total_bytes() <= 2 * largest
+    assert not list((folder / "clips").glob(".writing-*"))
