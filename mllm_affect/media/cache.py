@@ -4,17 +4,24 @@ Does: yield what `read_video` yields, from the cache where it is, filling it on 
 not.  Does not: change a clip, know tasks, or decide how large the cache grows (see cache_folder).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
-from mllm_affect.media.cache_folder import ClipCache, not_written
-from mllm_affect.media.clip_entry import DamagedEntryError, EntryReader, EntryWriter, entry_key
+from mllm_affect.media.cache_folder import ClipCache
+from mllm_affect.media.clip_entry import (
+    DamagedEntryError,
+    EntryReader,
+    EntryWriter,
+    KeptPart,
+    entry_key,
+)
 from mllm_affect.media.cutting import MAX_SECONDS
+from mllm_affect.media.parts import AnyPart
 from mllm_affect.media.reader import read_video
 from mllm_affect.media.types import Clip, Sampling, Segment, Source
 
 __all__ = ["ClipCache", "cached_segments", "cached_video"]
 
-Read = Callable[[Source, Sampling, float], Iterator[Clip]]
+Read = Callable[[Source, Sampling, float, Sequence[AnyPart]], Iterator[Clip]]
 """What decodes when the cache has nothing; it must yield what `read_video` yields."""
 
 
@@ -22,23 +29,28 @@ def cached_video(
     source: Source,
     sampling: Sampling,
     max_seconds: float = MAX_SECONDS,
+    parts: Sequence[AnyPart] = (),
+    *,
     cache: ClipCache | None = None,
     read: Read = read_video,
 ) -> Iterator[Clip]:
     """Yield the clips that `read_video` yields, bit for bit; without a cache simply read.
 
     The entry is complete once the last clip was asked for; a reader that stops early leaves none.
-    A damaged entry is dropped and made again.  Raises UserError as reading and publishing do.
+    A damaged entry is dropped and made again.  Parts that have no form as arrays (see KeptPart) are
+    made anew each time, so the video is decoded then.  Raises UserError as reading and publishing
+    do.
     """
-    if cache is None:
-        yield from read(source, sampling, max_seconds)
+    kept = [part for part in parts if isinstance(part, KeptPart)]
+    if cache is None or len(kept) < len(parts):
+        yield from read(source, sampling, max_seconds, parts)
         return
-    key = entry_key(source.sha256, sampling, max_seconds)
+    key = entry_key(source.sha256, sampling, max_seconds, kept)
     given = 0
     try:
         with EntryReader(cache.path(key)) as entry:
             cache.touch(key)
-            for clip in entry.clips(sampling):
+            for clip in entry.clips(sampling, kept):
                 yield clip
                 given += 1
         return
@@ -46,15 +58,14 @@ def cached_video(
         pass
     except DamagedEntryError:
         cache.drop(key)
-    with cache.publishing(key) as stream, EntryWriter(stream) as writer:
-        for place, clip in enumerate(read(source, sampling, max_seconds)):
-            try:
+    with cache.publishing(key) as stream, EntryWriter(stream, kept) as writer:
+        for place, clip in enumerate(read(source, sampling, max_seconds, parts)):
+            with cache.writing():
                 writer.add(clip)
-            except OSError as error:
-                raise not_written(cache.folder, error) from error
             if place >= given:
                 yield clip
-        writer.finish()
+        with cache.writing():
+            writer.finish()
 
 
 def cached_segments(

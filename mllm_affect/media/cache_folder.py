@@ -64,7 +64,7 @@ class ClipCache:
 
     def bounded(self, max_bytes: int | None) -> Self:
         """Give the folder another bound; it holds from the next entry on."""
-        with self._writing():
+        with self.writing():
             write_json(self.folder / SETTINGS, {"format": FORMAT, "max_bytes": max_bytes})
         return replace(self, max_bytes=max_bytes)
 
@@ -82,6 +82,18 @@ class ClipCache:
         self.path(key).unlink(missing_ok=True)
 
     @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Turn a write that the disk refuses into UserError `cache_not_written`."""
+        try:
+            yield
+        except OSError as error:
+            raise UserError(
+                "cache_not_written",
+                f"The clip cache {self.folder} cannot be written ({error.strerror or error}); free "
+                "some space or name another folder. What is in it is whole.",
+            ) from error
+
+    @contextmanager
     def publishing(self, key: str) -> Iterator[IO[bytes]]:
         """Yield a file to write an entry into; it becomes the key's entry when the block ends.
 
@@ -89,12 +101,12 @@ class ClipCache:
         UserError `cache_full` when the bound leaves no room beside entries that must be kept,
         `cache_not_written` when the disk refuses.
         """
-        with self._writing():
+        with self.writing():
             handle, name = self._begin()
         temporary, stream = Path(name), os.fdopen(handle, "w+b")
         try:
             yield stream
-            with self._writing():
+            with self.writing():
                 stream.flush()
                 os.fsync(handle)
                 # Renamed while its lock is held: no sweep takes it for a dead writer's.
@@ -172,13 +184,6 @@ class ClipCache:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield _Noted(lock)
 
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise not_written(self.folder, error) from error
-
 
 class _Noted:
     """The size of all entries as noted in the locked lock file: never too low."""
@@ -199,12 +204,3 @@ class _Noted:
 def _use_now(path: Path) -> None:
     # By our own clock: the kernel's for files lags it by some milliseconds.
     os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns))
-
-
-def not_written(folder: Path, error: OSError) -> UserError:
-    """Return what to tell the user when the disk refuses a write into a cache."""
-    return UserError(
-        "cache_not_written",
-        f"The clip cache {folder} cannot be written ({error.strerror or error}); free some space "
-        "or name another folder. What is in it is whole.",
-    )

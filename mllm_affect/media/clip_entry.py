@@ -10,11 +10,11 @@ its directory comes last, so that a cut-off file is no entry.  Why raw: docs/des
 import contextlib
 import json
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from io import BytesIO
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, Any, Protocol, Self, runtime_checkable
 from zipfile import ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 import av
@@ -23,14 +23,15 @@ from numpy.typing import NDArray
 
 from mllm_affect.files import sha256_json
 from mllm_affect.media.cutting import SEGMENTER
+from mllm_affect.media.parts import Parts
 from mllm_affect.media.types import Clip, Sampling, Segment
 
 READER_VERSION = 1
 """Raise it when our own code would make another clip of the same file; the key holds it."""
 
 NOTE = "entry.json"
-DESCRIBED = ("segment", "sampling")
-"""Fields of a clip that the note holds; every other field is an array or None."""
+DESCRIBED = ("segment", "sampling", "parts")
+"""Fields of a clip that are kept in their own way; every other field is an array or None."""
 
 DAMAGE = (
     BadZipFile, EOFError, KeyError, NotImplementedError, OSError, RuntimeError, TypeError,
@@ -39,15 +40,34 @@ DAMAGE = (
 """What zipfile, numpy and json raise on a file whose bytes were changed or cut off."""
 
 
+@runtime_checkable
+class KeptPart(Protocol):
+    """A part (see parts) that can be kept beside the frames: what it makes has a form as arrays.
+
+    `kept_as` names the form and how it is made, with a version: another one is another entry.
+    """
+
+    kept_as: str
+
+    def pack(self, made: Any) -> Mapping[str, NDArray[Any]]:
+        """Return what was made as named arrays without objects."""
+
+    def unpack(self, arrays: Mapping[str, NDArray[Any]]) -> Any:
+        """Return what `pack` was given."""
+
+
 class DamagedEntryError(Exception):
     """An entry's bytes are not those that were written; drop it and make it again."""
 
 
-def policy(sampling: Sampling, max_seconds: float) -> dict[str, Any]:
+def policy(
+    sampling: Sampling, max_seconds: float, parts: Sequence[KeptPart] = ()
+) -> dict[str, Any]:
     """Return everything besides the video that decides the content of its clips."""
     return {
         "reader": READER_VERSION,
-        "parts": [field.name for field in fields(Clip)],
+        "fields": [field.name for field in fields(Clip)],
+        "parts": [[part.kept_as, repr(part)] for part in parts],
         "segmenter": [SEGMENTER, max_seconds],
         "sampling": {"kind": type(sampling).__name__, **asdict(sampling)},
         "pyav": av.__version__,
@@ -55,9 +75,11 @@ def policy(sampling: Sampling, max_seconds: float) -> dict[str, Any]:
     }
 
 
-def entry_key(source_sha256: str, sampling: Sampling, max_seconds: float) -> str:
+def entry_key(
+    source_sha256: str, sampling: Sampling, max_seconds: float, parts: Sequence[KeptPart] = ()
+) -> str:
     """Return the hex SHA-256 that names the entry of a video under a policy."""
-    return sha256_json({"source": source_sha256, **policy(sampling, max_seconds)})
+    return sha256_json({"source": source_sha256, **policy(sampling, max_seconds, parts)})
 
 
 class EntryWriter:
@@ -66,10 +88,11 @@ class EntryWriter:
     A context manager: leaving it without `finish` leaves a file that is no entry.
     """
 
-    def __init__(self, stream: IO[bytes]) -> None:
+    def __init__(self, stream: IO[bytes], parts: Sequence[KeptPart] = ()) -> None:
         self._zip = ZipFile(stream, "w", ZIP_STORED)
+        self._parts = parts
         self._segments: list[dict[str, Any]] = []
-        self._parts: list[list[str]] = []
+        self._present: list[list[str]] = []
 
     def __enter__(self) -> Self:
         return self
@@ -80,19 +103,17 @@ class EntryWriter:
             self._zip.close()
 
     def add(self, clip: Clip) -> None:
-        """Write the next clip.  Raises TypeError for a part that is neither an array nor None."""
-        place = len(self._segments)
-        present = []
-        for name, value in _parts(clip):
-            if value is not None:
-                self._write(_member(place, name), _npy(name, value))
-                present.append(name)
+        """Write the next clip.  Raises TypeError for content that is neither array nor None."""
+        place, present = len(self._segments), []
+        for name, value in _arrays(clip, self._parts):
+            self._write(_member(place, name), _npy(name, value))
+            present.append(name)
         self._segments.append(asdict(clip.segment))
-        self._parts.append(present)
+        self._present.append(present)
 
     def finish(self) -> None:
         """Write the note and the directory; the stream stays open."""
-        note = {"segments": self._segments, "parts": self._parts}
+        note = {"segments": self._segments, "present": self._present}
         self._write(NOTE, json.dumps(note, separators=(",", ":")).encode())
         self._zip.close()
 
@@ -112,7 +133,7 @@ class EntryReader:
             self._zip = ZipFile(path)
             note: Mapping[str, Any] = json.loads(self._zip.read(NOTE))
             self.segments = tuple(Segment(**segment) for segment in note["segments"])
-            self._parts: list[list[str]] = note["parts"]
+            self._present: list[list[str]] = note["present"]
         except FileNotFoundError:
             raise
         except DAMAGE as error:
@@ -124,24 +145,37 @@ class EntryReader:
     def __exit__(self, *_exception: object) -> None:
         self._zip.close()
 
-    def clips(self, sampling: Sampling) -> Iterator[Clip]:
-        """Yield the clips; `sampling` is the one in the entry's key."""
+    def clips(self, sampling: Sampling, parts: Sequence[KeptPart] = ()) -> Iterator[Clip]:
+        """Yield the clips; `sampling` and `parts` are those in the entry's key."""
         for place in range(len(self.segments)):
-            yield self._clip(place, sampling)
+            try:
+                yield self._clip(place, sampling, parts)
+            except DAMAGE as error:
+                raise DamagedEntryError(f"clip {place}: {error}") from error
 
-    def _clip(self, place: int, sampling: Sampling) -> Clip:
-        try:
-            parts = {
-                name: _array(self._zip.read(_member(place, name))) for name in self._parts[place]
-            }
-        except DAMAGE as error:
-            raise DamagedEntryError(f"clip {place}: {error}") from error
-        absent = {field.name: None for field in fields(Clip) if field.name not in DESCRIBED}
-        return Clip(segment=self.segments[place], sampling=sampling, **(absent | parts))  # type: ignore[arg-type]
+    def _clip(self, place: int, sampling: Sampling, parts: Sequence[KeptPart]) -> Clip:
+        found: dict[str, Any] = {f.name: None for f in fields(Clip) if f.name not in DESCRIBED}
+        packed: list[dict[str, NDArray[Any]]] = [{} for _ in parts]
+        for name in self._present[place]:
+            array = _array(self._zip.read(_member(place, name)))
+            if name in found:
+                found[name] = array
+            else:
+                number, _, part_name = name.partition(".")
+                packed[int(number)][part_name] = array
+        made = {part: part.unpack(arrays) for part, arrays in zip(parts, packed, strict=True)}
+        return Clip(self.segments[place], sampling, parts=Parts(made), **found)  # type: ignore[arg-type]
 
 
-def _parts(clip: Clip) -> Iterator[tuple[str, Any]]:
-    return ((f.name, getattr(clip, f.name)) for f in fields(clip) if f.name not in DESCRIBED)
+def _arrays(clip: Clip, parts: Sequence[KeptPart]) -> Iterator[tuple[str, Any]]:
+    """Yield the arrays of a clip under unique names: fields by theirs, parts by number and name."""
+    for field in fields(clip):
+        value = getattr(clip, field.name)
+        if field.name not in DESCRIBED and value is not None:
+            yield field.name, value
+    for number, part in enumerate(parts):
+        for name, value in part.pack(clip.parts[part]).items():  # type: ignore[index]
+            yield f"{number}.{name}", value
 
 
 def _member(place: int, name: str) -> str:

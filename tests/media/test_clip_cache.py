@@ -5,13 +5,15 @@ import multiprocessing
 import os
 import resource
 import time
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 from kinds import make_kind
+from numpy.typing import NDArray
 from read_video import MadeVideo
 
 from mllm_affect.errors import UserError
@@ -19,7 +21,7 @@ from mllm_affect.media.cache import ClipCache, cached_segments, cached_video
 from mllm_affect.media.clip_entry import entry_key
 from mllm_affect.media.probe import probe
 from mllm_affect.media.reader import read_video
-from mllm_affect.media.types import Clip, Sampling, Source
+from mllm_affect.media.types import Clip, Sampling, Segment, Source
 
 SAMPLING = Sampling(fps=4.0, max_pixels=192 * 96)
 
@@ -108,8 +110,8 @@ def test_stopping_early_leaves_nothing(plain: MadeVideo, cache: ClipCache) -> No
 
 
 def test_a_failing_decoder_leaves_nothing(short: Source, cache: ClipCache) -> None:
-    def breaking(source: Source, sampling: Sampling, max_seconds: float) -> Iterator[Clip]:
-        yield from read_video(source, sampling, max_seconds)
+    def breaking(*how: Any) -> Iterator[Clip]:
+        yield from read_video(*how)
         raise UserError("unreadable_video", "It ends here.")
 
     with pytest.raises(UserError):
@@ -127,16 +129,66 @@ def test_a_part_without_a_form_is_refused_and_not_lost(short: Source, cache: Cli
     assert entries(cache) == []
 
 
+@dataclass(frozen=True)
+class Loudness:
+    """The mean of the absolute sound, which has no form as arrays."""
+
+    scale: int = 1
+
+    def listen(self, source: Source) -> "Loudness":
+        return self
+
+    def hear(self, segment: Segment, audio_S: NDArray[np.int16] | None) -> float | None:
+        return None if audio_S is None else float(np.abs(audio_S).mean()) * self.scale
+
+
+@dataclass(frozen=True)
+class KeptLoudness(Loudness):
+    """The same with a form."""
+
+    kept_as: ClassVar[str] = "loudness-1"
+
+    def pack(self, made: float | None) -> dict[str, NDArray[np.float64]]:
+        return {} if made is None else {"mean": np.array(made)}
+
+    def unpack(self, arrays: Mapping[str, NDArray[np.float64]]) -> float | None:
+        return float(arrays["mean"]) if arrays else None
+
+
+def test_parts_with_a_form_are_kept_with_the_clips(tmp_path: Path, cache: ClipCache) -> None:
+    source = probe(make_kind("audio starts late", tmp_path)[0])
+    parts = [KeptLoudness(), KeptLoudness(scale=2)]
+    wanted = list(read_video(source, SAMPLING, 5.0, parts))
+    made = [list(cached_video(source, SAMPLING, 5.0, parts, cache=cache))]
+    made += [list(cached_video(source, SAMPLING, 5.0, parts, cache=cache, read=no_reading))]
+    for clips in made:
+        assert_same(clips, wanted)
+        for part in parts:
+            assert [clip.parts[part] for clip in clips] == [clip.parts[part] for clip in wanted]
+    assert wanted[0].parts[parts[0]] is None
+    assert wanted[2].parts[parts[1]] == 2 * (wanted[2].parts[parts[0]] or 0) > 0
+
+
+def test_parts_without_a_form_are_made_each_time(short: Source, cache: ClipCache) -> None:
+    list(cached_video(short, SAMPLING, cache=cache))
+    part = Loudness()
+    for _ in range(2):
+        (clip,) = cached_video(short, SAMPLING, 5.0, [part], cache=cache)
+        assert part in clip.parts
+    (clip,) = cached_video(short, SAMPLING, cache=cache, read=no_reading)
+    assert part not in clip.parts
+
+
 def test_any_changed_byte_is_noticed_or_harmless(short: Source, cache: ClipCache) -> None:
     wanted = list(cached_video(short, SAMPLING, cache=cache))
     (path,) = entries(cache)
     whole = path.read_bytes()
     remade = 0
 
-    def counted(source: Source, sampling: Sampling, max_seconds: float) -> Iterator[Clip]:
+    def counted(*how: Any) -> Iterator[Clip]:
         nonlocal remade
         remade += 1
-        return read_video(source, sampling, max_seconds)
+        return read_video(*how)
 
     places = range(0, len(whole), max(1, len(whole) // 60))
     ends = range(len(whole) - 600, len(whole), 17)
@@ -295,8 +347,7 @@ def test_processes_read_fill_and_evict_at_once(short: Source, tmp_path: Path) ->
     ClipCache.open(folder, max_bytes=2 * largest)
     context = multiprocessing.get_context("spawn")
     children = [
-        context.Process(target=_read_and_check, args=(short, folder, 20, sums))
-        for _ in range(3)
+        context.Process(target=_read_and_check, args=(short, folder, 20, sums)) for _ in range(3)
     ]
     for child in children:
         child.start()
