@@ -12,6 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
+from mllm_affect.errors import UserError
+from mllm_affect.media import weights
+
 CORE = ("av", "numpy", "opencv-python-headless", "ffmpeg-python", "fastapi", "httpx")
 PROBE_SECONDS = 10.0
 
@@ -44,7 +47,7 @@ def installed(package: str) -> str | None:
 def examine() -> list[Finding]:
     """Look at everything, core first."""
     core = [_package(name) for name in CORE]
-    return [_python(), *core, ffmpeg(), gpu(), *engines(), _swift()]
+    return [_python(), *core, ffmpeg(), gpu(), *engines(), _swift(), *model_files()]
 
 
 def engines(find: Callable[[str], str | None] = installed) -> list[Finding]:
@@ -109,6 +112,21 @@ def gpu() -> Finding:
         found = f"the driver does not answer: {error}"
         return Finding("GPU", works=False, needed=False, found=found, remedy=remedy)
     return Finding("GPU", works=bool(found), needed=False, found=found or "none", remedy=remedy)
+
+
+def model_files() -> list[Finding]:
+    """Look at every model file that comes inside a package."""
+    return [_model_file(entry) for entry in weights.ALL]
+
+
+def _model_file(entry: weights.Weights) -> Finding:
+    part = entry.purpose
+    try:
+        weights.load(entry)
+    except UserError as error:
+        return Finding(part, False, needed=False, found=error.code, remedy=weights.REMEDY)
+    found = f"{entry.package} {entry.version}, {entry.licence}, sha256 {entry.sha256[:12]}"
+    return Finding(part, works=True, needed=False, found=found)
 
 
 def _python() -> Finding:

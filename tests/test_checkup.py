@@ -1,5 +1,6 @@
 """The doctor tells a working installation from a broken one, with a remedy."""
 
+import dataclasses
 import json
 import subprocess
 from pathlib import Path
@@ -9,6 +10,7 @@ from typer.testing import CliRunner
 
 from mllm_affect import checkup
 from mllm_affect.cli.app import app
+from mllm_affect.media import weights
 
 
 def finding(part: str, findings: list[checkup.Finding]) -> checkup.Finding:
@@ -60,6 +62,20 @@ def test_a_broken_ffmpeg_fails_the_doctor(monkeypatch: pytest.MonkeyPatch) -> No
     result = CliRunner().invoke(app, ["doctor", "--json"])
     assert result.exit_code == 1
     assert json.loads(result.stdout)["ok"] is False
+
+
+def test_model_files_are_listed_with_their_hash_or_a_remedy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert len(checkup.model_files()) == len(weights.ALL)
+    for found, entry in zip(checkup.model_files(), weights.ALL, strict=True):
+        assert found.works
+        assert entry.sha256[:12] in found.found
+    absent = dataclasses.replace(weights.FACE_DETECTOR, package="no-such-package-here")
+    monkeypatch.setattr(weights, "ALL", (absent,))
+    (found,) = checkup.model_files()
+    assert (found.works, found.needed, found.found) == (False, False, "weights_missing")
+    assert "mllm-affect[perception]" in found.remedy
 
 
 def test_a_missing_core_package_is_named() -> None:

@@ -52,7 +52,11 @@ def model_size(width: int, height: int, max_pixels: int) -> tuple[int, int]:
 
 def to_model_picture(frame: TimedFrame, source: Source, sampling: Sampling) -> NDArray[np.uint8]:
     """Scale one decoded frame to the model's size, turned upright.  Returns HWC uint8 RGB."""
-    width, height = model_size(source.width, source.height, sampling.max_pixels)
+    return upright(frame, source, *model_size(source.width, source.height, sampling.max_pixels))
+
+
+def upright(frame: TimedFrame, source: Source, width: int, height: int) -> NDArray[np.uint8]:
+    """Scale one decoded frame to a size as shown, after turning it.  Returns HWC uint8 RGB."""
     turned = source.rotation in (90, 270)
     scaled = frame.picture.reformat(
         width=height if turned else width,
