@@ -75,7 +75,7 @@ def each_by_participant(
     """
     draws = participant_draws(participants, seed, resamples)
     values_RK = np.array([statistics(positions) for positions in draws], dtype=np.float64)
-    return tuple(_middle(value_R) for value_R in values_RK.T)
+    return tuple(middle(value_R) for value_R in values_RK.T)
 
 
 def by_participant(
@@ -90,7 +90,8 @@ def by_participant(
     )[0]
 
 
-def _middle(value_R: NDArray[np.float64]) -> Interval:
+def middle(value_R: NDArray[np.float64]) -> Interval:
+    """Return the middle 95 % of resampled values, NaN left out; [0, 1] if none is left."""
     known_R = value_R[~np.isnan(value_R)]
     if not known_R.size:
         return Interval(0.0, 1.0)
