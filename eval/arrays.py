@@ -13,7 +13,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from eval import metrics
+from eval import intervals, metrics
 from eval.predictions import Prediction
 from mllm_affect.errors import UserError
 
@@ -79,6 +79,14 @@ class AnswerArrays:
         cell_N = self.label_N[positions] * (labels + 1) + self.answer_N[positions]
         counts = np.bincount(cell_N, minlength=labels * (labels + 1))
         return metrics.Confusion(self.classes, counts.reshape(labels, labels + 1))
+
+    def redrawn_tables(self, seed: int, resamples: int) -> NDArray[np.float64]:
+        """Return the confusion counts of every draw of participants: resample, label, answer."""
+        labels = len(self.classes)
+        shape = (labels, labels + 1)
+        cell_NK = np.eye(shape[0] * shape[1])[self.label_N * shape[1] + self.answer_N]
+        count_RK = intervals.resampled_sums(cell_NK, self.participants, seed, resamples)
+        return count_RK.reshape(-1, *shape)
 
     def accuracy(self, positions: Positions) -> float:
         """Share of right answers."""

@@ -10,10 +10,8 @@ hard are hard for both.  So differences are resampled, not figures.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from eval import intervals
-from eval.arrays import AnswerArrays, Positions
+from eval import intervals, metrics
+from eval.arrays import AnswerArrays
 from eval.intervals import Interval
 from eval.predictions import Prediction
 from mllm_affect.errors import UserError
@@ -51,27 +49,21 @@ def compare(
     """
     other = AnswerArrays.of(_matched(ours, theirs))
     own = AnswerArrays.of(ours)
-    draws = intervals.participant_draws(own.participants, seed, resamples)
-    difference_R2 = np.array([_difference(own, other, drawn) for drawn in draws])
-    whole = _difference(own, other, own.everything)
+    own_RLA, other_RLA = (each.redrawn_tables(seed, resamples) for each in (own, other))
+    macro_R = metrics.macro_f1_each(own_RLA) - metrics.macro_f1_each(other_RLA)
+    accuracy_R = metrics.accuracy_each(own_RLA) - metrics.accuracy_each(other_RLA)
+    everything = own.everything
     right_N, other_N = own.answer_N == own.label_N, other.answer_N == other.label_N
     return Comparison(
         videos=len(ours),
         participants=len(set(own.participants)),
-        macro_f1=whole[0],
-        macro_f1_interval=intervals.middle(difference_R2[:, 0]),
-        accuracy=whole[1],
-        accuracy_interval=intervals.middle(difference_R2[:, 1]),
-        better=float((difference_R2[:, 0] > 0.0).mean()),
+        macro_f1=own.macro_f1(everything) - other.macro_f1(everything),
+        macro_f1_interval=intervals.middle(macro_R),
+        accuracy=own.accuracy(everything) - other.accuracy(everything),
+        accuracy_interval=intervals.middle(accuracy_R),
+        better=float((macro_R > 0.0).mean()),
         only_ours=int((right_N & ~other_N).sum()),
         only_theirs=int((other_N & ~right_N).sum()),
-    )
-
-
-def _difference(own: AnswerArrays, other: AnswerArrays, drawn: Positions) -> tuple[float, float]:
-    return (
-        own.macro_f1(drawn) - other.macro_f1(drawn),
-        own.accuracy(drawn) - other.accuracy(drawn),
     )
 
 

@@ -6,6 +6,7 @@ videos of one person are not independent.  Does not: know which figure it is abo
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,33 +50,26 @@ def participant_draws(
     The same seed gives the same draws, so that two figures can be compared draw by draw.
     Raises ValueError without examples.
     """
-    if not participants:
-        raise ValueError("an interval needs at least one example")
-    members: dict[str, list[int]] = {}
-    for position, participant in enumerate(participants):
-        members.setdefault(participant, []).append(position)
-    groups = [np.array(positions, dtype=np.int64) for positions in members.values()]
-    generator = np.random.default_rng(seed)
-    for _ in range(resamples):
-        drawn = generator.integers(len(groups), size=len(groups))
-        yield np.concatenate([groups[index] for index in drawn])
+    group_N, drawn_RP = _drawn(participants, seed, resamples)
+    groups = [np.flatnonzero(group_N == group) for group in range(drawn_RP.shape[1])]
+    for drawn_P in drawn_RP:
+        yield np.concatenate([groups[group] for group in drawn_P])
 
 
-def each_by_participant(
-    statistics: Callable[[NDArray[np.int64]], Sequence[float]],
-    participants: Sequence[str],
-    seed: int = 0,
-    resamples: int = 1000,
-) -> tuple[Interval, ...]:
-    """Return the percentile bootstrap interval of every statistic, whole participants redrawn.
+def resampled_sums(
+    value_NK: NDArray[Any], participants: Sequence[str], seed: int = 0, resamples: int = 1000
+) -> NDArray[np.float64]:
+    """Return the column sums over every resample, one row a resample: what counts are made of.
 
-    `statistics` gets positions into the examples, with repeats; a NaN says that a statistic does
-    not exist for a draw, which then is left out (no draw left: [0, 1]).  It says nothing when
-    every example is right, or with a handful of participants.  Raises ValueError without examples.
+    The draws are those of `participant_draws`.  Raises ValueError without examples.
     """
-    draws = participant_draws(participants, seed, resamples)
-    values_RK = np.array([statistics(positions) for positions in draws], dtype=np.float64)
-    return tuple(middle(value_R) for value_R in values_RK.T)
+    group_N, drawn_RP = _drawn(participants, seed, resamples)
+    people = drawn_RP.shape[1]
+    sum_PK = np.zeros((people, value_NK.shape[1]))
+    np.add.at(sum_PK, group_N, value_NK)
+    row_RP = np.arange(len(drawn_RP))[:, None] * people + drawn_RP
+    times_RP = np.bincount(row_RP.ravel(), minlength=drawn_RP.size).reshape(drawn_RP.shape)
+    return np.asarray(times_RP @ sum_PK, dtype=np.float64)
 
 
 def by_participant(
@@ -84,10 +78,14 @@ def by_participant(
     seed: int = 0,
     resamples: int = 1000,
 ) -> Interval:
-    """Return the interval of one statistic; see `each_by_participant`."""
-    return each_by_participant(
-        lambda positions: (statistic(positions),), participants, seed, resamples
-    )[0]
+    """Return the percentile bootstrap interval of `statistic`, whole participants redrawn.
+
+    `statistic` gets positions into the examples, with repeats; a NaN says that it does not exist
+    for a draw, which then is left out (no draw left: [0, 1]).  It says nothing when every example
+    is right, or with a handful of participants.  Raises ValueError without examples.
+    """
+    draws = participant_draws(participants, seed, resamples)
+    return middle(np.array([statistic(positions) for positions in draws], dtype=np.float64))
 
 
 def middle(value_R: NDArray[np.float64]) -> Interval:
@@ -97,3 +95,15 @@ def middle(value_R: NDArray[np.float64]) -> Interval:
         return Interval(0.0, 1.0)
     low, high = np.quantile(known_R, (0.025, 0.975))
     return Interval(float(low), float(high))
+
+
+def _drawn(
+    participants: Sequence[str], seed: int, resamples: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the group of every example, in order of appearance, and the groups of every draw."""
+    if not participants:
+        raise ValueError("an interval needs at least one example")
+    place = {name: index for index, name in enumerate(dict.fromkeys(participants))}
+    group_N = np.array([place[name] for name in participants], dtype=np.int64)
+    generator = np.random.default_rng(seed)
+    return group_N, generator.integers(len(place), size=(resamples, len(place)))

@@ -109,8 +109,22 @@ def per_class(table: Confusion) -> tuple[ClassScores, ...]:
 
 def macro_f1(table: Confusion) -> float:
     """Mean F1 over the classes that occur among labels or answers; 0 for an empty table."""
-    values = [scores.f1 for scores in per_class(table) if scores.f1 is not None]
-    return float(np.mean(values)) if values else 0.0
+    return float(macro_f1_each(table.counts_LA[None].astype(np.float64))[0])
+
+
+def macro_f1_each(counts_RLA: Floats) -> Floats:
+    """Return the macro-F1 of several confusion tables; see `macro_f1`."""
+    classes = counts_RLA.shape[1]
+    hits_RL = np.diagonal(counts_RLA[:, :, :classes], axis1=1, axis2=2)
+    whole_RL = counts_RLA.sum(axis=2) + counts_RLA[:, :, :classes].sum(axis=1)
+    f1_RL = 2 * hits_RL / np.maximum(whole_RL, 1)
+    return np.asarray(f1_RL.sum(axis=1) / np.maximum((whole_RL > 0).sum(axis=1), 1))
+
+
+def accuracy_each(counts_RLA: Floats) -> Floats:
+    """Return the accuracy of several confusion tables; see `accuracy`."""
+    hits_R = np.trace(counts_RLA[:, :, : counts_RLA.shape[1]], axis1=1, axis2=2)
+    return np.asarray(hits_R / np.maximum(counts_RLA.sum(axis=(1, 2)), 1))
 
 
 def majority_answer(labels: Sequence[str], classes: Sequence[str]) -> str:

@@ -1,7 +1,7 @@
 """What one gets without looking at anybody: constant answers, the question, the words' count.
 
 Does: answer every video by each prior, fitted on the training split alone.  Does not: ask a model
-or compute figures (eval.summary does, by the same rules as for a model).
+or report.
 
 A model is worth its cost where it beats these.  `question` knows which question was asked;
 `question and words` also how long the transcript is and how much it hedges (eval.hedges).
@@ -10,16 +10,16 @@ A model is worth its cost where it beats these.  `question` knows which question
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eval import logistic
+from eval import intervals, logistic, metrics
+from eval.arrays import AnswerArrays
 from eval.comparing import Comparison, compare
 from eval.hedges import english, words_of
+from eval.intervals import Interval
 from eval.predictions import Prediction
-from eval.summary import Summary, summarise
 from mllm_affect.data.examples import Example
 
 PENALTY = 1.0
@@ -30,34 +30,25 @@ WORDS = "question and words"
 
 
 @dataclass(frozen=True)
-class Prior:
-    """One prior's figures, and the model's lead over it (model minus prior, paired).
+class PriorScores:
+    """A prior's figures, and the model's `lead` over it (model minus prior, redrawn together)."""
 
-    Where it could not be made, `unavailable` says why and the figures are None.
-    """
+    macro_f1: float
+    macro_f1_interval: Interval
+    accuracy: float
+    accuracy_interval: Interval
+    average_precision: float | None
+    challenge_average_precision: float | None
+    lead: Comparison
+
+
+@dataclass(frozen=True)
+class Prior:
+    """One prior; where it could not be made, `scores` is None and `unavailable` says why."""
 
     name: str
-    summary: Summary | None = None
-    lead: Comparison | None = None
+    scores: PriorScores | None
     unavailable: str = ""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the headline values for JSON."""
-        if self.summary is None or self.lead is None:
-            return {"name": self.name, "unavailable": self.unavailable}
-        names = ("macro_f1", "macro_f1_interval", "accuracy", "accuracy_interval",
-                 "average_precision", "average_precision_interval",
-                 "challenge_average_precision", "challenge_average_precision_interval")  # fmt: skip
-        whole = self.summary.as_dict()
-        return {
-            "name": self.name,
-            **{name: whole[name] for name in names},
-            "lead_macro_f1": self.lead.macro_f1,
-            "lead_macro_f1_interval": {
-                "low": self.lead.macro_f1_interval.low,
-                "high": self.lead.macro_f1_interval.high,
-            },
-        }
 
 
 def priors_beside(
@@ -74,11 +65,7 @@ def priors_beside(
     """
 
     def measured(name: str, rows: Sequence[Prediction]) -> Prior:
-        return Prior(
-            name,
-            summarise(rows, seed, resamples),
-            compare(predictions, rows, seed, resamples),
-        )
+        return Prior(name, _scores(predictions, rows, seed, resamples))
 
     constants = [
         measured(f"always {name}", [_constant(item, name) for item in predictions])
@@ -87,8 +74,26 @@ def priors_beside(
     fitted = []
     for name, features in ((QUESTION, question_features), (WORDS, word_features)):
         rows, unavailable = _fitted(predictions, examples, label, train_split, features)
-        fitted.append(measured(name, rows) if rows else Prior(name, unavailable=unavailable))
+        fitted.append(measured(name, rows) if rows else Prior(name, None, unavailable))
     return (*constants, *fitted)
+
+
+def _scores(
+    model: Sequence[Prediction], rows: Sequence[Prediction], seed: int, resamples: int
+) -> PriorScores:
+    arrays = AnswerArrays.of(rows)
+    everything, redrawn_RLA = arrays.everything, arrays.redrawn_tables(seed, resamples)
+    ranked = arrays.average_precision(everything), arrays.challenge_average_precision(everything)
+    usual, challenge = (None if math.isnan(value) else value for value in ranked)
+    return PriorScores(
+        macro_f1=arrays.macro_f1(everything),
+        macro_f1_interval=intervals.middle(metrics.macro_f1_each(redrawn_RLA)),
+        accuracy=arrays.accuracy(everything),
+        accuracy_interval=intervals.middle(metrics.accuracy_each(redrawn_RLA)),
+        average_precision=usual,
+        challenge_average_precision=challenge,
+        lead=compare(model, rows, seed, resamples),
+    )
 
 
 Features = Callable[[Sequence[Example], Sequence[str]], NDArray[np.float64]]

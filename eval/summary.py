@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from eval import intervals, metrics
-from eval.arrays import AnswerArrays, Positions
+from eval.arrays import AnswerArrays
 from eval.intervals import Interval
 from eval.predictions import Prediction
 
@@ -89,26 +89,8 @@ def summarise(predictions: Sequence[Prediction], seed: int = 0, resamples: int =
     labels = [item.label for item in predictions]
     majority = metrics.majority_answer(labels, arrays.classes)
     constant = metrics.confusion(labels, [majority] * len(labels), arrays.classes)
-    figures = {
-        "accuracy": arrays.accuracy,
-        "macro_f1": arrays.macro_f1,
-        "calibration_error": arrays.calibration_error,
-        "brier": arrays.brier,
-        "average_precision": arrays.average_precision,
-        "challenge_average_precision": arrays.challenge_average_precision,
-    }
-
-    def all_figures(positions: Positions) -> list[float]:
-        return [figure(positions) for figure in figures.values()]
-
-    found = intervals.each_by_participant(all_figures, arrays.participants, seed, resamples)
-    interval = dict(zip(figures, found, strict=True))
-    interval["accuracy"] = interval["accuracy"].joined(intervals.wilson(table.right, table.total))
-    values: dict[str, Any] = {}
-    for name, value in zip(figures, all_figures(arrays.everything), strict=True):
-        known = not np.isnan(value)
-        values |= {name: value if known else None}
-        values |= {f"{name}_interval": interval[name] if known else None}
+    redrawn_RLA = arrays.redrawn_tables(seed, resamples)
+    accuracy_interval = intervals.middle(metrics.accuracy_each(redrawn_RLA))
     return Summary(
         task=arrays.task,
         videos=table.total,
@@ -117,6 +99,10 @@ def summarise(predictions: Sequence[Prediction], seed: int = 0, resamples: int =
         unparsed=sum(item.unparsed for item in predictions),
         missing=sum(item.missing for item in predictions),
         abstained=sum(item.abstained for item in predictions),
+        accuracy=metrics.accuracy(table),
+        accuracy_interval=accuracy_interval.joined(intervals.wilson(table.right, table.total)),
+        macro_f1=metrics.macro_f1(table),
+        macro_f1_interval=intervals.middle(metrics.macro_f1_each(redrawn_RLA)),
         majority=majority,
         majority_accuracy=metrics.accuracy(constant),
         majority_macro_f1=metrics.macro_f1(constant),
@@ -125,8 +111,29 @@ def summarise(predictions: Sequence[Prediction], seed: int = 0, resamples: int =
         with_probabilities=len(arrays.with_probabilities(arrays.everything)),
         calibration=arrays.calibration(arrays.everything),
         selective=_selective(predictions),
-        **values,
+        **_of_probabilities(arrays, seed, resamples),
     )
+
+
+def _of_probabilities(arrays: AnswerArrays, seed: int, resamples: int) -> dict[str, Any]:
+    """Return the figures that need probabilities, with intervals; None where there are none."""
+    figures = {
+        "calibration_error": arrays.calibration_error,
+        "brier": arrays.brier,
+        "average_precision": arrays.average_precision,
+        "challenge_average_precision": arrays.challenge_average_precision,
+    }
+    whole = {name: figure(arrays.everything) for name, figure in figures.items()}
+    known = [name for name, value in whole.items() if not np.isnan(value)]
+    draws = intervals.participant_draws(arrays.participants, seed, resamples)
+    value_RK = np.array([[figures[name](drawn) for name in known] for drawn in draws])
+    found: dict[str, Any] = {}
+    for name in figures:
+        found[name] = whole[name] if name in known else None
+        found[f"{name}_interval"] = (
+            intervals.middle(value_RK[:, known.index(name)]) if name in known else None
+        )
+    return found
 
 
 def _selective(predictions: Sequence[Prediction]) -> Selective:

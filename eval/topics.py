@@ -60,8 +60,8 @@ def _scores(topic: str, rows: Sequence[Prediction], seed: int, resamples: int) -
         answered_rate=None if positive is None else float((arrays.answer_N == positive).mean()),
         accuracy=metrics.accuracy(table),
         macro_f1=metrics.macro_f1(table),
-        macro_f1_interval=intervals.by_participant(
-            arrays.macro_f1, arrays.participants, seed, resamples
+        macro_f1_interval=intervals.middle(
+            metrics.macro_f1_each(arrays.redrawn_tables(seed, resamples))
         ),
         majority_macro_f1=metrics.macro_f1(constant),
     )
