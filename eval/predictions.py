@@ -41,7 +41,8 @@ class Prediction:
     is no usable answer.  `positive` names the answer that the task is about, if it has one, and
     `threshold` what its probability had to reach.  `abstained`: the model would rather not answer;
     `answer` then is what it would have said.  `uncalibrated` are the probabilities as pooled, and
-    `calibration` is the id of what calibrated them, if anything did.  `topic` is what the person was asked, where known.
+    `calibration` is the id of what calibrated them, if anything did.  `topic` is what the person
+    was asked, where known.
     """
 
     video: str
