@@ -62,7 +62,7 @@ def test_another_wording_is_none_of_them(text: str) -> None:
         (Kind.event_type, "micro-expression", ["micro", "microexpression"]),
         (Kind.count_all, "3", ["three", "-1", "3.0", 2.0, True, "", None, "²"]),
         (Kind.count_all, 0, []),
-        (Kind.distinct_units, "dimpler", ["", "none"]),
+        (Kind.distinct_units, "dimpler", [" ", "none", None]),
         (
             Kind.joint_units,
             "The action units present are: dimpler, lips part. Therefore, the fine-grained "
@@ -138,6 +138,7 @@ LONG = [
     [
         (0, 4, "4 events are not 1 micro- and 2 macro"),
         (0, 2, "event 3 is asked about"),
+        (3, "", "3 events show 0 action units"),
         (5, "micro-expression", "2 events are called micro-expression, but only 1"),
     ],
 )

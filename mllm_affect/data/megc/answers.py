@@ -46,10 +46,13 @@ def read_answer(asked: Asked, answer: Any) -> Said:
     """Read an answer to a question.
 
     Raises ValueError, in words for a user, when it is no answer: of another type, off the
-    vocabulary, misspelt, or with as many action units as the wording rules out.
+    vocabulary, misspelt, or with as many action units as the wording rules out.  Only the action
+    units of a long video may be empty: our reading of a video without events.
     """
     if asked.kind in COUNTS:
         return Said(count=read_count(answer))
+    if asked.kind is Kind.distinct_units and answer == "":
+        return Said(units=frozenset())
     if not isinstance(answer, str) or not answer.strip():
         raise ValueError("there is no answer" if not answer else f"{answer!r} is not a text")
     if asked.kind in ONE_OF:
@@ -167,6 +170,11 @@ def _about_events(said: Sequence[tuple[Asked, Said]]) -> list[str]:
             continue
         if types.setdefault(asked.number, item.word) != item.word:
             found.append(f"event {asked.number} has two types")
+    for asked, item in said:
+        if asked.kind is not Kind.distinct_units or total is None or item.units is None:
+            continue
+        if bool(item.units) != bool(total):
+            found.append(f"{total} events show {len(item.units)} action units")
     largest = max((asked.number or 0 for asked, _ in said), default=0)
     if total is not None and total < largest:
         found.append(f"{total} events, but event {largest} is asked about")
