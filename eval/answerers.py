@@ -42,10 +42,12 @@ def open_answerer(
     ablation: Ablation | None,
     api_key: str | None = None,
     force: bool = False,
+    cache: Path | None = None,
 ) -> Iterator[OpenAnswerer]:
     """Open the service at `url`, else the checkpoint `model`, else the embedded miniature.
 
-    `force` lets a checkpoint answer in another wording than it was trained or scored with.
+    `force` lets a checkpoint answer in another wording than it was trained or scored with; `cache`
+    is a folder that keeps decoded clips.
 
     Raises UserError `bad_options` for an ablation over HTTP, and what opening raises.
     """
@@ -56,7 +58,7 @@ def open_answerer(
             raise UserError("unknown_task", f"A service answers shipped tasks, not {task.id}.")
         yield _service(task, url, api_key)
     else:
-        with _checkpoint(task, model, ablation, force) as opened:
+        with _checkpoint(task, model, ablation, force, cache) as opened:
             yield opened
 
 
@@ -71,12 +73,14 @@ def _service(task: Task, url: str, api_key: str | None) -> OpenAnswerer:
 
 @contextmanager
 def _checkpoint(
-    task: Task, model: Path | None, ablation: Ablation | None, force: bool
+    task: Task, model: Path | None, ablation: Ablation | None, force: bool, cache: Path | None
 ) -> Iterator[OpenAnswerer]:
+    from mllm_affect.media.cache import open_cache
     from mllm_affect.model.miniature import embedded_checkpoint
     from mllm_affect.pipeline import answer_video
     from mllm_affect.scoring.scoring_file import ScoringFile, read_scoring
 
+    clips = open_cache(cache)
     folder = embedded_checkpoint() if model is None else model
     engine, profile, settings = _load(folder)
     scorings = ScoringFile() if folder == ECHO else read_scoring(folder)
@@ -86,8 +90,9 @@ def _checkpoint(
 
     def answer(video: Path) -> Answer:
         return answer_video(
-            video, task, engine, profile, scorings=scorings, force=force, change_clip=change_clip
-        ).as_dict()
+            video, task, engine, profile,
+            scorings=scorings, force=force, cache=clips, change_clip=change_clip,
+        ).as_dict()  # fmt: skip
 
     try:
         yield OpenAnswerer(answer, settings, profile.note)

@@ -29,7 +29,8 @@ class Plan:
 
     `task` is a shipped id or a prompt file; `label` None means the task's id; `split` None means
     every split.  `url` asks a service; else `model` answers here, None being the embedded one.
-    `force`: although the checkpoint was trained with another prompt.
+    `force`: although the checkpoint was trained with another prompt.  `cache`: a folder that keeps
+    decoded clips.
     """
 
     task: str
@@ -41,6 +42,7 @@ class Plan:
     ablate: Ablation | None = None
     limit: int | None = None
     force: bool = False
+    cache: Path | None = None
     api_key: str | None = field(default=None, repr=False)
 
 
@@ -69,7 +71,7 @@ def run(plan: Plan, out: Path, advance: Advance = lambda _done, _total: None) ->
     examples = choose(read_examples(plan.data), plan.split, label, plan.limit)
     check_labels(examples, label, task)
     with answerers.open_answerer(
-        task, plan.model, plan.url, plan.ablate, plan.api_key, plan.force
+        task, plan.model, plan.url, plan.ablate, plan.api_key, plan.force, plan.cache
     ) as answerer:
         settings = {
             "task": task.id,

@@ -19,9 +19,9 @@ from finetune.progress import Progress
 from mllm_affect.data.examples import FILE_NAME, Example, read_examples
 from mllm_affect.errors import UserError
 from mllm_affect.files import sha256_file, sha256_json, write_json, write_jsonl
+from mllm_affect.media.cache import ClipCache, cached_video
 from mllm_affect.media.cutting import SEGMENTER
 from mllm_affect.media.probe import probe
-from mllm_affect.media.reader import read_video
 from mllm_affect.media.types import Sampling, Source
 from mllm_affect.tasks.model_input import model_input
 from mllm_affect.tasks.rows import media_of, with_answer, write_row
@@ -49,12 +49,14 @@ def prepare_rows(
     preparation: Preparation,
     out: Path,
     report: Callable[[Progress], None] = lambda _progress: None,
+    cache: ClipCache | None = None,
 ) -> dict[str, Any]:
     """Write rows of the labelled videos in `data` into `out`; return the manifest.
 
-    Writes rows.jsonl and, last, manifest.json.  Raises UserError `bad_data` (no examples of the
-    split, a missing video, an answer outside the task's), `participant_leak`, or as reading the
-    list and the videos does.
+    `cache`: where decoded clips are kept, for instance by `mllm-affect prepare`.  Writes rows.jsonl
+    and, last, manifest.json.  Raises UserError `bad_data` (no examples of the split, a missing
+    video, an answer outside the task's), `participant_leak`, or as reading the list and the videos
+    does.
     """
     examples = read_examples(data)
     check_participants(examples)
@@ -70,7 +72,7 @@ def prepare_rows(
     segments = 0
     for done, example in enumerate(chosen):
         report(Progress("prepare", done, len(chosen)))
-        asked, count = _rows_of(data / example.video, example, preparation, out)
+        asked, count = _rows_of(data / example.video, example, preparation, out, cache)
         rows.extend(asked)
         segments += count
     report(Progress("prepare", len(chosen), len(chosen)))
@@ -126,7 +128,7 @@ def _check_videos(data: Path, examples: Sequence[Example]) -> None:
 
 
 def _rows_of(
-    video: Path, example: Example, preparation: Preparation, out: Path
+    video: Path, example: Example, preparation: Preparation, out: Path, cache: ClipCache | None
 ) -> tuple[list[dict[str, Any]], int]:
     """Return the rows of one video and the number of its segments."""
     source = probe(video)
@@ -134,14 +136,14 @@ def _rows_of(
     segments = 0
     tasks = [task for task in preparation.tasks if task.id in example.labels]
     for task in tasks:
-        asked = _questions(source, task, preparation, out)
+        asked = _questions(source, task, preparation, out, cache)
         segments = len(asked)
         rows.extend(with_answer(row, str(example.labels[task.id])) for row in asked)
     return rows, segments
 
 
 def _questions(
-    source: Source, task: Task, preparation: Preparation, out: Path
+    source: Source, task: Task, preparation: Preparation, out: Path, cache: ClipCache | None
 ) -> list[dict[str, Any]]:
     """Return a row for each segment, its answer still blank; from the last time if still there."""
     key = sha256_json(
@@ -158,15 +160,16 @@ def _questions(
         rows: list[dict[str, Any]] = json.loads(kept.read_text(encoding="utf-8"))
         if all((out / name).is_file() for row in rows for name in media_of(row)):
             return rows
-    rows = list(_asked(source, task, preparation, out))
+    rows = list(_asked(source, task, preparation, out, cache))
     write_json(kept, rows)
     return rows
 
 
 def _asked(
-    source: Source, task: Task, preparation: Preparation, out: Path
+    source: Source, task: Task, preparation: Preparation, out: Path, cache: ClipCache | None
 ) -> Iterator[dict[str, Any]]:
-    for clip in read_video(source, preparation.sampling, preparation.max_seconds):
+    clips = cached_video(source, preparation.sampling, preparation.max_seconds, cache=cache)
+    for clip in clips:
         yield write_row(out, model_input(clip, task), answer="")
 
 

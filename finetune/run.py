@@ -31,6 +31,7 @@ from finetune.progress import Progress, StepLog, last_words, rows_read
 from finetune.recipe import Recipe
 from mllm_affect.errors import EngineError, UserError
 from mllm_affect.files import sha256_file, sha256_json, write_json
+from mllm_affect.media.cache import ClipCache
 from mllm_affect.media.types import Sampling
 from mllm_affect.model.profile import FILE_NAME, ModelProfile, write_profile
 from mllm_affect.tasks.prompts import load_task
@@ -76,12 +77,17 @@ def make_plan(recipe: Recipe, out: Path) -> Plan:
     return Plan(recipe, out, base, tasks, sampling, command)
 
 
-def run(recipe: Recipe, out: Path, report: Report = lambda _progress: None) -> Outcome:
+def run(
+    recipe: Recipe,
+    out: Path,
+    report: Report = lambda _progress: None,
+    cache: ClipCache | None = None,
+) -> Outcome:
     """Fine-tune as `recipe` says and write everything into the folder `out`.
 
-    Raises UserError for what the user gave, EngineError `training_failed` when ms-swift fails.
-    On any exception, Ctrl-C included, the child processes are gone and no unfinished checkpoint
-    is left; prepared rows and the log stay.
+    `cache`: where decoded clips are kept.  Raises UserError for what the user gave, EngineError
+    `training_failed` when ms-swift fails.  On any exception, Ctrl-C included, the child processes
+    are gone and no unfinished checkpoint is left; prepared rows and the log stay.
     """
     plan = make_plan(recipe, out)
     _check_room(plan)
@@ -89,7 +95,7 @@ def run(recipe: Recipe, out: Path, report: Report = lambda _progress: None) -> O
         raise UserError("no_data", "The recipe names no data; give --data FOLDER.")
     started = time.monotonic()
     preparation = Preparation(plan.tasks, plan.sampling, recipe.split, recipe.max_seconds)
-    rows = prepare_rows(recipe.data, preparation, plan.out / ROWS, report)
+    rows = prepare_rows(recipe.data, preparation, plan.out / ROWS, report, cache)
     steps = _train(plan, int(rows["rows"]), report)
     report(Progress("merge"))
     adapter, checkpoint = _collect(plan)

@@ -11,10 +11,10 @@ from itertools import islice
 from pathlib import Path
 
 from mllm_affect.engine.types import Engine
+from mllm_affect.media.cache import ClipCache, cached_video
 from mllm_affect.media.cutting import MAX_SECONDS, SEGMENTER
 from mllm_affect.media.limits import DEFAULT_LIMITS, Limits
 from mllm_affect.media.probe import probe
-from mllm_affect.media.reader import read_video
 from mllm_affect.media.types import Clip, Source
 from mllm_affect.model.profile import ModelProfile
 from mllm_affect.scoring.abstention import Remark
@@ -43,6 +43,7 @@ def answer_video(
     scorings: ScoringFile = UNSCORED,
     force: bool = False,
     limits: Limits = DEFAULT_LIMITS,
+    cache: ClipCache | None = None,
     change_clip: Callable[[Clip], Clip] | None = None,
     on_segment: OnSegment | None = None,
 ) -> VideoAnswer:
@@ -51,8 +52,9 @@ def answer_video(
     `profile`: of the checkpoint that answers; its sampling is used and what it says about itself
     becomes a warning.  `scorings`: its scoring.json, which pools, calibrates and decides instead
     of the task.  `force` lets a checkpoint answer in another wording than it was trained or scored
-    with.  `change_clip` is applied to every clip before the model sees it (for ablations).
-    Raises UserError for a video or task that cannot be used, EngineError when the engine fails.
+    with.  `cache`: where decoded clips are kept.  `change_clip` is applied to every clip before
+    the model sees it (for ablations).  Raises UserError for a video or task that cannot be used,
+    EngineError when the engine fails.
     """
     profile = profile or ModelProfile()
     task = profile.fit(task)
@@ -62,7 +64,8 @@ def answer_video(
     clock = _StageClock()
     with clock.stage("probe"):
         source = video if isinstance(video, Source) else probe(video, limits)
-    clips = clock.while_waiting("read", read_video(source, task.sampling, max_seconds))
+    read = cached_video(source, task.sampling, max_seconds, cache=cache)
+    clips = clock.while_waiting("read", read)
     if change_clip is not None:
         clips = map(change_clip, clips)
     answered: list[SegmentAnswer] = []

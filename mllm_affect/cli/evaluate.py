@@ -65,6 +65,10 @@ def evaluate(
     force: Annotated[
         bool, typer.Option("--force", help="Although the checkpoint knows another prompt.")
     ] = False,
+    cache: Annotated[
+        Path | None,
+        typer.Option("--cache", help="Folder that keeps decoded clips, as `prepare` makes it."),
+    ] = None,
     limit: Annotated[
         int | None, typer.Option("--limit", min=1, help="Only so many videos.")
     ] = None,
@@ -106,12 +110,14 @@ def evaluate(
     else:
         if task is None or data is None:
             raise UserError("bad_options", "Give a TASK and --data, or --predictions.")
-        if url and (model or ablate):
-            raise UserError("bad_options", "--url asks a service; leave out --model and --ablate.")
+        if url and (model or ablate or cache):
+            raise UserError(
+                "bad_options", "--url asks a service; leave out --model, --ablate and --cache."
+            )
         plan = measure.Plan(
             task=task, data=data, split=split, label=label, model=model, url=url,
             ablate=ablate.value if ablate else None, limit=limit,
-            force=force,
+            force=force, cache=cache,
             api_key=read_key(api_key_file) if api_key_file else None,
         )  # fmt: skip
         with progress(f"asking {task}", show=not json) as advance:

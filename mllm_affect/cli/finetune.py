@@ -52,6 +52,10 @@ def run_recipe(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change a field of the recipe."),
     ] = None,
+    cache: Annotated[
+        Path | None,
+        typer.Option(help="Folder that keeps decoded clips, as `prepare` makes it."),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the exact command and stop.")
     ] = False,
@@ -60,6 +64,7 @@ def run_recipe(
     """Prepare rows, train through `swift sft`, merge, and leave a checkpoint to serve."""
     from finetune.recipe import load_recipe, parse_settings
     from finetune.run import make_plan, run
+    from mllm_affect.media.cache import open_cache
 
     changes: dict[str, Any] = parse_settings(tuple(settings or ()))
     given = {"data": data, "model": model}
@@ -79,7 +84,7 @@ def run_recipe(
             typer.echo(command.shell())
         return
     with _reporter(json) as report:
-        outcome = run(recipe, out_folder, report)
+        outcome = run(recipe, out_folder, report, open_cache(cache))
     if json:
         print_json({"checkpoint": str(outcome.checkpoint), "manifest": outcome.manifest})
         return

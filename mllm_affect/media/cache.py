@@ -5,6 +5,7 @@ not.  Does not: change a clip, know tasks, or decide how large the cache grows (
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 from mllm_affect.media.cache_folder import ClipCache
 from mllm_affect.media.clip_entry import (
@@ -19,10 +20,15 @@ from mllm_affect.media.parts import AnyPart
 from mllm_affect.media.reader import read_video
 from mllm_affect.media.types import Clip, Sampling, Segment, Source
 
-__all__ = ["ClipCache", "cached_segments", "cached_video"]
+__all__ = ["ClipCache", "cached_segments", "cached_video", "open_cache"]
 
 Read = Callable[[Source, Sampling, float, Sequence[AnyPart]], Iterator[Clip]]
 """What decodes when the cache has nothing; it must yield what `read_video` yields."""
+
+
+def open_cache(folder: Path | None) -> ClipCache | None:
+    """Open the cache in a folder, or make one there; None for None.  Raises UserError."""
+    return None if folder is None else ClipCache.open(folder)
 
 
 def cached_video(

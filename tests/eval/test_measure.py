@@ -67,6 +67,19 @@ def test_a_run_writes_predictions_metrics_and_report(clips: Path, tmp_path: Path
     assert "<image" in html
 
 
+def test_cached_clips_give_the_same_answers_without_decoding(
+    clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = f"ah_demo --data {clips} --model echo --limit 4 --json --no-thumbnails".split()
+    cached = ["--cache", str(tmp_path / "cache")]
+    assert invoke(*words, "--out", str(tmp_path / "plain"))[0] == 0
+    assert invoke(*words, *cached, "--out", str(tmp_path / "filling"))[0] == 0
+    monkeypatch.setattr("mllm_affect.media.reader.open_media", None)
+    assert invoke(*words, *cached, "--out", str(tmp_path / "cached"))[0] == 0
+    told = [(tmp_path / run / "predictions.jsonl").read_text() for run in ("plain", "cached")]
+    assert told[0] == told[1]
+
+
 def test_the_table_shows_accuracy_with_its_interval_beside_the_majority(
     clips: Path, tmp_path: Path
 ) -> None:

@@ -12,6 +12,7 @@ from mllm_affect.data.examples import Example, write_examples
 from mllm_affect.data.made.folders import write_video
 from mllm_affect.errors import UserError
 from mllm_affect.files import read_jsonl
+from mllm_affect.media.cache import ClipCache
 from mllm_affect.media.types import Sampling
 from mllm_affect.tasks.prompts import load_task
 
@@ -84,11 +85,31 @@ def test_preparing_again_gives_the_same_without_decoding(
 ) -> None:
     write_examples(clips, [example(0), example(2)])
     first = prepare_rows(clips, preparation(), tmp_path)
-    monkeypatch.setattr("finetune.prepare.read_video", None)
+    monkeypatch.setattr("finetune.prepare.cached_video", None)
     assert prepare_rows(clips, preparation(), tmp_path) == first
     write_examples(clips, [example(0, labels={"ah": "yes"}), example(2)])
     relabelled = prepare_rows(clips, preparation(), tmp_path)
     assert relabelled["answers"] == {"no": 1, "yes": 1}
+
+
+def test_cached_clips_make_the_same_rows_without_decoding(
+    clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_examples(clips, [example(0), example(1)])
+    cache = ClipCache.open(tmp_path / "cache")
+    plain = prepare_rows(clips, preparation(), tmp_path / "plain")
+    assert prepare_rows(clips, preparation(), tmp_path / "filling", cache=cache) == plain
+    monkeypatch.setattr("mllm_affect.media.reader.open_media", None)
+    assert prepare_rows(clips, preparation(), tmp_path / "cached", cache=cache) == plain
+    media = {
+        folder: {
+            path.relative_to(tmp_path / folder): path.read_bytes()
+            for path in (tmp_path / folder / "clips").rglob("*.*")
+        }
+        for folder in ("plain", "cached")
+    }
+    assert media["plain"]
+    assert media["plain"] == media["cached"]
 
 
 def test_lost_media_are_written_again(clips: Path, tmp_path: Path) -> None:
