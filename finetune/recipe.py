@@ -12,6 +12,7 @@ from typing import Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from finetune.calibrate import CalibrateStage
 from mllm_affect.errors import UserError
 from mllm_affect.media.types import Sampling
 
@@ -65,6 +66,12 @@ class Recipe(BaseModel):
     accumulation: int = Field(1, ge=1, description="Steps whose gradients are added up.")
     max_length: int = Field(32768, ge=64, description="Longest row, in tokens; longer is an error.")
     seed: int = Field(42, ge=0, description="Seed of weights, dropout and row order.")
+
+    calibrate: CalibrateStage | None = Field(
+        None,
+        description="After training, fit scoring.json on a split, as in `{split: val}`; fields: "
+        "split, poolings, folds, bias, threshold, seed.",
+    )
 
     dtype: Literal["float32", "bfloat16"] = Field("bfloat16", description="Weights and compute.")
     use_cpu: bool = Field(False, description="Train on the CPU even where there is a GPU.")

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from finetune.base import BaseCheckpoint, choose_sampling, read_base
+from finetune.calibrate import calibrate_checkpoint, load_engine, validation_examples
 from finetune.child import run_child
 from finetune.command import TrainingCommand, training_command
 from finetune.folders import gather_full, new_folder
@@ -93,15 +94,19 @@ def run(
     _check_room(plan)
     if recipe.data is None:
         raise UserError("no_data", "The recipe names no data; give --data FOLDER.")
+    if recipe.calibrate is not None:
+        validation_examples(recipe.data, recipe.calibrate, plan.tasks)
     started = time.monotonic()
     preparation = Preparation(plan.tasks, plan.sampling, recipe.split, recipe.max_seconds)
     rows = prepare_rows(recipe.data, preparation, plan.out / ROWS, report, cache)
     steps = _train(plan, int(rows["rows"]), report)
     report(Progress("merge"))
     adapter, checkpoint = _collect(plan)
-    manifest = _manifest(plan, rows, steps, time.monotonic() - started)
     for folder in filter(None, (adapter, checkpoint)):
         write_profile(folder, _profile(plan))
+    calibrations = _calibrate(plan, recipe.data, checkpoint, report)
+    manifest = _manifest(plan, rows, steps, time.monotonic() - started)
+    manifest["calibrations"] = calibrations
     write_json(checkpoint / MANIFEST_NAME, manifest)
     write_profile(plan.out, _profile(plan))
     write_json(plan.out / MANIFEST_NAME, manifest)
@@ -205,6 +210,21 @@ def _collect(plan: Plan) -> tuple[Path | None, Path]:
             shutil.copyfile(saved / name, folder / name)
     merge_adapter(adapter, plan.base, plan.out / MERGED)
     return plan.out / ADAPTER, plan.out / MERGED
+
+
+def _calibrate(plan: Plan, data: Path, checkpoint: Path, report: Report) -> dict[str, str]:
+    """Fit scoring.json where the recipe asks for it; return the calibration id of each task."""
+    stage = plan.recipe.calibrate
+    if stage is None:
+        return {}
+    engine = load_engine(checkpoint, plan.recipe.use_cpu, plan.recipe.dtype)
+    try:
+        return calibrate_checkpoint(
+            checkpoint, _profile(plan), data, stage, plan.tasks, plan.recipe.max_seconds, engine,
+            report,
+        )  # fmt: skip
+    finally:
+        engine.close()
 
 
 def _profile(plan: Plan) -> ModelProfile:

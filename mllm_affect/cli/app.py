@@ -17,6 +17,7 @@ VERBS = (
     "finetune",
     "serve",
     "evaluate",
+    "calibrate",
     "export",
     "miniature",
     "demo",

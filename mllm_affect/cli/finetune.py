@@ -25,6 +25,7 @@ STAGES = {
     "start": "starting ms-swift",
     "train": "training",
     "merge": "writing the checkpoint",
+    "calibrate": "asking the validation split",
 }
 
 

@@ -46,6 +46,10 @@ class Abstention(_Frozen):
     least_seconds: float = Field(default=1.0, ge=0)
 
 
+NEVER = Abstention(most_without_sound=1, most_without_face=1, least_brightness=0, least_seconds=0)
+"""Answer about every video."""
+
+
 def quality_of(clip: Clip) -> Quality:
     """Return the measures of one clip."""
     return Quality(

@@ -68,5 +68,6 @@ def fit_calibration(probability_N: Floats, positive_N: Flags, with_bias: bool) -
 
     lowest, highest = TEMPERATURES
     bounds = [(1 / highest, 1 / lowest), BIASES if with_bias else (0.0, 0.0)]
-    found = minimize(loss, np.array([1.0, 0.0]), jac=True, method="L-BFGS-B", bounds=bounds)
+    # TNC keeps to the bounds without BLAS, whose threads cost more than two numbers are worth.
+    found = minimize(loss, np.array([1.0, 0.0]), jac=True, method="TNC", bounds=bounds)
     return Calibration(temperature=float(1.0 / found.x[0]), bias=float(found.x[1]))

@@ -1,6 +1,7 @@
 """The application with an engine without a model, driven in this process."""
 
 from pathlib import Path
+from typing import Any
 
 from fastapi.testclient import TestClient
 
@@ -33,8 +34,9 @@ class Service:
         profile: ModelProfile = PROFILE,
         scorings: ScoringFile = UNSCORED,
         force: bool = False,
+        engine: Any = None,
     ) -> None:
-        self.engine = SwitchedEngine()
+        self.engine = SwitchedEngine() if engine is None else engine
         settings = settings or ServiceSettings()
         self.app = create_app(settings, self.engine, profile, scorings, force)
         self.http = TestClient(self.app, raise_server_exceptions=False)

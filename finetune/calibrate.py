@@ -1,0 +1,129 @@
+"""The last stage of a fine-tuning: scoring.json beside the new checkpoint.
+
+Does: ask the checkpoint about every video of the validation split, as evaluation and service
+would, and fit the scoring of each task.  Does not: know how to fit (mllm_affect.scoring.fitting).
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from finetune.progress import Progress
+from mllm_affect.data.examples import FILE_NAME, Example, read_examples
+from mllm_affect.engine.transformers_engine import TransformersEngine
+from mllm_affect.engine.types import Engine
+from mllm_affect.errors import UserError
+from mllm_affect.files import sha256_file
+from mllm_affect.media.cutting import SEGMENTER
+from mllm_affect.model.profile import ModelProfile
+from mllm_affect.pipeline import answer_video
+from mllm_affect.scoring.fitting import FittingPlan, Origin, ScoredVideo, check_labels, fit_scoring
+from mllm_affect.scoring.pooling import CANDIDATES
+from mllm_affect.scoring.scoring_file import write_scoring
+from mllm_affect.scoring.thresholds import ThresholdPolicy
+from mllm_affect.tasks.task import Task
+
+Report = Callable[[Progress], None]
+
+
+class CalibrateStage(BaseModel):
+    """What the recipe says about calibration; see `mllm-affect calibrate`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    split: str = "val"
+    poolings: tuple[str, ...] = Field(CANDIDATES, min_length=1)
+    folds: int = Field(5, ge=2, le=50)
+    bias: bool = True
+    threshold: ThresholdPolicy = "fixed"
+    seed: int = Field(0, ge=0)
+
+
+def validation_examples(data: Path, stage: CalibrateStage, tasks: Sequence[Task]) -> list[Example]:
+    """Return the labelled examples of the validation split.
+
+    Raises UserError before any time is spent where nothing could be fitted to them: `bad_data`
+    without labels, or as `fit_scoring` does.
+    """
+    chosen = [item for item in read_examples(data) if item.split == stage.split]
+    for task in tasks:
+        if not any(task.id in item.labels for item in chosen):
+            raise UserError(
+                "bad_data",
+                f"The recipe calibrates on split {stage.split!r}, where no video of {data} has a "
+                f"label for {task.id}; add some, or set calibrate to null.",
+            )
+        labelled = [item for item in chosen if task.id in item.labels]
+        check_labels(
+            task,
+            [item.participant for item in labelled],
+            [item.labels[task.id] for item in labelled],
+            stage.folds,
+        )
+    return chosen
+
+
+def calibrate_checkpoint(
+    checkpoint: Path,
+    profile: ModelProfile,
+    data: Path,
+    stage: CalibrateStage,
+    tasks: Sequence[Task],
+    max_seconds: float,
+    engine: Engine,
+    report: Report,
+) -> dict[str, str]:
+    """Write scoring.json into `checkpoint`; return the calibration id of each task.
+
+    Raises UserError where videos of both labels or participants are too few.
+    """
+    examples = validation_examples(data, stage, tasks)
+    asked = [(task, item) for task in tasks for item in examples if task.id in item.labels]
+    found: dict[str, list[ScoredVideo]] = {task.id: [] for task in tasks}
+    for done, (task, example) in enumerate(asked):
+        report(Progress("calibrate", done, len(asked)))
+        scored = _ask(data, example, task, engine, profile, max_seconds)
+        if scored is not None:
+            found[task.id].append(scored)
+    report(Progress("calibrate", len(asked), len(asked)))
+    plan = FittingPlan(stage.poolings, stage.folds, stage.seed, stage.bias, stage.threshold)
+    ids = {}
+    for task in tasks:
+        videos = found[task.id]
+        wanted = sum(task.id in item.labels for item in examples)
+        origin = Origin(
+            split=stage.split,
+            unusable=wanted - len(videos),
+            examples_sha256=sha256_file(data / FILE_NAME),
+        )
+        scoring = fit_scoring(profile.fit(task), SEGMENTER, max_seconds, videos, plan, origin)
+        write_scoring(checkpoint, scoring)
+        ids[task.id] = scoring.id
+    return ids
+
+
+def load_engine(checkpoint: Path, use_cpu: bool, dtype: str) -> Engine:
+    """Return the checkpoint in this process, on the device that it was trained on."""
+    return TransformersEngine(checkpoint, device="cpu" if use_cpu else "cuda", dtype=dtype)
+
+
+def _ask(
+    data: Path,
+    example: Example,
+    task: Task,
+    engine: Engine,
+    profile: ModelProfile,
+    max_seconds: float,
+) -> ScoredVideo | None:
+    """Return one video's segment scores; None for a video that cannot be used."""
+    try:
+        answer = answer_video(data / example.video, task, engine, profile, max_seconds)
+    except UserError:
+        return None
+    return ScoredVideo(
+        participant=example.participant,
+        label=example.labels[task.id],
+        distributions=[segment.probabilities for segment in answer.segments],
+        durations_s=[segment.duration_s for segment in answer.segments],
+    )

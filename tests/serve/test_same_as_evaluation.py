@@ -1,0 +1,51 @@
+"""One checkpoint, one scoring.json: evaluation and service give the same answer about a file."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scoring_entry import entry
+from service_in_process import Service
+
+from eval.answerers import open_answerer
+from mllm_affect.engine.transformers_engine import TransformersEngine
+from mllm_affect.model.miniature import embedded_checkpoint
+from mllm_affect.model.profile import read_profile
+from mllm_affect.scoring.answers import VideoAnswer
+from mllm_affect.scoring.scoring_file import read_scoring, write_scoring
+from mllm_affect.tasks.prompts import load_task
+
+
+class ReadyTransformers(TransformersEngine):
+    def is_ready(self) -> bool:
+        return True
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("scored") / "miniature"
+    shutil.copytree(embedded_checkpoint(), folder)
+    sampling = read_profile(folder).sampling
+    write_scoring(folder, entry(pooling="log_sum_exp:4", temperature=3.0, sampling=sampling))
+    return folder
+
+
+def test_the_service_answers_as_evaluation_does(checkpoint: Path, video: Path) -> None:
+    task = load_task("ah")
+    with open_answerer(task, checkpoint, None, None) as answerer:
+        evaluated = VideoAnswer.model_validate(answerer.ask(video))
+        assert answerer.settings["calibration"] == evaluated.calibration
+    engine = ReadyTransformers(checkpoint)
+    scorings = read_scoring(checkpoint)
+    service = Service(profile=read_profile(checkpoint), scorings=scorings, engine=engine)
+    response: Any = service.ask(video, task="ah")
+    served = VideoAnswer.model_validate(json.loads(response.text))
+    engine.close()
+    assert served.calibration == scorings.tasks["ah"].id
+    assert served.probabilities["yes"] == pytest.approx(evaluated.probabilities["yes"], abs=1e-6)
+    assert served.model_copy(update={"timings_s": {}}) == evaluated.model_copy(
+        update={"timings_s": {}}
+    )
+    assert served.probabilities != served.uncalibrated
