@@ -1,0 +1,90 @@
+"""Task 1's columns: UF1 and UAR of both classes, BLEU and ROUGE-1, overall and by dataset.
+
+Does: say from which rows and sums each column comes.  Does not: resample or print.
+
+Overall pools the rows of all datasets; it is not the mean of theirs.  Coarse scores divide by the
+three classes; for fine ones the divisor is undetermined, so both readings are given: the classes in
+the truth, and those in the truth or among the answers.  Answers are compared after trimming white
+space, letter by letter.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from eval.megc import class_scores, text_scores
+from eval.megc.figures import SumFigure, Sums, scopes
+from eval.megc.pairs import Pair
+from mllm_affect.data.megc.questions import Kind
+from mllm_affect.data.megc.vocabulary import COARSE
+from mllm_affect.errors import UserError
+
+ClassScore = Callable[[class_scores.Counts], float]
+
+COARSE_SCORES: dict[str, ClassScore] = {
+    "UF1 Coarse": lambda t: class_scores.uf1(t, class_scores.all_classes(t)),
+    "UAR Coarse": lambda t: class_scores.uar(t, class_scores.all_classes(t)),
+}
+FINE_SCORES: dict[str, ClassScore] = {
+    "UF1 Fine-Grained": lambda t: class_scores.uf1(t, class_scores.true_classes(t)),
+    "UAR Fine-Grained": lambda t: class_scores.uar(t, class_scores.true_classes(t)),
+    "UF1 Fine-Grained (truth or answers)": lambda t: class_scores.uf1(
+        t, class_scores.true_or_said_classes(t)
+    ),
+    "UAR Fine-Grained (truth or answers)": lambda t: class_scores.uar(
+        t, class_scores.true_or_said_classes(t)
+    ),
+}
+COLUMNS = (
+    "UF1 Coarse", "UAR Coarse", "UF1 Fine-Grained", "UAR Fine-Grained", "BLEU", "ROUGE",
+)  # fmt: skip
+"""The leaderboard's columns, each Overall, SAMM and CAS: 18 numbers."""
+
+
+def vqa_figures(pairs: Sequence[Pair]) -> list[SumFigure]:
+    """Return every column of task 1.  Raises UserError `bad_truth`."""
+    figures: list[SumFigure] = []
+    for scope, datasets in scopes([pair.dataset for pair in pairs]).items():
+        rows = [pair for pair in pairs if pair.dataset in datasets]
+        figures += _class_figures(scope, rows, Kind.coarse, COARSE_SCORES)
+        figures += _class_figures(scope, rows, Kind.fine, FINE_SCORES)
+        figures += _text_figures(scope, rows)
+    return figures
+
+
+def _class_figures(
+    scope: str, pairs: Sequence[Pair], kind: Kind, scores: dict[str, ClassScore]
+) -> list[SumFigure]:
+    rows = [pair for pair in pairs if pair.asked is not None and pair.asked.kind is kind]
+    truth = [str(pair.truth).strip() for pair in rows]
+    said = [str(pair.said).strip() for pair in rows]
+    classes = COARSE if kind is Kind.coarse else tuple(sorted({*truth, *said}))
+    try:
+        flat_NK = class_scores.one_hot(truth, said, classes)
+    except ValueError as error:
+        raise UserError("bad_truth", f"A true {kind} class cannot be used: {error}.") from error
+    clips = tuple(pair.clip for pair in rows)
+
+    def of(score: ClassScore) -> Callable[[Sums], float]:
+        return lambda sums_K: score(class_scores.as_table(sums_K, classes))
+
+    return [
+        SumFigure(f"{name} {scope}", flat_NK, clips, of(score)) for name, score in scores.items()
+    ]
+
+
+def _text_figures(scope: str, pairs: Sequence[Pair]) -> list[SumFigure]:
+    truth, said = [str(pair.truth) for pair in pairs], [str(pair.said) for pair in pairs]
+    clips = tuple(pair.clip for pair in pairs)
+    rouge_N = text_scores.rouge1(truth, said)
+    return [
+        SumFigure(
+            f"BLEU {scope}", text_scores.bleu_counts(truth, said), clips, text_scores.corpus_bleu
+        ),
+        SumFigure(
+            f"ROUGE {scope}",
+            np.column_stack([rouge_N, np.ones(len(rouge_N))]),
+            clips,
+            lambda sums_K: float(sums_K[0] / sums_K[1]),
+        ),
+    ]
