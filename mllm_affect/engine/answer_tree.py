@@ -19,6 +19,9 @@ NEGLIGIBLE = 1e-6
 LOWEST = -100.0
 """Stands for the logarithm of a probability that the engine gave as zero."""
 
+MOST_SPELLED = 8
+"""Larger answer spaces are scored in their exact spelling alone: a server reports few tokens."""
+
 END = b""
 """The end of the answer, where a token's bytes are expected."""
 
@@ -40,34 +43,58 @@ def check_answers(answers: Sequence[str]) -> None:
             )
 
 
+def spellings(answers: Sequence[str]) -> dict[str, str]:
+    """Return what counts as which answer: `yes`, `Yes`, `YES`, each also after a blank.
+
+    An answer's own spelling is never another's, and one that two answers could claim is neither's.
+    """
+    found = {answer: answer for answer in answers}
+    if len(answers) > MOST_SPELLED:
+        return found
+    claimed: dict[str, set[str]] = {}
+    for answer in answers:
+        for form in (answer, answer[0].upper() + answer[1:], answer.upper()):
+            for spelling in (form, f" {form}"):
+                claimed.setdefault(spelling, set()).add(answer)
+    clear = {spelling: min(owners) for spelling, owners in claimed.items() if len(owners) == 1}
+    return found | {spelling: owner for spelling, owner in clear.items() if spelling not in found}
+
+
 def score_answers(next_tokens: NextTokens, answers: Sequence[str]) -> AnswerScores:
     """Return the probability with which constrained decoding writes each answer.
 
     At every step the probability is renormalised over the tokens that keep an answer possible;
-    different tokens that spell the same answer add up.  An answer may begin another one.
+    different tokens and spellings of the same answer add up.  An answer may begin another one.
     Raises UserError `bad_answers`, and EngineError `engine_garbled` where no token is allowed.
     """
     check_answers(answers)
-    found = _walk(next_tokens, b"", [answer.encode() for answer in answers])
-    return AnswerScores({answer: _log(found[answer.encode()]) for answer in answers})
+    spelled = {spelling.encode(): owner for spelling, owner in spellings(answers).items()}
+    found = _walk(next_tokens, b"", spelled)
+    return AnswerScores({answer: _log(found[answer]) for answer in answers})
 
 
-def _walk(next_tokens: NextTokens, written: bytes, answers: list[bytes]) -> dict[bytes, float]:
-    """Return the probability of each of `answers`, all of which begin with `written`."""
+def _walk(next_tokens: NextTokens, written: bytes, spelled: dict[bytes, str]) -> dict[str, float]:
+    """Return the probability of each answer of `spelled`, whose keys all begin with `written`."""
+    answers = list(dict.fromkeys(spelled.values()))
     if len(answers) == 1:
         return {answers[0]: 1.0}
-    _refuse_half_a_letter(written, answers)
-    endings = [answer[len(written) :] for answer in answers]
-    shares = _shares(next_tokens(written, endings), endings)
+    _refuse_half_a_letter(written, list(spelled))
+    endings = [spelling[len(written) :] for spelling in spelled]
+    tokens = next_tokens(written, endings)
+    if not written:
+        # A blank alone decides nothing, and a server cannot be asked to go on from it.
+        tokens = {token: value for token, value in tokens.items() if token.strip() or token == END}
+    shares = _shares(tokens, endings)
     found = dict.fromkeys(answers, 0.0)
     for token, share in shares.items():
         if token == END:
-            found[written] += share
+            found[spelled[written]] += share
             continue
         longer = written + token
-        rest = [answer for answer in answers if answer.startswith(longer)]
+        rest = {text: owner for text, owner in spelled.items() if text.startswith(longer)}
         if share < NEGLIGIBLE:
-            below = dict.fromkeys(rest, 1.0 / len(rest))
+            owners = set(rest.values())
+            below = dict.fromkeys(owners, 1.0 / len(owners))
         else:
             below = _walk(next_tokens, longer, rest)
         for answer, part in below.items():

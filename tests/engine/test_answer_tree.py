@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mllm_affect.engine.answer_tree import END, NEGLIGIBLE, add_log, score_answers
+from mllm_affect.engine.answer_tree import END, NEGLIGIBLE, add_log, score_answers, spellings
 from mllm_affect.errors import EngineError, UserError
 
 Weigh = Callable[[bytes, bytes], float]
@@ -79,6 +79,28 @@ def test_answers_with_their_own_first_tokens_take_one_request() -> None:
     assert scores.probabilities == pytest.approx({"yes": 0.7, "no": 0.3})
     assert scores.best == "yes"
     assert asked == [b""]
+
+
+def test_every_spelling_of_an_answer_counts_for_it_in_one_request() -> None:
+    asked: list[bytes] = []
+    told = {b"yes": 0.1, b"Yes": 0.3, b" Yes": 0.1, b"Y": 0.05, b"NO": 0.1, b"no": 0.1, b" n": 0.05}
+
+    def next_tokens(written: bytes, endings: list[bytes]) -> Mapping[bytes, float]:
+        asked.append(written)
+        others = {b" ": math.log(0.1), b"maybe": math.log(0.1)}
+        return {token: math.log(share) for token, share in told.items()} | others
+
+    scores = score_answers(next_tokens, ["yes", "no"])
+    assert scores.probabilities == pytest.approx({"yes": 0.55 / 0.8, "no": 0.25 / 0.8})
+    assert asked == [b""]
+
+
+def test_a_spelling_that_two_answers_could_claim_counts_for_neither() -> None:
+    assert spellings(["a", "A"]) == {"a": "a", "A": "A"} | {" a": "a"}
+    assert spellings(["Ab", "AB"])[" Ab"] == "Ab"
+    assert " AB" not in spellings(["Ab", "AB"])
+    many = [f"w{n}" for n in range(9)]
+    assert spellings(many) == {answer: answer for answer in many}
 
 
 def test_a_branch_that_hardly_counts_is_not_asked_about() -> None:
