@@ -4,19 +4,21 @@ Does: tie together examples, answerer, predictions, summary and report.  Does no
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from eval import answerers, plots, report, timeline
+from eval import answerers, report
 from eval.ablations import Ablation
+from eval.details import Details, details_of, frames_of
+from eval.evaluation_page import page
 from eval.joining import join
 from eval.predictions import FILE_NAME, Prediction, PredictionsLog, read_predictions
 from eval.predictions import write_predictions as write_rows
 from eval.run import check_labels, choose, predict
 from eval.summary import Summary, summarise
 from mllm_affect import __version__
-from mllm_affect.errors import UserError
+from mllm_affect.data.examples import Example
 from mllm_affect.files import sha256_file, write_json
 
 Advance = Callable[[int, int], None]
@@ -48,13 +50,20 @@ class Plan:
 
 @dataclass(frozen=True)
 class Measurement:
-    """What was found; `data` is the folder of the videos if it is known."""
+    """What was found.
+
+    `data` is the folder of the videos, `examples` are those of all its splits and `label` names
+    what was evaluated, if they are known.
+    """
 
     summary: Summary
     predictions: Sequence[Prediction]
     settings: Mapping[str, Any] = field(default_factory=dict)
     data: Path | None = None
     note: str = ""
+    examples: Sequence[Example] = ()
+    label: str = ""
+    details: Details = field(default_factory=Details)
 
 
 def run(plan: Plan, out: Path, advance: Advance = lambda _done, _total: None) -> Measurement:
@@ -68,7 +77,8 @@ def run(plan: Plan, out: Path, advance: Advance = lambda _done, _total: None) ->
 
     task = load_task(plan.task)
     label = plan.label or task.id
-    examples = choose(read_examples(plan.data), plan.split, label, plan.limit)
+    every = read_examples(plan.data)
+    examples = choose(every, plan.split, label, plan.limit)
     check_labels(examples, label, task)
     with answerers.open_answerer(
         task, plan.model, plan.url, plan.ablate, plan.api_key, plan.force, plan.cache
@@ -89,7 +99,9 @@ def run(plan: Plan, out: Path, advance: Advance = lambda _done, _total: None) ->
         for prediction in predict(examples, plan.data, task, label, answerer.ask, log):
             predictions.append(prediction)
             advance(len(predictions), len(examples))
-    return Measurement(summarise(predictions), predictions, settings, plan.data, answerer.note)
+    return Measurement(
+        summarise(predictions), predictions, settings, plan.data, answerer.note, every, label
+    )
 
 
 def from_file(
@@ -105,6 +117,7 @@ def from_file(
 
     predictions = read_predictions(path)
     settings: dict[str, Any] = {"predictions": sha256_file(path)}
+    examples: Sequence[Example] = ()
     if data is not None and predictions:
         examples = read_examples(data)
         label = label or predictions[0].task
@@ -112,54 +125,65 @@ def from_file(
         settings |= {
             "examples": sha256_file(data / EXAMPLES_NAME), "split": split, "label": label,
         }  # fmt: skip
-    return Measurement(summarise(predictions), predictions, settings, data)
+    return Measurement(
+        summarise(predictions), predictions, settings, data, "", examples, label or ""
+    )
+
+
+def closer(
+    measurement: Measurement,
+    train_split: str = "train",
+    against: Path | None = None,
+    frame_level: bool = True,
+    advance: Advance = lambda _done, _total: None,
+) -> Measurement:
+    """Return the measurement with its details: topics, priors, frames, another model beside it.
+
+    Priors are fitted on the examples of `train_split`.  Frame-level scores decode every video whose
+    spans are annotated.  `against` is a predictions file about the same videos.  Raises UserError.
+    """
+    found = measurement
+    frames = None
+    if frame_level and found.data is not None and found.predictions[0].positive is not None:
+        frames = frames_of(found.predictions, found.examples, found.label, found.data, advance)
+    others = None
+    if against is not None:
+        others = read_predictions(against)
+        if found.examples:
+            asked = {item.video for item in found.predictions}
+            others = join(others, found.examples, found.settings["split"], found.label)
+            others = [item for item in others if item.video in asked]
+    details = details_of(
+        found.predictions, found.examples, found.label, train_split, frames, others,
+        against_name="" if against is None else str(against),
+    )  # fmt: skip
+    settings = {**found.settings, "train split": train_split}
+    if against is not None:
+        settings["against"] = sha256_file(against)
+    return replace(found, details=details, settings=settings)
 
 
 def write(measurement: Measurement, out: Path, thumbnails: bool = True) -> None:
     """Write metrics.json and report.html into `out`, and predictions.jsonl where it lacks one."""
     write_json(
         out / "metrics.json",
-        {**measurement.summary.as_dict(), "settings": dict(measurement.settings)},
+        {
+            **measurement.summary.as_dict(),
+            "details": measurement.details.as_dict(),
+            "settings": dict(measurement.settings),
+        },
     )
     if not (out / FILE_NAME).exists():
         write_rows(out / FILE_NAME, measurement.predictions)
-    report.write_report(out / "report.html", page(measurement, thumbnails))
-
-
-def page(measurement: Measurement, thumbnails: bool = True) -> report.Page:
-    """Lay out the report of one evaluation."""
-    summary = measurement.summary
-    shown = timeline.longest(measurement.predictions)
-    pictures = []
-    if shown is not None and shown.positive is not None:
-        pictures.append(_timeline_picture(measurement, shown, shown.positive, thumbnails))
-    if summary.calibration:
-        event = measurement.predictions[0].positive or "the answer given"
-        pictures.append(report.reliability_picture(summary, event))
-    return report.Page(
-        title=f"Evaluation of {summary.task}",
-        lead=f"{summary.videos:,} videos of {summary.participants:,} participants, "
-        "each asked the same question; a video without a usable answer counts as wrong.",
-        note=measurement.note,
-        figures=report.summary_figures(summary),
-        pictures=pictures,
-        tables=report.summary_tables(summary),
-        answer=asdict(shown) if shown else None,
-        settings=measurement.settings,
+    laid_out = page(
+        measurement.summary,
+        measurement.predictions,
+        measurement.details,
+        measurement.examples,
+        measurement.label,
+        measurement.data,
+        measurement.note,
+        measurement.settings,
+        thumbnails,
     )
-
-
-def _timeline_picture(
-    measurement: Measurement, shown: Prediction, answer: str, thumbnails: bool
-) -> report.Picture:
-    video = measurement.data / shown.video if measurement.data else None
-    try:
-        content = timeline.video_timeline(video, shown.segments, answer, thumbnails=thumbnails)
-    except UserError:
-        content = timeline.video_timeline(None, shown.segments, answer)
-    return report.Picture(
-        title=f"One video over time: {shown.video}",
-        svg=plots.timeline(content),
-        caption=f"Probability of “{answer}” in every segment; the label of the whole video is "
-        f"“{shown.label}”, the answer “{shown.answer}”.",
-    )
+    report.write_report(out / "report.html", laid_out)

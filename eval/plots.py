@@ -2,21 +2,27 @@
 
 Does: draw a reliability diagram, accuracy bars with intervals, and a video's timeline.
 Does not: compute figures or know HTML pages.
-
-matplotlib wants fixed colours, a page wants variables: we draw with stand-in colours and replace
-them by CSS variables in the SVG text.
 """
 
-import io
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from eval.house_style import (
+    ACCENT,
+    GREY,
+    INK,
+    LINE,
+    SOFT,
+    TRUTH,
+    as_svg,
+    blank_figure,
+    in_house_style,
+)
 from eval.intervals import Interval
 from eval.metrics import CalibrationBin
 
@@ -24,31 +30,22 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-INK, SOFT, LINE = "#010203", "#010204", "#010205"
-ACCENT, WASH, TRUTH, GREY = "#010206", "#010207", "#010208", "#010209"
-
 WIDE_INCHES = 11.0
 THUMBNAIL_PIXELS = 160
-
-VARIABLES = {
-    INK: "var(--ink)",
-    SOFT: "var(--soft)",
-    LINE: "var(--line)",
-    ACCENT: "var(--accent)",
-    WASH: "var(--wash)",
-    TRUTH: "var(--truth)",
-    GREY: "var(--bar)",
-}
 
 
 @dataclass(frozen=True)
 class Bar:
-    """One accuracy with its 95 % interval; `strong` bars are drawn in the accent colour."""
+    """One score with its 95 % interval; `strong` bars are drawn in the accent colour.
+
+    `marker`: what a constant answer scores, drawn as a tick of its own; None for no tick.
+    """
 
     name: str
     value: float
     interval: Interval
     strong: bool = False
+    marker: float | None = None
 
 
 @dataclass(frozen=True)
@@ -82,41 +79,60 @@ class Timeline:
     truth: Sequence[tuple[float, float]] | None = None
 
 
-def reliability(bins: Sequence[CalibrationBin], event: str) -> str:
-    """Draw hit rate over probability; the area of a dot follows the number of videos."""
-    figure, axes = _figure(5.2, 4.0)
+def reliability(
+    bins: Sequence[CalibrationBin], event: str, before: Sequence[CalibrationBin] = ()
+) -> str:
+    """Draw hit rate over probability; the area of a dot follows the number of videos.
+
+    `before` are the bins before calibration, drawn in grey behind.
+    """
+    figure, axes = blank_figure(5.2, 4.0)
     axes.plot([0, 1], [0, 1], color=LINE, linewidth=1.2, linestyle=(0, (4, 4)))
-    if bins:
-        largest = max(item.count for item in bins)
-        x_B = [item.mean_probability for item in bins]
-        y_B = [item.hit_rate for item in bins]
-        size_B = [30 + 300 * item.count / largest for item in bins]
-        axes.plot(x_B, y_B, color=ACCENT, linewidth=1.4)
-        axes.scatter(x_B, y_B, s=size_B, color=ACCENT, alpha=0.75, linewidths=0, zorder=3)
+    _draw_bins(axes, before, GREY, "before calibration")
+    _draw_bins(axes, bins, ACCENT, "after calibration")
+    if before:
+        legend = axes.legend(frameon=False, loc="upper left", fontsize=10)
+        for text in legend.get_texts():
+            text.set_color(SOFT)
     axes.set_xlim(-0.04, 1.04)
     axes.set_ylim(-0.04, 1.04)
     axes.set_xlabel(f"probability of {event}")
     axes.set_ylabel("how often it was right")
-    return _svg(figure, "Reliability diagram")
+    return as_svg(figure, "Reliability diagram")
 
 
 def accuracy_bars(bars: Sequence[Bar], majority: float) -> str:
     """Draw accuracies with intervals, and the majority answer's as a dashed line."""
-    figure, axes = _figure(WIDE_INCHES, 0.42 * len(bars) + 0.8)
+    figure, axes = _horizontal(bars, [f"{100 * bar.value:.1f} %" for bar in bars])
+    axes.axvline(majority, color=SOFT, linewidth=1.2, linestyle=(0, (4, 4)))
+    axes.text(majority, len(bars) - 0.45, "majority answer", ha="center", va="bottom", color=SOFT)
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    return as_svg(figure, "Accuracies with 95 % intervals")
+
+
+def score_bars(bars: Sequence[Bar], label: str) -> str:
+    """Draw scores between 0 and 1 with intervals and markers; `label` says what is drawn."""
+    figure, axes = _horizontal(bars, [f"{bar.value:.3f}" for bar in bars])
     for row, bar in enumerate(reversed(bars)):
+        if bar.marker is not None:
+            axes.plot([bar.marker] * 2, [row - 0.36, row + 0.36], color=TRUTH, linewidth=3)
+    return as_svg(figure, label)
+
+
+def _horizontal(bars: Sequence[Bar], texts: Sequence[str]) -> tuple["Figure", "Axes"]:
+    """Draw one bar a row, the first on top, each with its interval and its text at the right."""
+    figure, axes = blank_figure(WIDE_INCHES, 0.42 * len(bars) + 0.8)
+    for row, (bar, text) in enumerate(zip(reversed(bars), reversed(texts), strict=True)):
         colour = ACCENT if bar.strong else GREY
         axes.barh(row, bar.value, height=0.56, color=colour)
         axes.plot([bar.interval.low, bar.interval.high], [row, row], color=INK, linewidth=1.6)
-        axes.text(1.02, row, f"{100 * bar.value:.1f} %", va="center", color=INK)
-    axes.axvline(majority, color=SOFT, linewidth=1.2, linestyle=(0, (4, 4)))
-    axes.text(majority, len(bars) - 0.45, "majority answer", ha="center", va="bottom", color=SOFT)
+        axes.text(1.02, row, text, va="center", color=INK)
     axes.set_yticks(range(len(bars)), [bar.name for bar in reversed(bars)])
     axes.tick_params(axis="y", length=0, labelcolor=INK)
     axes.spines["left"].set_visible(False)
     axes.set_xlim(0, 1)
     axes.set_ylim(-0.55, len(bars) - 0.4)
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
-    return _svg(figure, "Accuracies with 95 % intervals")
+    return figure, axes
 
 
 def timeline(content: Timeline) -> str:
@@ -132,7 +148,7 @@ def timeline(content: Timeline) -> str:
         height_ratios=[2.0, strip] if strip else None,
     )  # fmt: skip
     chart = rows[0, 0]
-    _in_house_style(chart)
+    in_house_style(chart)
     for low_s, high_s in content.truth or ():
         chart.axvspan(low_s, high_s, color=TRUTH, alpha=0.25, linewidth=0)
     for span in content.spans:
@@ -145,7 +161,18 @@ def timeline(content: Timeline) -> str:
     if strip:
         _draw_strip(rows[1, 0], content.thumbnails, start_s, end_s)
     rows[-1, 0].set_xlabel("seconds")
-    return _svg(figure, "Segment probabilities over time")
+    return as_svg(figure, "Segment probabilities over time")
+
+
+def _draw_bins(axes: "Axes", bins: Sequence[CalibrationBin], colour: str, name: str) -> None:
+    if not bins:
+        return
+    largest = max(item.count for item in bins)
+    x_B = [item.mean_probability for item in bins]
+    y_B = [item.hit_rate for item in bins]
+    size_B = [30 + 300 * item.count / largest for item in bins]
+    axes.plot(x_B, y_B, color=colour, linewidth=1.4, label=name)
+    axes.scatter(x_B, y_B, s=size_B, color=colour, alpha=0.75, linewidths=0, zorder=3)
 
 
 def _draw_span(chart: "Axes", span: TimelineSpan, threshold: float) -> None:
@@ -170,7 +197,7 @@ def _draw_strip(
     axes: "Axes", thumbnails: Sequence[Thumbnail], start_s: float, end_s: float
 ) -> None:
     """Lay the thumbnails side by side, each over the stretch of time it stands for."""
-    _in_house_style(axes)
+    in_house_style(axes)
     width_s = (end_s - start_s) / len(thumbnails)
     for place, thumbnail in enumerate(thumbnails):
         left_s = start_s + place * width_s
@@ -193,42 +220,3 @@ def _shrunk(image: Image.Image) -> Image.Image:
         return image
     width = max(1, round(image.width * THUMBNAIL_PIXELS / image.height))
     return image.resize((width, THUMBNAIL_PIXELS), Image.Resampling.LANCZOS)
-
-
-def _figure(width: float, height: float) -> tuple["Figure", "Axes"]:
-    """Return a bare figure (inches) and its axes in the house style."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    axes = figure.add_subplot()
-    _in_house_style(axes)
-    return figure, axes
-
-
-def _in_house_style(axes: "Axes") -> None:
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    for side in ("left", "bottom"):
-        axes.spines[side].set_color(LINE)
-    axes.tick_params(colors=LINE, labelcolor=SOFT, labelsize=10)
-    axes.xaxis.label.set_color(SOFT)
-    axes.yaxis.label.set_color(SOFT)
-    axes.patch.set_alpha(0.0)
-
-
-def _svg(figure: "Figure", label: str) -> str:
-    """Return the figure as one `<svg>` element with CSS variables as colours."""
-    import matplotlib as mpl
-
-    stream = io.StringIO()
-    settings: Any = {"svg.fonttype": "none", "svg.hashsalt": label, "font.size": 11}
-    with mpl.rc_context(settings):
-        figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None})
-    text = stream.getvalue()
-    text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    for colour, variable in VARIABLES.items():
-        text = text.replace(colour, variable)
-    text = re.sub(r"font-family: [^;\"]*", "font-family: var(--sans)", text)
-    text = re.sub(r'(<svg [^>]*?)width="[^"]*" height="[^"]*"', r"\1", text, count=1)
-    return text.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)

@@ -13,6 +13,7 @@ from typing import Any
 
 from eval import plots
 from eval.intervals import Interval
+from eval.metrics import CalibrationBin
 from eval.summary import Summary
 from mllm_affect.files import write_text
 
@@ -64,6 +65,7 @@ class Page:
     tables: Sequence[Table] = ()
     answer: Mapping[str, Any] | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    limits: str = ""
 
 
 def render(page: Page) -> str:
@@ -95,30 +97,52 @@ def interval_text(interval: Interval) -> str:
     return f"{100 * interval.low:.1f} to {100 * interval.high:.1f} %"
 
 
+def score_interval(interval: Interval | None) -> str:
+    """Return an interval of scores with three decimals; empty where there is none."""
+    return "" if interval is None else f"{interval.low:.3f} to {interval.high:.3f}"
+
+
 def summary_figures(summary: Summary) -> tuple[Figure, ...]:
     """Return the headlines of one summary."""
+    ranked = (
+        ("average precision, organisers'", summary.challenge_average_precision,
+         summary.challenge_average_precision_interval),
+        ("average precision, usual", summary.average_precision,
+         summary.average_precision_interval),
+        ("calibration error", summary.calibration_error, summary.calibration_error_interval),
+    )  # fmt: skip
     return (
+        Figure(
+            "macro-F1",
+            f"{summary.macro_f1:.3f}",
+            f"95 % interval {score_interval(summary.macro_f1_interval)}",
+        ),
         Figure(
             "accuracy",
             share(summary.accuracy),
             f"95 % interval {interval_text(summary.accuracy_interval)}",
         ),
-        Figure(
-            "macro-F1",
-            f"{summary.macro_f1:.3f}",
-            f"{summary.macro_f1_interval.low:.3f} to {summary.macro_f1_interval.high:.3f}",
+        *(
+            Figure(name, f"{value:.3f}", f"95 % interval {score_interval(interval)}")
+            for name, value, interval in ranked
+            if value is not None
         ),
         Figure(
             "majority answer",
             share(summary.majority_accuracy),
             f"always “{summary.majority}”, macro-F1 {summary.majority_macro_f1:.3f}",
         ),
-        Figure(
-            "videos",
-            f"{summary.videos:,}",
-            f"{summary.participants:,} participants, {summary.unparsed} without a usable answer",
-        ),
+        Figure("videos", f"{summary.videos:,}", _who(summary)),
     )
+
+
+def _who(summary: Summary) -> str:
+    wrong = [f"{summary.unparsed} without a usable answer"]
+    if summary.missing:
+        wrong.append(f"{summary.missing} of these never predicted")
+    if summary.abstained:
+        wrong.append(f"{summary.abstained} abstained")
+    return f"{summary.participants:,} participants; {', '.join(wrong)}"
 
 
 def summary_tables(summary: Summary) -> tuple[Table, ...]:
@@ -149,26 +173,38 @@ def summary_tables(summary: Summary) -> tuple[Table, ...]:
     if not summary.with_probabilities:
         return (confusion, per_class)
     scores = (
-        ("calibration error (10 bins)", summary.calibration_error),
-        ("Brier score", summary.brier),
-        ("average precision", summary.average_precision),
-        ("average precision, the challenge's way", summary.challenge_average_precision),
-    )
+        ("calibration error (10 bins)", summary.calibration_error,
+         summary.calibration_error_interval),
+        ("Brier score", summary.brier, summary.brier_interval),
+        ("average precision", summary.average_precision, summary.average_precision_interval),
+        ("average precision, the challenge's way", summary.challenge_average_precision,
+         summary.challenge_average_precision_interval),
+    )  # fmt: skip
     probabilities = Table(
         title="Probabilities",
-        columns=("score", "value"),
-        rows=[(name, f"{value:.3f}") for name, value in scores if value is not None],
-        caption=f"Over the {summary.with_probabilities:,} videos with a usable answer.",
+        columns=("score", "value", "95 % interval"),
+        rows=[
+            (name, f"{value:.3f}", score_interval(interval))
+            for name, value, interval in scores
+            if value is not None
+        ],
+        caption=f"Calibration over the {summary.with_probabilities:,} videos with a usable answer; "
+        "average precision over all, an unusable answer ranking as a confident wrong one.",
     )
     return (confusion, per_class, probabilities)
 
 
-def reliability_picture(summary: Summary, event: str) -> Picture:
-    """Return the reliability diagram of one summary; `event` names what is probable."""
+def reliability_picture(
+    summary: Summary, event: str, before: Sequence[CalibrationBin] = ()
+) -> Picture:
+    """Return the reliability diagram of one summary; `event` names what is probable.
+
+    `before`: the bins before calibration, shown in grey.
+    """
     return Picture(
         title="Reliability",
-        svg=plots.reliability(summary.calibration, event),
+        svg=plots.reliability(summary.calibration, event, before),
         caption="On the dashed line a probability means what it says. "
-        "The larger a dot, the more videos.",
+        "The larger a dot, the more videos." + (" Grey: before calibration." if before else ""),
         wide=False,
     )

@@ -1,10 +1,10 @@
 """The timeline of one video: what was answered when, over what the video looked like.
 
-Does: read a few frames spread over the video and join them with its segments' probabilities.
-Does not: draw (eval.plots) or ask.
+Does: choose videos worth showing, read a few frames spread over one and join them with its
+segments' probabilities.  Does not: draw (eval.plots) or ask.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from eval import plots
@@ -19,6 +19,22 @@ def longest(predictions: Sequence[Prediction]) -> Prediction | None:
     """Return the prediction with the most segments (the first of several), or None."""
     with_segments = [item for item in predictions if item.segments]
     return max(with_segments, key=lambda item: len(item.segments), default=None)
+
+
+def telling(predictions: Sequence[Prediction], known: Collection[str] = ()) -> list[Prediction]:
+    """Return up to four videos to look at: a right and a wrong answer for both kinds of label.
+
+    Of each kind the one with the most segments, videos in `known` (whose spans are) first.
+    """
+    kinds: dict[tuple[bool, bool], Prediction] = {}
+    ranked = sorted(
+        (item for item in predictions if item.segments),
+        key=lambda item: (item.video in known, len(item.segments)),
+        reverse=True,
+    )
+    for item in ranked:
+        kinds.setdefault((item.label == item.positive, item.right), item)
+    return [kinds[kind] for kind in sorted(kinds, reverse=True)]
 
 
 def video_timeline(

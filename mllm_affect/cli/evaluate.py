@@ -80,6 +80,18 @@ def evaluate(
             "without a prediction counts as wrong.",
         ),
     ] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            "--against", help="Another predictions.jsonl about the same videos, to compare with."
+        ),
+    ] = None,
+    train_split: Annotated[
+        str, typer.Option("--train-split", help="The split that priors are fitted on.")
+    ] = "train",
+    frames: Annotated[
+        bool, typer.Option(help="Score frames where spans are annotated; decodes those videos.")
+    ] = True,
     thumbnails: Annotated[
         bool, typer.Option(help="Show frames of one video in the report.")
     ] = True,
@@ -122,9 +134,12 @@ def evaluate(
         )  # fmt: skip
         with progress(f"asking {task}", show=not json) as advance:
             measurement = measure.run(plan, out_dir, advance)
+    with progress("reading timestamps", show=frames and not json) as advance:
+        measurement = measure.closer(measurement, train_split, against, frames, advance)
     measure.write(measurement, out_dir, thumbnails)
     if json:
-        print_json({"out": str(out_dir), **measurement.summary.as_dict()})
+        details = measurement.details.as_dict()
+        print_json({"out": str(out_dir), **measurement.summary.as_dict(), "details": details})
     else:
         _print_table(measurement, out_dir)
 
@@ -134,18 +149,11 @@ def _print_table(measurement: "Measurement", out_dir: Path) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    from eval.report import interval_text, share
+    from eval.headlines import headline_rows
 
-    summary = measurement.summary
     table = Table("figure", "value", "95 % interval", box=SIMPLE_HEAD)
-    table.add_row("accuracy", share(summary.accuracy), interval_text(summary.accuracy_interval))
-    macro = summary.macro_f1_interval
-    macro_interval = f"{macro.low:.3f} to {macro.high:.3f}"
-    table.add_row("macro-F1", f"{summary.macro_f1:.3f}", macro_interval)
-    majority = f'always "{summary.majority}"'
-    table.add_row(f"majority answer ({majority})", share(summary.majority_accuracy), "")
-    table.add_row("videos", f"{summary.videos}", f"{summary.participants} participants")
-    table.add_row("without a usable answer", f"{summary.unparsed}", "counted as wrong")
+    for row in headline_rows(measurement.summary, measurement.details):
+        table.add_row(*row)
     out.print(table)
     if measurement.note:
         out.print(measurement.note)
