@@ -155,7 +155,7 @@ def closer(
             others = [item for item in others if item.video in asked]
     details = details_of(
         found.predictions, found.examples, found.label, train_split, frames, others,
-        against_name="" if against is None else str(against),
+        against_name="" if against is None else f"{against.parent.name}/{against.name}",
     )  # fmt: skip
     settings = {**found.settings, "train split": train_split}
     if against is not None:

@@ -97,7 +97,7 @@ def evaluate(
     ] = True,
     json: Json = False,
 ) -> None:
-    """Ask about every labelled video and report accuracy with its 95 % interval.
+    """Ask about every labelled video and report macro-F1 and more, each with its 95 % interval.
 
     Example: mllm-affect evaluate ah --data videos --model runs/tuned/merged --out runs/eval
 
