@@ -43,6 +43,7 @@ def open_answerer(
     api_key: str | None = None,
     force: bool = False,
     cache: Path | None = None,
+    trusted: bool = False,
 ) -> Iterator[OpenAnswerer]:
     """Open the service at `url`, else the checkpoint `model`, else the embedded miniature.
 
@@ -58,7 +59,7 @@ def open_answerer(
             raise UserError("unknown_task", f"A service answers shipped tasks, not {task.id}.")
         yield _service(task, url, api_key)
     else:
-        with _checkpoint(task, model, ablation, force, cache) as opened:
+        with _checkpoint(task, model, ablation, force, cache, trusted) as opened:
             yield opened
 
 
@@ -73,9 +74,15 @@ def _service(task: Task, url: str, api_key: str | None) -> OpenAnswerer:
 
 @contextmanager
 def _checkpoint(
-    task: Task, model: Path | None, ablation: Ablation | None, force: bool, cache: Path | None
+    task: Task,
+    model: Path | None,
+    ablation: Ablation | None,
+    force: bool,
+    cache: Path | None,
+    trusted: bool,
 ) -> Iterator[OpenAnswerer]:
     from mllm_affect.media.cache import open_cache
+    from mllm_affect.media.video import following_links
     from mllm_affect.model.miniature import embedded_checkpoint
     from mllm_affect.pipeline import answer_video
     from mllm_affect.scoring.scoring_file import ScoringFile, read_scoring
@@ -90,8 +97,9 @@ def _checkpoint(
 
     def answer(video: Path) -> Answer:
         return answer_video(
-            video, task, engine, profile,
-            scorings=scorings, force=force, cache=clips, change_clip=change_clip,
+            following_links(video), task, engine, profile,
+            scorings=scorings, force=force, cache=clips, trusted=trusted,
+            change_clip=change_clip,
         ).as_dict()  # fmt: skip
 
     try:

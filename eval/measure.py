@@ -32,7 +32,7 @@ class Plan:
     `task` is a shipped id or a prompt file; `label` None means the task's id; `split` None means
     every split.  `url` asks a service; else `model` answers here, None being the embedded one.
     `force`: although the checkpoint was trained with another prompt.  `cache`: a folder that keeps
-    decoded clips.
+    decoded clips.  `trusted`: videos are decoded in this process.
     """
 
     task: str
@@ -45,6 +45,7 @@ class Plan:
     limit: int | None = None
     force: bool = False
     cache: Path | None = None
+    trusted: bool = False
     api_key: str | None = field(default=None, repr=False)
 
 
@@ -81,7 +82,14 @@ def run(plan: Plan, out: Path, advance: Advance = lambda _done, _total: None) ->
     examples = choose(every, plan.split, label, plan.limit)
     check_labels(examples, label, task)
     with answerers.open_answerer(
-        task, plan.model, plan.url, plan.ablate, plan.api_key, plan.force, plan.cache
+        task,
+        plan.model,
+        plan.url,
+        plan.ablate,
+        plan.api_key,
+        plan.force,
+        plan.cache,
+        plan.trusted,
     ) as answerer:
         settings = {
             "task": task.id,

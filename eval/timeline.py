@@ -66,18 +66,17 @@ def video_timeline(
 
 def spread_frames(video: Path, count: int = THUMBNAILS) -> list[plots.Thumbnail]:
     """Return up to `count` frames, each nearest to the middle of its equal share of the video."""
-    from mllm_affect.media.probe import probe
-    from mllm_affect.media.reader import read_video
     from mllm_affect.media.types import Sampling
+    from mllm_affect.media.video import following_links, open_video
 
-    source = probe(video)
-    share_s = source.duration_s / count
-    middles = [source.start_s + share_s * (place + 0.5) for place in range(count)]
     nearest: list[plots.Thumbnail | None] = [None] * count
-    for clip in read_video(source, Sampling(fps=FRAMES_PER_SECOND, max_pixels=PIXELS)):
-        for time_s, frame_HWC in zip(clip.times_T, clip.frames_THWC, strict=True):
-            for place, middle_s in enumerate(middles):
-                known = nearest[place]
-                if known is None or abs(time_s - middle_s) < abs(known.time_s - middle_s):
-                    nearest[place] = plots.Thumbnail(float(time_s), frame_HWC)
+    with open_video(following_links(video)) as opened:
+        share_s = opened.source.duration_s / count
+        middles = [opened.source.start_s + share_s * (place + 0.5) for place in range(count)]
+        for clip in opened.read(Sampling(fps=FRAMES_PER_SECOND, max_pixels=PIXELS)):
+            for time_s, frame_HWC in zip(clip.times_T, clip.frames_THWC, strict=True):
+                for place, middle_s in enumerate(middles):
+                    known = nearest[place]
+                    if known is None or abs(time_s - middle_s) < abs(known.time_s - middle_s):
+                        nearest[place] = plots.Thumbnail(float(time_s), frame_HWC)
     return [thumbnail for thumbnail in nearest if thumbnail is not None]

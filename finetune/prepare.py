@@ -19,10 +19,10 @@ from finetune.progress import Progress
 from mllm_affect.data.examples import FILE_NAME, Example, read_examples
 from mllm_affect.errors import UserError
 from mllm_affect.files import sha256_file, sha256_json, write_json, write_jsonl
-from mllm_affect.media.cache import ClipCache, cached_video
+from mllm_affect.media.cache import ClipCache
 from mllm_affect.media.cutting import SEGMENTER
-from mllm_affect.media.probe import probe
-from mllm_affect.media.types import Sampling, Source
+from mllm_affect.media.types import Sampling
+from mllm_affect.media.video import Video, following_links, open_video, read_cached
 from mllm_affect.tasks.model_input import model_input
 from mllm_affect.tasks.rows import media_of, with_answer, write_row
 from mllm_affect.tasks.task import Task
@@ -50,10 +50,15 @@ def prepare_rows(
     out: Path,
     report: Callable[[Progress], None] = lambda _progress: None,
     cache: ClipCache | None = None,
+    *,
+    trusted: bool = False,
 ) -> dict[str, Any]:
     """Write rows of the labelled videos in `data` into `out`; return the manifest.
 
-    `cache`: where decoded clips are kept, for instance by `mllm-affect prepare`.  Writes rows.jsonl
+    `cache`: where decoded clips are kept, for instance by `mllm-affect prepare`.  Each video is
+    decoded in a process of its own unless they are `trusted`.
+
+    Writes rows.jsonl
     and, last, manifest.json.  Raises UserError `bad_data` (no examples of the split, a missing
     video, an answer outside the task's), `participant_leak`, or as reading the list and the videos
     does.
@@ -72,7 +77,8 @@ def prepare_rows(
     segments = 0
     for done, example in enumerate(chosen):
         report(Progress("prepare", done, len(chosen)))
-        asked, count = _rows_of(data / example.video, example, preparation, out, cache)
+        with open_video(following_links(data / example.video), trusted=trusted) as video:
+            asked, count = _rows_of(video, example, preparation, out, cache)
         rows.extend(asked)
         segments += count
     report(Progress("prepare", len(chosen), len(chosen)))
@@ -128,28 +134,27 @@ def _check_videos(data: Path, examples: Sequence[Example]) -> None:
 
 
 def _rows_of(
-    video: Path, example: Example, preparation: Preparation, out: Path, cache: ClipCache | None
+    video: Video, example: Example, preparation: Preparation, out: Path, cache: ClipCache | None
 ) -> tuple[list[dict[str, Any]], int]:
     """Return the rows of one video and the number of its segments."""
-    source = probe(video)
     rows: list[dict[str, Any]] = []
     segments = 0
     tasks = [task for task in preparation.tasks if task.id in example.labels]
     for task in tasks:
-        asked = _questions(source, task, preparation, out, cache)
+        asked = _questions(video, task, preparation, out, cache)
         segments = len(asked)
         rows.extend(with_answer(row, str(example.labels[task.id])) for row in asked)
     return rows, segments
 
 
 def _questions(
-    source: Source, task: Task, preparation: Preparation, out: Path, cache: ClipCache | None
+    video: Video, task: Task, preparation: Preparation, out: Path, cache: ClipCache | None
 ) -> list[dict[str, Any]]:
     """Return a row for each segment, its answer still blank; from the last time if still there."""
     key = sha256_json(
         {
             "version": ROWS_VERSION,
-            "source": source.sha256,
+            "source": video.source.sha256,
             "prompt": task.prompt_hash,
             "sampling": asdict(preparation.sampling),
             "segmenter": [SEGMENTER, preparation.max_seconds],
@@ -160,15 +165,15 @@ def _questions(
         rows: list[dict[str, Any]] = json.loads(kept.read_text(encoding="utf-8"))
         if all((out / name).is_file() for row in rows for name in media_of(row)):
             return rows
-    rows = list(_asked(source, task, preparation, out, cache))
+    rows = list(_asked(video, task, preparation, out, cache))
     write_json(kept, rows)
     return rows
 
 
 def _asked(
-    source: Source, task: Task, preparation: Preparation, out: Path, cache: ClipCache | None
+    video: Video, task: Task, preparation: Preparation, out: Path, cache: ClipCache | None
 ) -> Iterator[dict[str, Any]]:
-    clips = cached_video(source, preparation.sampling, preparation.max_seconds, cache=cache)
+    clips = read_cached(video, preparation.sampling, preparation.max_seconds, cache)
     for clip in clips:
         yield write_row(out, model_input(clip, task), answer="")
 

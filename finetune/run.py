@@ -83,10 +83,14 @@ def run(
     out: Path,
     report: Report = lambda _progress: None,
     cache: ClipCache | None = None,
+    *,
+    trusted: bool = False,
 ) -> Outcome:
     """Fine-tune as `recipe` says and write everything into the folder `out`.
 
-    `cache`: where decoded clips are kept.  Raises UserError for what the user gave, EngineError
+    `cache`: where decoded clips are kept.  `trusted` videos are decoded in this process.
+
+    Raises UserError for what the user gave, EngineError
     `training_failed` when ms-swift fails.  On any exception, Ctrl-C included, the child processes
     are gone and no unfinished checkpoint is left; prepared rows and the log stay.
     """
@@ -98,7 +102,7 @@ def run(
         validation_examples(recipe.data, recipe.calibrate, plan.tasks)
     started = time.monotonic()
     preparation = Preparation(plan.tasks, plan.sampling, recipe.split, recipe.max_seconds)
-    rows = prepare_rows(recipe.data, preparation, plan.out / ROWS, report, cache)
+    rows = prepare_rows(recipe.data, preparation, plan.out / ROWS, report, cache, trusted=trusted)
     steps = _train(plan, int(rows["rows"]), report)
     report(Progress("merge"))
     adapter, checkpoint = _collect(plan)

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 from mllm_affect.errors import UserError
@@ -47,7 +47,7 @@ def installed(package: str) -> str | None:
 def examine() -> list[Finding]:
     """Look at everything, core first."""
     core = [_package(name) for name in CORE]
-    return [_python(), *core, ffmpeg(), gpu(), *engines(), _swift(), *model_files()]
+    return [_python(), *core, ffmpeg(), isolation(), gpu(), *engines(), _swift(), *model_files()]
 
 
 def engines(find: Callable[[str], str | None] = installed) -> list[Finding]:
@@ -96,6 +96,28 @@ def ffmpeg() -> Finding:
     works = words[:2] == ["ffmpeg", "version"]
     found = f"{words[2]}, from a wheel" if works else f"unexpected answer {banner!r}"
     return Finding("ffmpeg", works=works, needed=True, found=found, remedy=remedy)
+
+
+def isolation() -> Finding:
+    """Start the process that decodes strangers' videos and ask it what confines it."""
+    from mllm_affect.media.isolation import walls
+
+    part = "isolated decoding"
+    try:
+        found = walls()
+    except UserError as error:
+        remedy = "run `python -c 'import av, numpy'`; give the process 3 GiB of address space"
+        return Finding(part, works=False, needed=True, found=error.sentence, remedy=remedy)
+    holds = [name.replace("_", " ") for name, value in asdict(found).items() if value]
+    missing = [name.replace("_", " ") for name, value in asdict(found).items() if not value]
+    return Finding(
+        part,
+        works=not missing,
+        needed=False,
+        found=", ".join(holds) + (f"; without {', '.join(missing)}" if missing else ""),
+        remedy="let the container or kernel allow them (Linux 5.13 with Landlock, user "
+        "namespaces); videos are decoded in a process of their own all the same",
+    )
 
 
 def gpu() -> Finding:

@@ -67,10 +67,16 @@ def read_jsonl(path: Path) -> list[Any]:
 
 def sha256_file(path: Path) -> str:
     """Return the hex SHA-256 of the file's bytes."""
-    digest = hashlib.sha256()
     with path.open("rb") as stream:
-        while chunk := stream.read(CHUNK_BYTES):
-            digest.update(chunk)
+        return sha256_descriptor(stream.fileno())
+
+
+def sha256_descriptor(descriptor: int) -> str:
+    """Return the hex SHA-256 of an open file's bytes, wherever it was read to."""
+    digest, place = hashlib.sha256(), 0
+    while chunk := os.pread(descriptor, CHUNK_BYTES, place):
+        digest.update(chunk)
+        place += len(chunk)
     return digest.hexdigest()
 
 

@@ -6,16 +6,16 @@ Does not: choose or own the engine, know HTTP, or write files.
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import islice
 from pathlib import Path
 
 from mllm_affect.engine.types import Engine
-from mllm_affect.media.cache import ClipCache, cached_video
+from mllm_affect.media.cache import ClipCache
 from mllm_affect.media.cutting import MAX_SECONDS, SEGMENTER
 from mllm_affect.media.limits import DEFAULT_LIMITS, Limits
-from mllm_affect.media.probe import probe
 from mllm_affect.media.types import Clip, Source
+from mllm_affect.media.video import open_video, read_cached
 from mllm_affect.model.profile import ModelProfile
 from mllm_affect.scoring.abstention import Remark
 from mllm_affect.scoring.answers import SegmentAnswer, VideoAnswer, segment_answer
@@ -44,6 +44,7 @@ def answer_video(
     force: bool = False,
     limits: Limits = DEFAULT_LIMITS,
     cache: ClipCache | None = None,
+    trusted: bool = False,
     change_clip: Callable[[Clip], Clip] | None = None,
     on_segment: OnSegment | None = None,
 ) -> VideoAnswer:
@@ -52,9 +53,10 @@ def answer_video(
     `profile`: of the checkpoint that answers; its sampling is used and what it says about itself
     becomes a warning.  `scorings`: its scoring.json, which pools, calibrates and decides instead
     of the task.  `force` lets a checkpoint answer in another wording than it was trained or scored
-    with.  `cache`: where decoded clips are kept.  `change_clip` is applied to every clip before
-    the model sees it (for ablations).  Raises UserError for a video or task that cannot be used,
-    EngineError when the engine fails.
+    with.  `cache`: where decoded clips are kept.  The video is decoded in a process of its own
+    unless it is `trusted`.  `change_clip` is applied to every clip before the model sees it (for
+    ablations).  Raises UserError for a video or task that cannot be used, EngineError when the
+    engine fails.
     """
     profile = profile or ModelProfile()
     task = profile.fit(task)
@@ -62,20 +64,22 @@ def answer_video(
         profile.refuse_other_prompt(task)
     rule = rule_for(task, scorings, SEGMENTER, max_seconds, force)
     clock = _StageClock()
-    with clock.stage("probe"):
-        source = video if isinstance(video, Source) else probe(video, limits)
-    read = cached_video(source, task.sampling, max_seconds, cache=cache)
-    clips = clock.while_waiting("read", read)
-    if change_clip is not None:
-        clips = map(change_clip, clips)
     answered: list[SegmentAnswer] = []
-    while some := list(islice(clips, CLIPS_AT_ONCE)):
-        with clock.stage("model"):
-            new = ask_about(some, task, engine)
-        answered += new
-        if on_segment is not None:
-            for segment in new:
-                on_segment(segment)
+    with ExitStack() as stack:
+        with clock.stage("probe"):
+            opened = stack.enter_context(open_video(video, limits, trusted=trusted))
+        source = opened.source
+        read = read_cached(opened, task.sampling, max_seconds, cache)
+        clips = clock.while_waiting("read", read)
+        if change_clip is not None:
+            clips = map(change_clip, clips)
+        while some := list(islice(clips, CLIPS_AT_ONCE)):
+            with clock.stage("model"):
+                new = ask_about(some, task, engine)
+            answered += new
+            if on_segment is not None:
+                for segment in new:
+                    on_segment(segment)
     verdict = _verdict(task, rule, answered)
     return VideoAnswer(
         answer=verdict.answer,

@@ -25,6 +25,13 @@ Json = Annotated[
     bool, typer.Option("--json", help="Print JSON (one object, or JSON lines while working).")
 ]
 
+Trusted = Annotated[
+    bool,
+    typer.Option(
+        "--trusted", help="Decode in this process: a little faster, for videos of your own only."
+    ),
+]
+
 
 def print_json(value: Any) -> None:
     """Print one JSON value on one line of standard output."""

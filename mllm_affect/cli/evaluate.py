@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mllm_affect.cli.ask import read_key
-from mllm_affect.cli.common import Json, out, print_json, verb
+from mllm_affect.cli.common import Json, Trusted, out, print_json, verb
 from mllm_affect.cli.progress import progress
 from mllm_affect.errors import UserError
 
@@ -95,6 +95,7 @@ def evaluate(
     thumbnails: Annotated[
         bool, typer.Option(help="Show frames of one video in the report.")
     ] = True,
+    trusted: Trusted = False,
     json: Json = False,
 ) -> None:
     """Ask about every labelled video and report macro-F1 and more, each with its 95 % interval.
@@ -129,7 +130,7 @@ def evaluate(
         plan = measure.Plan(
             task=task, data=data, split=split, label=label, model=model, url=url,
             ablate=ablate.value if ablate else None, limit=limit,
-            force=force, cache=cache,
+            force=force, cache=cache, trusted=trusted,
             api_key=read_key(api_key_file) if api_key_file else None,
         )  # fmt: skip
         with progress(f"asking {task}", show=not json) as advance:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mllm_affect.cli.common import Json, err, out, print_json, verb
+from mllm_affect.cli.common import Json, Trusted, err, out, print_json, verb
 
 if TYPE_CHECKING:
     from finetune.progress import Progress
@@ -60,6 +60,7 @@ def run_recipe(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the exact command and stop.")
     ] = False,
+    trusted: Trusted = False,
     json: Json = False,
 ) -> None:
     """Prepare rows, train through `swift sft`, merge, and leave a checkpoint to serve."""
@@ -85,7 +86,7 @@ def run_recipe(
             typer.echo(command.shell())
         return
     with _reporter(json) as report:
-        outcome = run(recipe, out_folder, report, open_cache(cache))
+        outcome = run(recipe, out_folder, report, open_cache(cache), trusted=trusted)
     if json:
         print_json({"checkpoint": str(outcome.checkpoint), "manifest": outcome.manifest})
         return

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from mllm_affect.cli.common import Json, out, print_json, verb
+from mllm_affect.cli.common import Json, Trusted, out, print_json, verb
 from mllm_affect.errors import UserError
 
 
@@ -30,28 +30,28 @@ def segment_video(
     clips: Annotated[
         bool, typer.Option("--clips", help="Also write each segment as an MP4 into --out.")
     ] = False,
+    trusted: Trusted = False,
     json: Json = False,
 ) -> None:
     """Cut a video into segments of at most five seconds, every frame exactly once.
 
     Example: mllm-affect segment interview.mp4 --out segments --clips
     """
-    from mllm_affect.media.probe import probe
-    from mllm_affect.media.segment import segment
     from mllm_affect.media.segments_file import write_segments
+    from mllm_affect.media.video import following_links, open_video
 
     if clips and out_dir is None:
         raise UserError("out_missing", "--clips needs a folder to write into; give --out DIR.")
     if out_dir is not None and out_dir.exists() and not out_dir.is_dir():
         raise UserError("out_not_a_folder", f"--out {out_dir} is a file; give a folder.")
-    source = probe(video)
-    segments = segment(source, max_seconds)
+    with open_video(following_links(video), trusted=trusted) as opened:
+        source, segments = opened.source, opened.segment(max_seconds)
     if out_dir is not None and clips:
         from mllm_affect.cli.progress import progress
         from mllm_affect.media.clip_files import write_clips
 
         with progress("Writing clips", show=not json) as advance:
-            write_clips(source, segments, out_dir, advance)
+            write_clips(source, segments, out_dir, advance, trusted=trusted)
     if out_dir is not None:
         write_segments(out_dir, segments)
     if json:

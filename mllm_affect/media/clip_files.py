@@ -5,6 +5,7 @@ Does not: stream-copy (cuts fall on key frames and keep neighbours' frames) or t
 """
 
 import math
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -12,13 +13,18 @@ import ffmpeg
 
 from mllm_affect.errors import UserError
 from mllm_affect.files import replacing
+from mllm_affect.media.confined_program import run_confined
 from mllm_affect.media.ffmpeg import ffmpeg_path
-from mllm_affect.media.frames import FrameClock
-from mllm_affect.media.opening import main_video, open_media, sniff
+from mllm_affect.media.limits import DECODERS, FORMATS
+from mllm_affect.media.opening import open_file, sniff
 from mllm_affect.media.types import Segment, Source
+from mllm_affect.media.video import open_video
 
 EVEN_SIZE = {"width": "ceil(iw/2)*2", "height": "ceil(ih/2)*2"}
 """H.264 with 4:2:0 colour wants even sides."""
+
+PATIENCE_SECONDS = 600.0
+"""The longest that encoding one segment may take."""
 
 
 def write_clips(
@@ -26,9 +32,13 @@ def write_clips(
     segments: Sequence[Segment],
     out_dir: Path,
     progress: Callable[[int, int], None] | None = None,
+    *,
+    trusted: bool = False,
 ) -> list[Path]:
     """Write `clip-0000.mp4` … into `out_dir`, one a segment, H.264 with AAC where there is sound.
 
+    ffmpeg gets the two open files and cannot reach anything else (see confined_program); what it
+    wrote is read in a process of its own unless the source is `trusted`.
     `progress` is called with how many clips are written and how many there are.
     Raises UserError `clip_failed` when ffmpeg fails or a clip does not hold exactly its segment's
     frames; no such file is kept.
@@ -39,7 +49,7 @@ def write_clips(
         path = out_dir / f"clip-{segment.index:04d}.mp4"
         with replacing(path) as temporary:
             _encode(source, segment, temporary)
-            _check(segment, temporary, source)
+            _check(segment, temporary, source, trusted)
         paths.append(path)
         if progress is not None:
             progress(done, len(segments))
@@ -50,43 +60,49 @@ def _encode(source: Source, segment: Segment, path: Path) -> None:
     # ffmpeg counts its seeks from the container's start.
     # One microsecond early: ffmpeg rounds to microseconds and drops what is earlier than the seek.
     seek_s = max(0.0, math.floor((segment.start_s - source.container_start_s) * 1e6 - 1) / 1e6)
-    stream = ffmpeg.input(
-        str(source.path), f=sniff(source.path), ss=f"{seek_s:.6f}", protocol_whitelist="file"
-    )
-    # Counted in the filter: the option -frames would end the sound with the last frame's start.
-    counted = stream.video.filter("trim", end_frame=segment.num_frames)
-    tracks = [counted.filter("pad", **EVEN_SIZE)]
-    if segment.has_audio:
-        tracks.append(stream.audio)
-    command = ffmpeg.output(
-        *tracks,
-        str(path),
-        t=f"{segment.duration_s:.6f}",
-        map_metadata=-1,
-        vcodec="libx264",
-        pix_fmt="yuv420p",
-        crf=16,
-        fps_mode="passthrough",
-        acodec="aac",
-    )
+    read, written = open_file(source.path), os.open(path, os.O_RDWR | os.O_TRUNC | os.O_CLOEXEC)
     try:
-        command.run(
-            cmd=str(ffmpeg_path()),
-            overwrite_output=True,
-            capture_stdout=True,
-            capture_stderr=True,
+        stream = ffmpeg.input(
+            "fd:",
+            fd=read,
+            f=sniff(source.path),
+            ss=f"{seek_s:.6f}",
+            protocol_whitelist="fd",
+            format_whitelist=",".join(FORMATS),
+            codec_whitelist=",".join(sorted(DECODERS)),
         )
-    except ffmpeg.Error as error:
-        raise _failed(source, segment, "ffmpeg could not encode it") from error
+        # Counted in the filter: the option -frames would end the sound with the last frame's start.
+        counted = stream.video.filter("trim", end_frame=segment.num_frames)
+        tracks = [counted.filter("pad", **EVEN_SIZE)]
+        if segment.has_audio:
+            tracks.append(stream.audio)
+        command = ffmpeg.output(
+            *tracks,
+            "fd:",
+            fd=written,
+            f="mp4",
+            t=f"{segment.duration_s:.6f}",
+            map_metadata=-1,
+            vcodec="libx264",
+            pix_fmt="yuv420p",
+            crf=16,
+            fps_mode="passthrough",
+            acodec="aac",
+        )
+        words = [str(ffmpeg_path()), "-nostdin", *command.get_args(overwrite_output=True)]
+        if run_confined(words, [read, written], PATIENCE_SECONDS) != 0:
+            raise _failed(source, segment, "ffmpeg could not encode it")
+    finally:
+        os.close(read)
+        os.close(written)
 
 
-def _check(segment: Segment, path: Path, source: Source) -> None:
-    with open_media(path) as container:
-        stream = main_video(container)
-        if stream is None:
-            raise _failed(source, segment, "it came out without video")
-        clock = FrameClock(stream)
-        count = sum(1 for packet in container.demux(stream) for _ in clock.decode(packet))
+def _check(segment: Segment, path: Path, source: Source, trusted: bool) -> None:
+    try:
+        with open_video(path, trusted=trusted) as video:
+            count = sum(part.num_frames for part in video.segment())
+    except UserError as error:
+        raise _failed(source, segment, "it came out unreadable") from error
     if count != segment.num_frames:
         raise _failed(source, segment, f"it came out with {count} frames")
 

@@ -11,6 +11,9 @@ from typing import Any
 CONTAINERS = {"mov": "MP4/MOV", "matroska": "Matroska/WebM", "avi": "AVI"}
 """Demuxers that may open a file, by FFmpeg's name; none of them follows references by default."""
 
+FORMATS = (*CONTAINERS, "mp4", "webm")
+"""All their names in FFmpeg's whitelists."""
+
 VIDEO_CODECS = frozenset(
     {"h264", "hevc", "vp8", "vp9", "av1", "mpeg4", "mjpeg", "prores", "ffv1", "png", "rawvideo"}
 )
@@ -69,7 +72,22 @@ class ChildLimits:
     clip_seconds: float = _bound(60.0, "wall time to the next clip")
     cpu_seconds: int = _bound(120, "processor time, whatever the video's length")
     cpu_seconds_per_second: float = _bound(20.0, "further processor time per second of video")
+    descriptors: int = _bound(16, "open descriptors")
+    written_bytes: int = _bound(0, "bytes it may write into files")
     message_bytes: int = _bound(1 << 30, "one answer to the parent")
 
 
 DEFAULT_CHILD_LIMITS = ChildLimits()
+
+
+@dataclass(frozen=True)
+class ProgramLimits:
+    """Bounds on the ffmpeg program that writes one clip file."""
+
+    memory_bytes: int = _bound(8 << 30, "address space")
+    cpu_seconds: int = _bound(3_600, "processor time")
+    descriptors: int = _bound(64, "open descriptors")
+    written_bytes: int = _bound(4 << 30, "size of the clip file")
+
+
+DEFAULT_PROGRAM_LIMITS = ProgramLimits()

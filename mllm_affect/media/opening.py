@@ -18,9 +18,9 @@ import av
 
 from mllm_affect.media.limits import (
     AUDIO_CODECS,
-    CONTAINERS,
     DECODERS,
     DEFAULT_LIMITS,
+    FORMATS,
     PCM_CODECS,
     VIDEO_CODECS,
 )
@@ -87,12 +87,13 @@ def sniff(path: Path) -> str:
     """
     descriptor = open_file(path)
     try:
-        return _demuxer(descriptor, path)
+        return sniff_descriptor(descriptor, path.name)
     finally:
         os.close(descriptor)
 
 
-def _demuxer(descriptor: int, path: Path) -> str:
+def sniff_descriptor(descriptor: int, name: str) -> str:
+    """Return the same for an open file.  Raises UserError `unsupported_container`."""
     head = os.pread(descriptor, SNIFFED_BYTES, 0)
     if head[4:8] in MOV_BOXES:
         return "mov"
@@ -100,7 +101,7 @@ def _demuxer(descriptor: int, path: Path) -> str:
         return "matroska"
     if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
         return "avi"
-    raise MediaError("unsupported_container", path.name)
+    raise MediaError("unsupported_container", name)
 
 
 @contextmanager
@@ -116,13 +117,15 @@ def open_media(path: Path) -> Iterator["InputContainer"]:
         only_this_file = {
             "fd": str(descriptor),
             "protocol_whitelist": "fd",
-            "format_whitelist": ",".join((*CONTAINERS, "webm")),
+            "format_whitelist": ",".join(FORMATS),
             "codec_whitelist": ",".join(sorted(DECODERS)),
             "max_pixels": str(DEFAULT_LIMITS.pixels),
         }
         os.lseek(descriptor, 0, os.SEEK_SET)  # a dup shares its position with the original
         try:
-            container = av.open("fd:", format=_demuxer(descriptor, path), options=only_this_file)
+            container = av.open(
+                "fd:", format=sniff_descriptor(descriptor, path.name), options=only_this_file
+            )
         except MemoryError:
             raise
         except (av.FFmpegError, ValueError, OverflowError) as error:

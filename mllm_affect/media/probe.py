@@ -43,19 +43,19 @@ def probe(path: Path, limits: Limits = DEFAULT_LIMITS) -> Source:
     `video_too_long`, `audio_too_large`, `bad_timestamps`, `no_frames`.
     """
     path = Path(path)
-    check_size(path, limits)
+    descriptor = open_file(path)
+    try:
+        check_size(descriptor, path.name, limits)
+    finally:
+        os.close(descriptor)
     return replace(examine(path, limits), sha256=sha256_file(path))
 
 
-def check_size(path: Path, limits: Limits) -> int:
-    """Return the file's size in bytes.  Raises UserError `file_too_large`, or as opening does."""
-    descriptor = open_file(path)
-    try:
-        size = os.fstat(descriptor).st_size
-    finally:
-        os.close(descriptor)
+def check_size(descriptor: int, name: str, limits: Limits) -> int:
+    """Return an open file's size in bytes.  Raises UserError `file_too_large`."""
+    size = os.fstat(descriptor).st_size
     if size > limits.bytes:
-        raise MediaError("file_too_large", path.name, limit=limits.bytes >> 20)
+        raise MediaError("file_too_large", name, limit=limits.bytes >> 20)
     return size
 
 

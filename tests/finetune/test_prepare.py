@@ -85,7 +85,7 @@ def test_preparing_again_gives_the_same_without_decoding(
 ) -> None:
     write_examples(clips, [example(0), example(2)])
     first = prepare_rows(clips, preparation(), tmp_path)
-    monkeypatch.setattr("finetune.prepare.cached_video", None)
+    monkeypatch.setattr("finetune.prepare.read_cached", None)
     assert prepare_rows(clips, preparation(), tmp_path) == first
     write_examples(clips, [example(0, labels={"ah": "yes"}), example(2)])
     relabelled = prepare_rows(clips, preparation(), tmp_path)
@@ -99,7 +99,7 @@ def test_cached_clips_make_the_same_rows_without_decoding(
     cache = ClipCache.open(tmp_path / "cache")
     plain = prepare_rows(clips, preparation(), tmp_path / "plain")
     assert prepare_rows(clips, preparation(), tmp_path / "filling", cache=cache) == plain
-    monkeypatch.setattr("mllm_affect.media.reader.open_media", None)
+    monkeypatch.setattr("mllm_affect.media.isolation.IsolatedVideo.read", None)
     assert prepare_rows(clips, preparation(), tmp_path / "cached", cache=cache) == plain
     media = {
         folder: {

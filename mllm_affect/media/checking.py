@@ -1,0 +1,90 @@
+"""Whether what a decoding process sent can be true.
+
+Does: hold sources, segments and clips to the limits and to what was asked for.
+Does not: rebuild them (see wire) or read files.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from mllm_affect.media.audio import HOP, SHORTEST
+from mllm_affect.media.limits import (
+    AUDIO_CODECS,
+    CONTAINERS,
+    PCM_CODECS,
+    VIDEO_CODECS,
+    Limits,
+)
+from mllm_affect.media.probe import check_source
+from mllm_affect.media.refusals import MediaError
+from mllm_affect.media.sampling import SAME_TIME_S, model_size
+from mllm_affect.media.types import AUDIO_RATE, Clip, Segment, Source
+from mllm_affect.media.wire import WireError
+
+
+def check_answered(source: Source, limits: Limits) -> None:
+    """Check a probed source.  Raises WireError, or UserError as `check_source` does."""
+    _hold(source.container in CONTAINERS and source.video_codec in VIDEO_CODECS)
+    _hold(source.audio_codec is None or source.audio_codec in AUDIO_CODECS | PCM_CODECS)
+    _hold(source.width > 0 and source.height > 0 and source.rotation in (0, 90, 180, 270))
+    _hold(source.duration_s >= 0 and source.average_fps >= 0 and source.streams >= 1)
+    _hold(source.audio_rate >= 0 and source.audio_channels >= 0)
+    check_source(source, limits)
+
+
+def check_segments(
+    segments: Sequence[Segment], source: Source, max_seconds: float, limits: Limits
+) -> None:
+    """Check all segments of a source.  Raises WireError, or UserError `video_too_long`."""
+    _hold(len(segments) > 0)
+    before: Segment | None = None
+    for segment in segments:
+        check_segment(segment, before, source, max_seconds, limits)
+        before = segment
+
+
+def check_segment(
+    segment: Segment, before: Segment | None, source: Source, max_seconds: float, limits: Limits
+) -> None:
+    """Check a segment beside the one before it.  Raises WireError, UserError `video_too_long`."""
+    _hold(segment.source_sha256 == source.sha256 and segment.num_frames > 0)
+    _hold(segment.start_s <= segment.end_s)
+    _hold(segment.duration_s <= max_seconds + SAME_TIME_S)
+    if before is None:
+        _hold(segment.index >= 0 and segment.first_frame >= 0)
+        _hold(abs(segment.start_s) <= limits.start_seconds + limits.seconds)
+    else:
+        _hold(segment.index > before.index and segment.start_s > before.start_s)
+        _hold(segment.first_frame >= before.first_frame + before.num_frames)
+    frames = segment.first_frame + segment.num_frames
+    seconds = segment.end_s - source.start_s
+    if frames > limits.frames or seconds > limits.seconds + max_seconds:
+        raise MediaError(
+            "video_too_long", source.path.name, seconds=seconds, frames=frames,
+            limit=limits.seconds, frame_limit=limits.frames,
+        )  # fmt: skip
+
+
+def check_clip(
+    clip: Clip, before: Segment | None, source: Source, max_seconds: float, limits: Limits
+) -> None:
+    """Check a clip after the segment before it.  Raises WireError, UserError `video_too_long`."""
+    segment, sampling = clip.segment, clip.sampling
+    check_segment(segment, before, source, max_seconds, limits)
+    frames, *picture = clip.frames_THWC.shape
+    width, height = model_size(source.width, source.height, sampling.max_pixels)
+    _hold(picture == [height, width, 3] and frames % 2 == 0 and frames >= 2)
+    # A frame more where the end was not known, and one more to make them even.
+    _hold(frames <= math.ceil(segment.duration_s * sampling.fps) + 2)
+    _hold(len(clip.times_T) == frames and bool(np.isfinite(clip.times_T).all()))
+    _hold(segment.has_audio == (clip.audio_S is not None))
+    if clip.audio_S is not None:
+        longest = max(SHORTEST, (segment.duration_s + 1) * AUDIO_RATE)
+        _hold(SHORTEST <= len(clip.audio_S) <= longest and len(clip.audio_S) % HOP == 0)
+
+
+def _hold(condition: bool) -> None:
+    if not condition:
+        raise WireError("expected something that can be true")

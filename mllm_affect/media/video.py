@@ -1,0 +1,94 @@
+"""One video file, open: in a process of its own, or in this one where the caller trusts it.
+
+Does: give both the same face, so that callers choose by a flag.  Does not: decode.
+A stranger's file is never trusted; a corpus of one's own may be, which saves a process a video.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+from mllm_affect.media import reader
+from mllm_affect.media import segment as cutting
+from mllm_affect.media.cache import ClipCache, cached_video
+from mllm_affect.media.cutting import MAX_SECONDS
+from mllm_affect.media.isolation import IsolatedVideo
+from mllm_affect.media.limits import DEFAULT_LIMITS, Limits
+from mllm_affect.media.parts import AnyPart
+from mllm_affect.media.probe import probe
+from mllm_affect.media.types import Clip, Sampling, Segment, Source
+
+
+def following_links(path: Path) -> Path:
+    """Return the file that a path of the user's own leads to; a stranger's links are refused."""
+    return Path(os.path.realpath(path))
+
+
+class Video(Protocol):
+    """A video file that can be cut and read."""
+
+    source: Source
+
+    def segment(self, max_seconds: float = MAX_SECONDS) -> tuple[Segment, ...]:
+        """Return its segments; see `segment.segment`."""
+
+    def read(self, sampling: Sampling, max_seconds: float = MAX_SECONDS) -> Iterator[Clip]:
+        """Yield the clips of its segments in one decode; see `reader.read_video`."""
+
+    def read_segments(self, segments: Sequence[Segment], sampling: Sampling) -> Iterator[Clip]:
+        """Yield the clips of these segments; see `reader.read_clips`."""
+
+
+class TrustedVideo:
+    """A video that is decoded in this process."""
+
+    def __init__(self, source: Source, parts: Sequence[AnyPart] = ()) -> None:
+        self.source = source
+        self._parts = parts
+
+    def segment(self, max_seconds: float = MAX_SECONDS) -> tuple[Segment, ...]:
+        """Return its segments; see `segment.segment`."""
+        return cutting.segment(self.source, max_seconds)
+
+    def read(self, sampling: Sampling, max_seconds: float = MAX_SECONDS) -> Iterator[Clip]:
+        """Yield the clips of its segments in one decode; see `reader.read_video`."""
+        return reader.read_video(self.source, sampling, max_seconds, self._parts)
+
+    def read_segments(self, segments: Sequence[Segment], sampling: Sampling) -> Iterator[Clip]:
+        """Yield the clips of these segments; see `reader.read_clips`."""
+        return reader.read_clips(self.source, segments, sampling, self._parts)
+
+
+def read_cached(
+    video: Video, sampling: Sampling, max_seconds: float, cache: ClipCache | None
+) -> Iterator[Clip]:
+    """Yield the clips of an open video from the cache, or read it and fill the cache."""
+
+    def read(
+        _source: Source, asked: Sampling, bound_s: float, _parts: Sequence[AnyPart]
+    ) -> Iterator[Clip]:
+        return video.read(asked, bound_s)
+
+    return cached_video(video.source, sampling, max_seconds, cache=cache, read=read)
+
+
+@contextmanager
+def open_video(
+    video: Path | Source,
+    limits: Limits = DEFAULT_LIMITS,
+    *,
+    trusted: bool = False,
+    parts: Sequence[AnyPart] = (),
+) -> Iterator[Video]:
+    """Open a video, probe it unless it is a Source, and end its process when the block ends.
+
+    `parts` are made of every clip, besides the model's frames and the sound.  Symbolic links are
+    followed only where `trusted`.  Raises UserError as `probe` and `isolation.probe` do.
+    """
+    if trusted:
+        yield TrustedVideo(video if isinstance(video, Source) else probe(video, limits), parts)
+        return
+    with IsolatedVideo(video, limits, parts) as isolated:
+        yield isolated

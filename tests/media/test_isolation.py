@@ -1,0 +1,189 @@
+"""Strangers' videos are decoded elsewhere: the same clips, no harm from a process that fails."""
+
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import hurt_child
+import numpy as np
+import pytest
+from kinds import make_kind
+from read_video import MadeVideo
+
+from mllm_affect.errors import UserError
+from mllm_affect.media import isolation, reader
+from mllm_affect.media.isolation import IsolatedVideo
+from mllm_affect.media.limits import DEFAULT_CHILD_LIMITS, ChildLimits, Limits
+from mllm_affect.media.sandbox import ARCHITECTURES, Walls
+from mllm_affect.media.types import Clip, Sampling
+
+SAMPLING = Sampling(fps=4.0, max_pixels=8192)
+PATIENT = ChildLimits(probe_seconds=60.0, memory_bytes=1 << 30)
+QUICK = replace(PATIENT, probe_seconds=1.0)
+
+
+def children() -> set[int]:
+    """Processes of this one that have not been waited for."""
+    tasks = Path("/proc/self/task").iterdir()
+    return {int(pid) for task in tasks for pid in (task / "children").read_text().split()}
+
+
+def same(one: Clip, other: Clip) -> bool:
+    return (
+        one.segment == other.segment
+        and one.sampling == other.sampling
+        and np.array_equal(one.frames_THWC, other.frames_THWC)
+        and np.array_equal(one.times_T, other.times_T)
+        and (one.audio_S is None) == (other.audio_S is None)
+        and (one.audio_S is None or np.array_equal(one.audio_S, other.audio_S))
+    )
+
+
+@pytest.mark.parametrize("kind", ["25 a second", "webm", "variable rate", "avi", "one frame"])
+def test_the_same_comes_out_as_in_this_process(kind: str, tmp_path: Path) -> None:
+    from mllm_affect.media.probe import probe
+    from mllm_affect.media.segment import segment
+
+    path, _ = make_kind(kind, tmp_path)
+    source = probe(path)
+    here = list(reader.read_video(source, SAMPLING, 3.0))
+    with IsolatedVideo(path) as video:
+        assert video.source == source
+        assert video.segment(3.0) == segment(source, 3.0)
+        there = list(video.read(SAMPLING, 3.0))
+        again = list(video.read_segments([clip.segment for clip in here], SAMPLING))
+    assert len(here) == len(there) == len(again)
+    assert all(map(same, here, there))
+    assert all(map(same, here, again))
+
+
+def test_the_functions_do_what_those_of_this_process_do(plain: MadeVideo) -> None:
+    assert isolation.probe(plain.path) == plain.source
+    assert isolation.segment(plain.source) == plain.segments
+    clips = list(isolation.read_video(plain.source, SAMPLING))
+    assert all(map(same, clips, reader.read_video(plain.source, SAMPLING)))
+    clips = list(isolation.read_clips(plain.source, plain.segments[1:], SAMPLING))
+    assert [clip.segment for clip in clips] == list(plain.segments[1:])
+
+
+def test_nothing_is_left_when_reading_stops_early(plain: MadeVideo) -> None:
+    before, open_before = children(), len(list(Path("/proc/self/fd").iterdir()))
+    clips = isolation.read_video(plain.source, SAMPLING)
+    next(clips)
+    clips.close()  # type: ignore[attr-defined]
+    assert children() == before
+    assert len(list(Path("/proc/self/fd").iterdir())) == open_before
+
+
+@pytest.mark.parametrize(
+    ("limits", "code"),
+    [
+        (Limits(bytes=100), "file_too_large"),
+        (Limits(seconds=1.0), "video_too_long"),
+        (Limits(pixels=64), "frame_too_large"),
+        (Limits(streams=1), "too_many_streams"),
+    ],
+)
+def test_refusals_say_the_same_from_both_sides(limits: Limits, code: str, plain: MadeVideo) -> None:
+    from mllm_affect.media.probe import probe
+
+    with pytest.raises(UserError) as here:
+        probe(plain.path, limits)
+    with pytest.raises(UserError) as there:
+        isolation.probe(plain.path, limits)
+    assert (there.value.code, str(there.value)) == (here.value.code, str(here.value))
+    assert here.value.code == code
+
+
+def test_a_file_that_changed_since_it_was_probed_is_refused(plain: MadeVideo) -> None:
+    plain.path.write_bytes(plain.path.read_bytes() + b"\0")
+    with pytest.raises(UserError) as caught:
+        next(isolation.read_video(plain.source, SAMPLING))
+    assert caught.value.code == "source_changed"
+
+
+def test_links_are_refused_and_devices_not_waited_for(plain: MadeVideo, tmp_path: Path) -> None:
+    link, pipe = tmp_path / "link.mp4", tmp_path / "pipe.mp4"
+    link.symlink_to(plain.path)
+    os.mkfifo(pipe)
+    for path, code in (
+        (link, "symbolic_link"),
+        (pipe, "not_a_file"),
+        (Path("/dev/zero"), "not_a_file"),
+    ):
+        with pytest.raises(UserError) as caught:
+            isolation.probe(path)
+        assert caught.value.code == code
+
+
+@pytest.mark.skipif(os.uname().machine not in ARCHITECTURES, reason="another machine")
+def test_this_kernel_gives_every_wall() -> None:
+    assert isolation.walls() == Walls(
+        resource_limits=True,
+        network_namespace=True,
+        no_new_privileges=True,
+        landlock=isolation.walls().landlock,
+        seccomp=True,
+    )
+
+
+@pytest.fixture
+def hurt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start the stand-in instead of the real child."""
+    real = isolation.bare_python
+    monkeypatch.syspath_prepend(str(Path(hurt_child.__file__).parent))
+    monkeypatch.setattr(isolation, "bare_python", lambda _module: real("hurt_child"))
+
+
+@pytest.mark.usefixtures("hurt")
+def test_the_process_can_touch_nothing(tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(IsolatedVideo, "_probed", lambda self, size: None)
+        with IsolatedVideo(hurt_child.hurt_file(tmp_path, "try_everything")) as video:
+            (message,) = video._ask("probe", 10)
+    outcome = dict(message.value)
+    assert outcome.keys() == hurt_child.ATTEMPTS.keys()
+    assert {name for name, how in outcome.items() if not how.startswith("refused")} == set()
+    assert not Path("/tmp/escaped").exists()
+
+
+@pytest.mark.usefixtures("hurt")
+@pytest.mark.parametrize(
+    ("misdeed", "code"),
+    [
+        ("crash", "media_crashed"),
+        ("sleep", "media_too_slow"),
+        ("spin", "media_too_slow"),
+        ("grow", "media_too_big"),
+        ("babble", "media_crashed"),
+        ("promise_too_much", "media_crashed"),
+        ("lie", "media_crashed"),
+        ("other_class", "media_crashed"),
+        ("odd_refusal", "media_crashed"),
+        ("unknown_refusal", "media_crashed"),
+        ("not_numbers", "media_crashed"),
+        ("deep", "media_crashed"),
+        ("end", "media_crashed"),
+        ("silent_array", "media_crashed"),
+    ],
+)
+def test_a_process_that_fails_is_one_clear_error(misdeed: str, code: str, tmp_path: Path) -> None:
+    before = children()
+    limits = QUICK if code == "media_too_slow" else PATIENT
+    with pytest.raises(UserError) as caught:
+        IsolatedVideo(hurt_child.hurt_file(tmp_path, misdeed), child_limits=limits).__enter__()
+    assert caught.value.code == code
+    assert str(caught.value).startswith("video.mp4")
+    assert "script" not in str(caught.value)
+    assert children() == before
+
+
+@pytest.mark.usefixtures("hurt")
+def test_a_process_that_burns_its_processor_time_is_ended(tmp_path: Path) -> None:
+    limits = replace(DEFAULT_CHILD_LIMITS, cpu_seconds=1, probe_seconds=30.0)
+    begun = time.monotonic()
+    with pytest.raises(UserError) as caught:
+        IsolatedVideo(hurt_child.hurt_file(tmp_path, "spin"), child_limits=limits).__enter__()
+    assert caught.value.code == "media_too_slow"
+    assert time.monotonic() - begun < 20
