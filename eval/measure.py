@@ -73,12 +73,13 @@ def run(plan: Plan, out: Path, advance: Advance = lambda _done, _total: None) ->
     Predictions are kept in `out` as they come.  Raises UserError for a plan that cannot be
     carried out and EngineError when the engine is away.
     """
-    from mllm_affect.data.examples import read_examples
+    from mllm_affect.data.labelled import read_labelled
     from mllm_affect.tasks.prompts import load_task
 
     task = load_task(plan.task)
     label = plan.label or task.id
-    every = read_examples(plan.data)
+    labelled = read_labelled(plan.data)
+    every = labelled.examples
     examples = choose(every, plan.split, label, plan.limit)
     check_labels(examples, label, task)
     with answerers.open_answerer(
@@ -94,7 +95,7 @@ def run(plan: Plan, out: Path, advance: Advance = lambda _done, _total: None) ->
         settings = {
             "task": task.id,
             "prompt": task.prompt_hash,
-            "examples": sha256_file(plan.data / "examples.jsonl"),
+            "examples": labelled.sha256,
             "split": plan.split,
             "label": label,
             "ablation": plan.ablate,
@@ -120,18 +121,18 @@ def from_file(
     Only with `data` is it known which videos have no prediction; they count as wrong.
     `label` None means the task's id.  Raises UserError.
     """
-    from mllm_affect.data.examples import FILE_NAME as EXAMPLES_NAME
-    from mllm_affect.data.examples import read_examples
+    from mllm_affect.data.labelled import read_labelled
 
     predictions = read_predictions(path)
     settings: dict[str, Any] = {"predictions": sha256_file(path)}
     examples: Sequence[Example] = ()
     if data is not None and predictions:
-        examples = read_examples(data)
+        labelled = read_labelled(data)
+        examples = labelled.examples
         label = label or predictions[0].task
         predictions = join(predictions, examples, split, label)
         settings |= {
-            "examples": sha256_file(data / EXAMPLES_NAME), "split": split, "label": label,
+            "examples": labelled.sha256, "split": split, "label": label,
         }  # fmt: skip
     return Measurement(
         summarise(predictions), predictions, settings, data, "", examples, label or ""

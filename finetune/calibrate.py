@@ -10,11 +10,11 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from finetune.progress import Progress
-from mllm_affect.data.examples import FILE_NAME, Example, read_examples
+from mllm_affect.data.examples import Example
+from mllm_affect.data.labelled import read_labelled
 from mllm_affect.engine.transformers_engine import TransformersEngine
 from mllm_affect.engine.types import Engine
 from mllm_affect.errors import UserError
-from mllm_affect.files import sha256_file
 from mllm_affect.media.cutting import SEGMENTER
 from mllm_affect.model.profile import ModelProfile
 from mllm_affect.pipeline import answer_video
@@ -46,7 +46,7 @@ def validation_examples(data: Path, stage: CalibrateStage, tasks: Sequence[Task]
     Raises UserError before any time is spent where nothing could be fitted to them: `bad_data`
     without labels, or as `fit_scoring` does.
     """
-    chosen = [item for item in read_examples(data) if item.split == stage.split]
+    chosen = [item for item in read_labelled(data).examples if item.split == stage.split]
     for task in tasks:
         if not any(task.id in item.labels for item in chosen):
             raise UserError(
@@ -95,7 +95,7 @@ def calibrate_checkpoint(
         origin = Origin(
             split=stage.split,
             unusable=wanted - len(videos),
-            examples_sha256=sha256_file(data / FILE_NAME),
+            examples_sha256=read_labelled(data).sha256,
         )
         scoring = fit_scoring(profile.fit(task), SEGMENTER, max_seconds, videos, plan, origin)
         write_scoring(checkpoint, scoring)

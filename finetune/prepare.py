@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from finetune.progress import Progress
-from mllm_affect.data.examples import FILE_NAME, Example, read_examples
+from mllm_affect.data.examples import Example
+from mllm_affect.data.labelled import LabelledSet, read_labelled
 from mllm_affect.errors import UserError
 from mllm_affect.files import sha256_file, sha256_json, write_json, write_jsonl
 from mllm_affect.media.cache import ClipCache
@@ -63,7 +64,8 @@ def prepare_rows(
     video, an answer outside the task's), `participant_leak`, or as reading the list and the videos
     does.
     """
-    examples = read_examples(data)
+    labelled = read_labelled(data)
+    examples = labelled.examples
     check_participants(examples)
     chosen = [example for example in examples if example.split == preparation.split]
     if not chosen:
@@ -86,7 +88,7 @@ def prepare_rows(
         names = ", ".join(task.id for task in preparation.tasks)
         raise UserError("bad_data", f"No example in {data} has a label for {names}.")
     write_jsonl(out / ROWS_NAME, rows)
-    manifest = _manifest(data, examples, chosen, preparation, rows, segments)
+    manifest = _manifest(labelled, chosen, preparation, rows, segments)
     manifest["rows_sha256"] = sha256_file(out / ROWS_NAME)
     write_json(out / MANIFEST_NAME, manifest)
     return manifest
@@ -129,7 +131,7 @@ def _check_videos(data: Path, examples: Sequence[Example]) -> None:
         raise UserError(
             "bad_data",
             f"{len(missing)} video(s) of {data} are missing, first {missing[0]}; "
-            "paths in examples.jsonl are relative to its folder.",
+            "paths are relative to that folder.",
         )
 
 
@@ -179,8 +181,7 @@ def _asked(
 
 
 def _manifest(
-    data: Path,
-    examples: Sequence[Example],
+    labelled: LabelledSet,
     chosen: Sequence[Example],
     preparation: Preparation,
     rows: Sequence[dict[str, Any]],
@@ -196,12 +197,13 @@ def _manifest(
         "answers": dict(sorted(answers.items())),
         "videos_without_label": sum(not wanted & example.labels.keys() for example in chosen),
         "split": preparation.split,
-        "videos_by_split": dict(sorted(Counter(item.split for item in examples).items())),
+        "videos_by_split": dict(sorted(Counter(item.split for item in labelled.examples).items())),
         "participants": len(participants),
         "participants_sha256": sha256_json(participants),
         "tasks": {task.id: task.prompt_hash for task in preparation.tasks},
         "segmenter": {"name": SEGMENTER, "max_seconds": preparation.max_seconds},
         "sampling": asdict(preparation.sampling),
-        "examples_sha256": sha256_file(data / FILE_NAME),
+        "data": {"kind": labelled.kind, "left_out": dict(labelled.left_out)},
+        "examples_sha256": labelled.sha256,
         "rows_version": ROWS_VERSION,
     }

@@ -19,6 +19,7 @@ VERBS = (
     "evaluate",
     "calibrate",
     "export",
+    "make",
     "miniature",
     "demo",
 )

@@ -26,7 +26,8 @@ class Example(BaseModel):
     end in seconds on the video's own timestamps) and `frame_spans` the same as annotated in frames
     (first and last index, both included; never computed from seconds); a label that is absent there
     is unknown, an empty list means nowhere.  `topic` names what the person was asked (for
-    instance `3`), `asked` is its text, `transcript` what they said.
+    instance `3`), `asked` is its text or kind, `transcript` what they said and `words` when: start
+    and end in seconds, and the text, in order.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -41,6 +42,7 @@ class Example(BaseModel):
     topic: str | None = None
     asked: str | None = None
     transcript: str | None = None
+    words: tuple[tuple[float, float, str], ...] = ()
 
     @field_validator("video")
     @classmethod

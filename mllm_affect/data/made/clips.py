@@ -100,7 +100,7 @@ def plan_clips(count: int, split: Split, seed: int) -> list[ClipSpec]:
     specs: list[ClipSpec] = []
     for _ in range(count // PLAN_SIZE):
         states: tuple[tuple[Emotion, Gaze], ...] = (
-            _against_halting(random),
+            draw_event(random),
             ("negative", "ahead"),
         )
         for emotion, gaze in states:
@@ -163,7 +163,7 @@ def _cast(spec: ClipSpec) -> tuple[Performance, Painter, NDArray[np.int16]]:
     return performance, painter, speak(speaking, voice, spec.duration_s, spec.halting)
 
 
-def _against_halting(random: np.random.Generator) -> tuple[Emotion, Gaze]:
+def draw_event(random: np.random.Generator) -> tuple[Emotion, Gaze]:
     """Draw a face that makes halting speech ambivalent and fluent speech not."""
     averted = AVERTED[int(random.integers(len(AVERTED)))]
     emotion: Emotion = ("positive", "surprised", "neutral")[int(random.integers(3))]

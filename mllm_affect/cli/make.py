@@ -1,0 +1,66 @@
+"""The `make` verb: made data in the shape of a dataset, to try a chain without the dataset.
+
+Does: read options, draw progress, print counts.  Does not: draw or write files.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mllm_affect.cli.common import Json, out, print_json, verb
+from mllm_affect.cli.progress import progress
+from mllm_affect.errors import UserError
+
+group = typer.Typer(
+    no_args_is_help=True,
+    help="Make data in a dataset's shape from drawn faces and synthetic voices.",
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the command line."""
+    app.add_typer(group, name="make")
+
+
+@group.command("bah", epilog="Example: mllm-affect make bah --out runs/made-bah --seed 0")
+@verb
+def make_bah(
+    *,
+    out_folder: Annotated[Path, typer.Option("--out", help="A new or empty folder.")],
+    seed: Annotated[int, typer.Option(min=0, help="Of people, questions and scenes.")] = 0,
+    participants: Annotated[
+        str, typer.Option(help="Participants in train, val and test.")
+    ] = "28,14,14",
+    videos_each: Annotated[
+        int, typer.Option(min=1, max=7, help="Videos of every participant.")
+    ] = 3,
+    json: Json = False,
+) -> None:
+    """Make a small release in the shape of BAH, all quirks included, of invented people.
+
+    Videos of 11 to 47 s; half of them are ambivalent somewhere. Neither the question, nor the
+    words, nor voice or face alone tell which: only voice and face together do. About a minute.
+    """
+    from mllm_affect.data.bah.made_plan import ReleasePlan
+    from mllm_affect.data.bah.made_release import make_release
+
+    plan = ReleasePlan(_counts(participants), videos_each, seed)
+    with progress("making videos", show=not json) as advance:
+        made = make_release(out_folder, plan, advance)
+    if json:
+        print_json({"out": str(out_folder), **made})
+        return
+    for split, count in made["videos"].items():
+        out.print(f"{split:5s} {count} videos, {made['positive'][split]} positive", highlight=False)
+    out.print(f"{made['participants']} participants in {out_folder}", highlight=False)
+
+
+def _counts(text: str) -> tuple[int, int, int]:
+    parts = text.split(",")
+    if len(parts) != 3 or not all(part.strip().isdecimal() for part in parts):
+        raise UserError(
+            "bad_count", f"--participants is {text!r}; give three numbers, as in 28,14,14."
+        )
+    train, val, test = (int(part) for part in parts)
+    return train, val, test

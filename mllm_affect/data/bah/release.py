@@ -1,0 +1,139 @@
+"""A release of BAH as labelled examples.
+
+Does: join split lists, annotations, consent and the videos on disk by key; leave out whom consent
+keeps out; put the words of a transcript onto one timeline.  Does not: judge the release (see
+checks), or open videos.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mllm_affect.data.bah.annotation import Annotation
+from mllm_affect.data.bah.consent import Consent, read_consent
+from mllm_affect.data.bah.index import Index, read_index
+from mllm_affect.data.bah.layout import (
+    PARTICIPANTS,
+    QUESTIONS,
+    SPLIT_FOLDER,
+    SPLITS,
+    find_videos,
+    key_of,
+    participant_of,
+    question_of,
+)
+from mllm_affect.data.bah.split_files import Note, SplitRow, read_splits
+from mllm_affect.data.examples import Example
+from mllm_affect.files import sha256_file, sha256_json
+from mllm_affect.media.transcript import RawChunk, one_timeline
+
+TASK = "ah"
+ANSWERS = {0: "no", 1: "yes"}
+
+
+@dataclass(frozen=True)
+class Release:
+    """Everything a release's text files say.
+
+    `videos`: path below the folder by key.  `rows`: lines of the split lists.  `annotations` and
+    `consent` by key and by participant.
+    """
+
+    folder: Path
+    videos: Mapping[str, str]
+    rows: tuple[SplitRow, ...]
+    index: Index | None
+    annotations: Mapping[str, Annotation]
+    consent: Mapping[str, Consent]
+    notes: tuple[Note, ...]
+
+    def sha256(self) -> str:
+        """Return a hash of all that labels and splits were read from."""
+        lists = [self.folder / SPLIT_FOLDER / f"{split}.txt" for split in SPLITS]
+        files = [*lists, self.folder / PARTICIPANTS]
+        hashes = [sha256_file(path) for path in files if path.is_file()]
+        return sha256_json([*hashes, self.index.sha256 if self.index else None])
+
+
+def read_release(folder: Path) -> Release:
+    """Read the lists, annotations and consent of a release.
+
+    Raises UserError `no_examples`, `bad_examples`, `bad_yaml`, `unsafe_yaml`.
+    """
+    notes: list[Note] = []
+    rows = tuple(read_splits(folder, notes))
+    index = read_index(folder)
+    annotations = {key_of(item.written): item for item in (index.videos if index else ())}
+    return Release(
+        folder=folder,
+        videos=dict(find_videos(folder)),
+        rows=rows,
+        index=index,
+        annotations=annotations,
+        consent=read_consent(folder),
+        notes=tuple(notes),
+    )
+
+
+def examples_of(release: Release) -> tuple[list[Example], dict[str, int]]:
+    """Return the examples in the lists' order, and how many were left out for which reason.
+
+    A participant who refused the use in challenges is left out.  The split list's label counts,
+    where it has one.  A video listed twice is taken once.
+    """
+    examples: list[Example] = []
+    left_out: Counter[str] = Counter()
+    seen: set[str] = set()
+    for row in release.rows:
+        if row.key in seen:
+            left_out["listed twice"] += 1
+            continue
+        seen.add(row.key)
+        if refused_challenges(release, row.key):
+            left_out["consent: not for challenges"] += 1
+            continue
+        examples.append(_example(release, row))
+    return examples, dict(left_out)
+
+
+def refused_challenges(release: Release, key: str) -> bool:
+    """Whether the video's participant said no to the use in challenges."""
+    consent = release.consent.get(participant_of(key))
+    return consent is not None and consent.challenges is False
+
+
+def timed_words(annotation: Annotation | None) -> tuple[tuple[float, float, str], ...]:
+    """Return what was said when (start, end in seconds, text), its clock mended."""
+    if annotation is None or not annotation.words:
+        return ()
+    raw = [RawChunk(item.text, item.start_s, item.end_s) for item in annotation.words]
+    return tuple(
+        (round(chunk.start_s, 3), round(chunk.end_s, 3), chunk.text)
+        for chunk in one_timeline(raw).chunks
+    )
+
+
+def _example(release: Release, row: SplitRow) -> Example:
+    annotation = release.annotations.get(row.key)
+    label = row.label
+    if label is None and annotation is not None:
+        label = annotation.global_ah
+    question = question_of(row.key)
+    known = annotation is not None and label is not None
+    spans = annotation.spans_s if annotation else ()
+    frames = annotation.frame_spans if annotation else ()
+    said = (annotation.transcript if annotation else None) or row.transcript.strip()
+    return Example(
+        video=release.videos.get(row.key, row.written.strip()),
+        participant=participant_of(row.key),
+        split=row.split,
+        labels={} if label is None else {TASK: ANSWERS[label]},
+        # A video that is positive without any span is annotated as a whole only.
+        spans={TASK: spans} if known and bool(spans) == bool(label) else {},
+        frame_spans={TASK: frames} if known and bool(frames) == bool(label) else {},
+        topic=question,
+        asked=QUESTIONS[question] if question else None,
+        transcript=said or None,
+        words=timed_words(annotation),
+    )
