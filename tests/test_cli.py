@@ -107,7 +107,7 @@ BAD_INPUT = {
         "{missing}.jsonl",
     ),
     "export without a reference": (
-        "export abaw-ah --predictions {missing}.jsonl --order {missing}.txt --out {out}/t.txt",
+        "export abaw-ah --predictions {missing}.jsonl --order {missing} --out {out}/trial-0.txt",
         "{missing}",
     ),
     "demo with a missing real video": (

@@ -1,45 +1,41 @@
-"""The submission file of the ambivalence/hesitancy challenge (ABAW workshop).
+"""The submission of the ambivalence/hesitancy challenge (ABAW workshop, 10th and 11th).
 
-Does: write one line a video in the organisers' row order and check every line against their
-list, because their own check compares only the first character of a line.  Does not: choose a
-threshold (the task's is in the predictions) or pack the archive.
+Does: word one line a video in the organisers' row order; write one trial file, or a zip of up to
+five, read back and checked before it takes its name.  Does not: choose a threshold: the answers
+are those of the predictions.
 
 Two forms, no header: `<path>,<pred>` or `<path>,<p0>,<p1>,<pred>`, where the texts p0 and p1 must
 add up to exactly 1.0 as floats.
 """
 
+import zipfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from eval.exports.checking import MOST_TRIALS, TRIAL_NAME, file_problems
+from eval.exports.matching import differences, read_order, some
+from eval.exports.spreading import spread
 from eval.predictions import Prediction
 from mllm_affect.errors import UserError
-from mllm_affect.files import write_text
+from mllm_affect.files import replacing
 
 Form = Literal["label", "probability"]
 
 DECIMALS = 6
 """With six decimals p and 1 - p add up to 1.0 as floats for each of the million values (tested)."""
 
-SHOWN = 3
-"""How many offending ids an error names."""
+ZIP_DATE = (1980, 1, 1, 0, 0, 0)
+"""The same for every entry, so that equal trials make equal bytes."""
 
 
-def read_order(reference: Path) -> list[str]:
-    """Read the organisers' row order: the first comma-separated field of every line.
+@dataclass(frozen=True)
+class Rows:
+    """How rows are worded: the form, and whether probabilities are spread (see spreading)."""
 
-    Raises UserError `bad_reference` when the file is missing, empty or names a video twice.
-    """
-    if not reference.is_file():
-        raise UserError("bad_reference", f"No reference list at {reference}; check the path.")
-    lines = reference.read_text(encoding="utf-8-sig").splitlines()
-    order = [line.split(",", 1)[0].strip() for line in lines if line.strip()]
-    if not order:
-        raise UserError("bad_reference", f"{reference} names no video.")
-    twice = sorted({path for path in order if order.count(path) > 1})
-    if twice:
-        raise UserError("bad_reference", f"{reference} names {_some(twice)} more than once.")
-    return order
+    form: Form = "probability"
+    spread: bool = True
 
 
 def probability_texts(positive_probability: float) -> tuple[str, str]:
@@ -55,84 +51,128 @@ def probability_texts(positive_probability: float) -> tuple[str, str]:
     return texts[0], texts[1]
 
 
-def submission_lines(predictions: Sequence[Prediction], order: Sequence[str], form: Form) -> str:
-    """Return the text of the submission, its ids equal to `order` line by line.
+def submission_lines(
+    predictions: Sequence[Prediction], order: Sequence[str], rows: Rows = Rows()
+) -> str:
+    """Return the text of one trial, its ids equal to `order` line by line.
 
-    Raises UserError `mismatched_ids`, `unusable_answers` or `no_positive_answer`.
+    Raises UserError `mismatched_ids`, `unusable_answers`, `no_positive_answer`,
+    `no_probabilities` or `inconsistent_answers`.
     """
-    by_video = {prediction.video: prediction for prediction in predictions}
-    _refuse_mismatch(predictions, by_video, order)
-    unusable = [video for video in order if by_video[video].answer is None]
+    differences([item.video for item in predictions], order).refuse("Predictions")
+    by_video = {item.video: item for item in predictions}
+    ordered = [by_video[video] for video in order]
+    unusable = [item.video for item in ordered if item.answer is None]
     if unusable:
         raise UserError(
             "unusable_answers",
-            f"{len(unusable)} videos have no usable answer ({_some(unusable)}) and the challenge "
+            f"{len(unusable)} videos have no usable answer ({some(unusable)}) and the challenge "
             "wants a prediction for each; ask about them again.",
         )
-    lines = [_line(by_video[video], form) for video in order]
-    _check_lines(lines, order, form)
-    return "".join(line + "\n" for line in lines)
+    said = [_said(item) for item in ordered]
+    if rows.form == "label":
+        return "".join(
+            f"{item.video},{int(yes)}\n" for item, yes in zip(ordered, said, strict=True)
+        )
+    scores = _probabilities(ordered)
+    _refuse_inconsistent(ordered, scores, said)
+    if rows.spread:
+        scores = spread(scores, said)
+    return "".join(
+        f"{item.video},{','.join(probability_texts(score))},{int(yes)}\n"
+        for item, score, yes in zip(ordered, scores, said, strict=True)
+    )
 
 
 def write_submission(
-    predictions: Sequence[Prediction], reference: Path, out: Path, form: Form
+    trials: Sequence[Sequence[Prediction]], reference: Path, out: Path, rows: Rows = Rows()
 ) -> int:
-    """Write the submission file, whole or not at all; return its number of lines."""
+    """Write `trial-K.txt`, or a zip of trials in the given order; return the rows of a trial.
+
+    The written file is read back and checked before it takes its name; whatever is wrong leaves
+    an older file as it was.  Raises UserError as `submission_lines`, and `bad_trial_name`,
+    `too_many_trials`.
+    """
+    _refuse_name(out, len(trials))
     order = read_order(reference)
-    write_text(out, submission_lines(predictions, order, form))
+    texts = [submission_lines(trial, order, rows) for trial in trials]
+    with replacing(out) as temporary:
+        if out.suffix.lower() == ".zip":
+            _write_zip(temporary, texts)
+        else:
+            temporary.write_text(texts[0], encoding="utf-8", newline="\n")
+        problems = file_problems(temporary, order)
+        if problems:
+            raise UserError(
+                "bad_submission", f"The file would not be accepted: {some(problems)}; not written."
+            )
     return len(order)
 
 
-def _line(prediction: Prediction, form: Form) -> str:
-    positive = prediction.positive
-    if positive is None:
+def _refuse_name(out: Path, trials: int) -> None:
+    if out.suffix.lower() == ".zip":
+        if not 1 <= trials <= MOST_TRIALS:
+            raise UserError(
+                "too_many_trials",
+                f"A submission holds one to {MOST_TRIALS} trials, not {trials}.",
+            )
+    elif not TRIAL_NAME.fullmatch(out.name):
+        raise UserError(
+            "bad_trial_name",
+            f"The challenge wants trial-0.txt to trial-{MOST_TRIALS - 1}.txt, or a .zip of them, "
+            f"not {out.name}.",
+        )
+    elif trials != 1:
+        raise UserError(
+            "too_many_trials", f"{out.name} is one trial; give --out a .zip for {trials} of them."
+        )
+
+
+def _said(item: Prediction) -> bool:
+    if item.positive is None:
         raise UserError(
             "no_positive_answer",
-            f"Task {prediction.task} names no positive answer; the challenge needs a 0/1 label.",
+            f"Task {item.task} names no positive answer; the challenge needs a 0/1 label.",
         )
-    label = int(prediction.answer == positive)
-    if form == "label":
-        return f"{prediction.video},{label}"
-    if positive not in prediction.probabilities:
+    return item.answer == item.positive
+
+
+def _probabilities(ordered: Sequence[Prediction]) -> list[float]:
+    without = [item.video for item in ordered if item.positive not in item.probabilities]
+    if without:
         raise UserError(
             "no_probabilities",
-            f"{prediction.video} has no probability of {positive!r}; use --form label.",
+            f"{len(without)} videos have no probability ({some(without)}); use --form label.",
         )
-    p0, p1 = probability_texts(prediction.probabilities[positive])
-    return f"{prediction.video},{p0},{p1},{label}"
+    return [item.probabilities[item.positive or ""] for item in ordered]
 
 
-def _refuse_mismatch(
-    predictions: Sequence[Prediction], by_video: dict[str, Prediction], order: Sequence[str]
+def _refuse_inconsistent(
+    ordered: Sequence[Prediction], scores: Sequence[float], said: Sequence[bool]
 ) -> None:
-    if len(by_video) != len(predictions):
-        raise UserError("mismatched_ids", "The predictions cover a video for more than one task.")
-    missing = [video for video in order if video not in by_video]
-    strange = sorted(set(by_video) - set(order))
-    if missing or strange:
-        parts = []
-        if missing:
-            parts.append(f"{len(missing)} listed videos have no prediction ({_some(missing)})")
-        if strange:
-            parts.append(f"{len(strange)} predicted videos are not listed ({_some(strange)})")
+    """Refuse answers that their recorded threshold does not explain, or no threshold does."""
+    against = [
+        item.video
+        for item, score, yes in zip(ordered, scores, said, strict=True)
+        if item.threshold is not None and yes != (score >= item.threshold)
+    ]
+    highest_no = max((score for score, yes in zip(scores, said, strict=True) if not yes), default=0)
+    lowest_yes = min((score for score, yes in zip(scores, said, strict=True) if yes), default=1)
+    if against or highest_no > lowest_yes:
+        which = some(against) or f"a no at {highest_no:g} beside a yes at {lowest_yes:g}"
         raise UserError(
-            "mismatched_ids",
-            f"Predictions and reference do not match: {'; '.join(parts)}. "
-            "The ids must be equal, character by character.",
+            "inconsistent_answers",
+            f"Answers and probabilities do not follow one threshold ({which}); "
+            "make the predictions again, or use --form label.",
         )
 
 
-def _check_lines(lines: Sequence[str], order: Sequence[str], form: Form) -> None:
-    """Read the finished lines back as the organisers would; a defect here is ours."""
-    for line, video in zip(lines, order, strict=True):
-        fields = line.rsplit(",", 1 if form == "label" else 3)
-        sound = fields[0] == video and fields[-1] in ("0", "1")
-        if form == "probability":
-            sound = sound and float(fields[1]) + float(fields[2]) == 1.0
-        if not sound:
-            raise UserError("bad_line", f"The line {line!r} is not a valid row for {video}.")
-
-
-def _some(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:SHOWN])
-    return f"{shown}, …" if len(names) > SHOWN else shown
+def _write_zip(path: Path, texts: Sequence[str]) -> None:
+    """Write the trials flat, in order, with fixed dates and rights."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number, text in enumerate(texts):
+            entry = zipfile.ZipInfo(f"trial-{number}.txt", ZIP_DATE)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.create_system = 3
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, text.encode("utf-8"))

@@ -6,13 +6,15 @@ from pathlib import Path
 import pytest
 from made_predictions import prediction
 
-from eval.exports.abaw_ah import probability_texts, read_order, submission_lines, write_submission
+from eval.exports.abaw_ah import Rows, probability_texts, submission_lines, write_submission
+from eval.exports.matching import read_order
 from eval.exports.table import write_table
 from eval.predictions import Prediction
 from mllm_affect.errors import UserError
 
 ROWS = [prediction("x/b.mp4", "no", 0.123456789), prediction("x/a.mp4", "yes", 0.9)]
 ORDER = ["x/a.mp4", "x/b.mp4"]
+LABEL, PLAIN = Rows("label"), Rows("probability", spread=False)
 
 
 def test_the_texts_of_every_six_decimal_probability_add_up_to_one() -> None:
@@ -29,9 +31,9 @@ def test_the_texts_of_every_six_decimal_probability_add_up_to_one() -> None:
 def test_both_forms_keep_the_organisers_order(tmp_path: Path) -> None:
     reference = tmp_path / "test.txt"
     reference.write_text("x/a.mp4,1,well, I\nx/b.mp4,0,um, no\n")
-    assert write_submission(ROWS, reference, tmp_path / "trial-0.txt", "label") == 2
+    assert write_submission([ROWS], reference, tmp_path / "trial-0.txt", LABEL) == 2
     assert (tmp_path / "trial-0.txt").read_text() == "x/a.mp4,1\nx/b.mp4,0\n"
-    assert submission_lines(ROWS, ORDER, "probability") == (
+    assert submission_lines(ROWS, ORDER, PLAIN) == (
         "x/a.mp4,0.100000,0.900000,1\nx/b.mp4,0.876543,0.123457,0\n"
     )
 
@@ -39,18 +41,22 @@ def test_both_forms_keep_the_organisers_order(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rows", "order", "said"),
     [
-        (ROWS, [*ORDER, "x/c.mp4"], "1 listed videos have no prediction (x/c.mp4)"),
-        (ROWS, ["x/a.mp4"], "1 predicted videos are not listed (x/b.mp4)"),
-        ([prediction("x/A.mp4", "no", 0.5), ROWS[0]], ORDER, "x/A.mp4"),
+        (ROWS, [*ORDER, "x/c.mp4"], "1 missing (x/c.mp4)"),
+        (ROWS, ["x/a.mp4"], "1 not listed (x/b.mp4)"),
+        ([prediction("x/A.mp4", "no", 0.5), ROWS[0]], ORDER, "x/A.mp4 instead of x/a.mp4"),
         ([ROWS[0], prediction("x/a.mp4", "no", None)], ORDER, "no usable answer (x/a.mp4)"),
-        ([*ROWS, prediction("x/a.mp4", "no", 0.2, task="gaze")], ORDER, "more than one task"),
+        (
+            [*ROWS, prediction("x/a.mp4", "no", 0.2, task="gaze")],
+            ORDER,
+            "1 more than once (x/a.mp4)",
+        ),
     ],
 )
 def test_what_does_not_match_is_refused_by_name(
     rows: list[Prediction], order: list[str], said: str
 ) -> None:
     with pytest.raises(UserError) as caught:
-        submission_lines(rows, order, "probability")
+        submission_lines(rows, order)
     assert said in caught.value.sentence
 
 
@@ -59,7 +65,7 @@ def test_a_refusal_leaves_the_old_file_alone(tmp_path: Path) -> None:
     reference.write_text("x/a.mp4\n")
     out.write_text("earlier\n")
     with pytest.raises(UserError):
-        write_submission(ROWS, reference, out, "label")
+        write_submission([ROWS], reference, out, LABEL)
     assert out.read_text() == "earlier\n"
 
 
@@ -85,11 +91,11 @@ def test_tasks_without_what_the_form_needs_are_refused() -> None:
         video="v", participant="p", split="", task="t", label="a", answer="a", classes=("a", "b")
     )
     with pytest.raises(UserError, match="no positive answer"):
-        submission_lines([free], ["v"], "label")
+        submission_lines([free], ["v"], LABEL)
     bare = Prediction(**{**free.__dict__, "positive": "a"})
     with pytest.raises(UserError, match="--form label"):
-        submission_lines([bare], ["v"], "probability")
-    assert submission_lines([bare], ["v"], "label") == "v,1\n"
+        submission_lines([bare], ["v"])
+    assert submission_lines([bare], ["v"], LABEL) == "v,1\n"
 
 
 def test_the_table_has_a_row_a_segment_and_keeps_videos_without_segments(tmp_path: Path) -> None:
