@@ -12,6 +12,8 @@ import typer
 
 from mllm_affect.cli.ask import read_key
 from mllm_affect.cli.common import Json, Trusted, out, print_json, verb
+from mllm_affect.cli.default_group import DefaultGroup
+from mllm_affect.cli.evaluate_megc import megc
 from mllm_affect.cli.progress import progress
 from mllm_affect.errors import UserError
 
@@ -28,7 +30,12 @@ class Without(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Add the verb to the command line."""
-    app.command("evaluate", no_args_is_help=True)(evaluate)
+    group = typer.Typer(
+        cls=DefaultGroup, help="Score answers; `evaluate TASK …` is `evaluate labelled TASK …`."
+    )
+    group.command(DefaultGroup.default, no_args_is_help=True)(evaluate)
+    group.command("megc", no_args_is_help=True)(megc)
+    app.add_typer(group, name="evaluate")
 
 
 @verb

@@ -10,6 +10,7 @@ import typer
 
 from mllm_affect.cli import export_abaw
 from mllm_affect.cli.common import Json, out, print_json, verb
+from mllm_affect.cli.export_megc import megc
 
 
 def register(app: typer.Typer) -> None:
@@ -19,6 +20,7 @@ def register(app: typer.Typer) -> None:
     )
     export_abaw.add_to(export)
     export.command("csv")(csv)
+    export.command("megc")(megc)
     app.add_typer(export, name="export")
 
 

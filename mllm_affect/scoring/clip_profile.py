@@ -78,8 +78,9 @@ class ClipProfile:
 
 @dataclass(frozen=True)
 class LabelPrior:
-    """How often each action unit comes, and how often with each fine class."""
+    """How often each fine class and action unit comes, and how often they come together."""
 
+    fine: Mapping[str, float]
     unit: Mapping[str, float]
     unit_given_fine: Mapping[str, Mapping[str, float]]
 
@@ -105,7 +106,8 @@ def learn_prior(
             / (len(of_class) + strength)
             for name in ACTION_UNITS
         }
-    return LabelPrior(unit, given)
+    classes = [fine for _, fine in clips]
+    return LabelPrior({name: classes.count(name) / len(classes) for name in given}, unit, given)
 
 
 def evidence_of(scored: Mapping[Asked, Mapping[str, float]]) -> ClipEvidence:
@@ -151,13 +153,16 @@ def allowed_by(questions: Iterable[Asked]) -> Allowed:
 def infer_profile(
     evidence: ClipEvidence, allowed: Allowed = Allowed(), prior: LabelPrior | None = None
 ) -> ClipProfile:
-    """Return the most probable profile.  The first named fine class and unit win a tie."""
+    """Return the most probable profile; the first named fine class and unit win a tie.
+
+    Without any evidence it is the prior's: the stated fallback for a clip that is missing.
+    """
     best: tuple[float, str, tuple[str, ...]] | None = None
     total = 0.0
     scores: list[float] = []
     for fine in evidence.fine_classes:
         odds = _unit_log_odds(evidence, fine, allowed, prior)
-        base = _class_score(evidence, fine) + math.fsum(off for _, off in odds.values())
+        base = _class_score(evidence, fine, prior) + math.fsum(off for _, off in odds.values())
         units = _best_units({name: on - off for name, (on, off) in odds.items()}, allowed)
         score = base + math.fsum(odds[name][0] - odds[name][1] for name in units)
         scores.append(base + _log_total(odds, allowed))
@@ -169,8 +174,9 @@ def infer_profile(
     return ClipProfile(best[2], best[1], min(1.0, math.exp(best[0] - total)))
 
 
-def _class_score(evidence: ClipEvidence, fine: str) -> float:
-    score = _log(evidence.fine[fine]) if evidence.fine else 0.0
+def _class_score(evidence: ClipEvidence, fine: str, prior: LabelPrior | None) -> float:
+    usual = _log(prior.fine.get(fine, 0.0)) if prior else 0.0
+    score = _log(evidence.fine[fine]) if evidence.fine else usual
     coarse = COARSE_OF_FINE[fine]
     return score + (_log(evidence.coarse[coarse]) if evidence.coarse else 0.0)
 

@@ -161,6 +161,13 @@ def test_what_usually_comes_together_decides_a_doubt() -> None:
     assert PRIOR.unit_given_fine["anger"]["lid tightener"] > 5 * PRIOR.unit["lip corner puller"] / 7
 
 
+def test_without_evidence_the_usual_is_answered() -> None:
+    usual = infer_profile(ClipEvidence(), prior=PRIOR)
+    assert (usual.fine, usual.units) == ("anger", ("brow lowerer", "lid tightener"))
+    alone = infer_profile(ClipEvidence(), Allowed(1, 1), PRIOR)
+    assert (alone.fine, alone.units) == ("happiness", ("lip corner puller",))
+
+
 def test_evidence_is_gathered_from_the_answers_of_each_question() -> None:
     scored = {
         Asked(Kind.unit_shown, unit="dimpler"): {"yes": 0.7, "no": 0.3},
