@@ -110,6 +110,14 @@ BAD_INPUT = {
         "export abaw-ah --predictions {missing}.jsonl --order {missing} --out {out}/trial-0.txt",
         "{missing}",
     ),
+    "export a micro-expression file that is none": (
+        "export megc --task vqa --questions {text}.mp4 --predictions {missing}.jsonl --out {out}",
+        "{missing}",
+    ),
+    "evaluate micro-expressions without truth": (
+        "evaluate megc --truth {missing}.jsonl --predictions {missing}.jsonl --out {out}",
+        "missing.jsonl",
+    ),
     "demo with a missing real video": (
         "demo --out {out} --real-video {missing}.mp4",
         "{missing}.mp4",
