@@ -11,10 +11,11 @@ preparing again only decodes what is new.
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from finetune.labelling import Balance, SegmentRule, balanced, segment_answer
 from finetune.progress import Progress
 from mllm_affect.data.examples import Example
 from mllm_affect.data.labelled import LabelledSet, read_labelled
@@ -31,7 +32,7 @@ from mllm_affect.tasks.task import Task
 ROWS_NAME = "rows.jsonl"
 MANIFEST_NAME = "manifest.json"
 KEPT = "videos"
-ROWS_VERSION = 1
+ROWS_VERSION = 2
 """Raise it when the same clip would be written differently."""
 
 
@@ -43,6 +44,19 @@ class Preparation:
     sampling: Sampling
     split: str
     max_seconds: float
+    rule: SegmentRule = field(default_factory=SegmentRule)
+    balance: Balance = "none"
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A row with whom it shows and what it was asked; `row` is None for an unclear segment."""
+
+    task_id: str
+    participant: str
+    answer: str | None
+    row: dict[str, Any] | None
 
 
 def prepare_rows(
@@ -75,20 +89,22 @@ def prepare_rows(
         )
     _check_answers(chosen, preparation.tasks)
     _check_videos(data, chosen)
-    rows: list[dict[str, Any]] = []
+    asked: list[_Asked] = []
     segments = 0
     for done, example in enumerate(chosen):
         report(Progress("prepare", done, len(chosen)))
         with open_video(following_links(data / example.video), trusted=trusted) as video:
-            asked, count = _rows_of(video, example, preparation, out, cache)
-        rows.extend(asked)
+            of_video, count = _rows_of(video, example, preparation, out, cache)
+        asked.extend(of_video)
         segments += count
     report(Progress("prepare", len(chosen), len(chosen)))
+    rows = _balanced_rows(asked, preparation)
     if not rows:
         names = ", ".join(task.id for task in preparation.tasks)
-        raise UserError("bad_data", f"No example in {data} has a label for {names}.")
+        raise UserError("bad_data", f"No example in {data} has a usable label for {names}.")
     write_jsonl(out / ROWS_NAME, rows)
     manifest = _manifest(labelled, chosen, preparation, rows, segments)
+    manifest |= _label_counts(asked, preparation)
     manifest["rows_sha256"] = sha256_file(out / ROWS_NAME)
     write_json(out / MANIFEST_NAME, manifest)
     return manifest
@@ -137,22 +153,42 @@ def _check_videos(data: Path, examples: Sequence[Example]) -> None:
 
 def _rows_of(
     video: Video, example: Example, preparation: Preparation, out: Path, cache: ClipCache | None
-) -> tuple[list[dict[str, Any]], int]:
-    """Return the rows of one video and the number of its segments."""
-    rows: list[dict[str, Any]] = []
+) -> tuple[list[_Asked], int]:
+    """Return what is asked about one video and the number of its segments."""
+    made: list[_Asked] = []
     segments = 0
     tasks = [task for task in preparation.tasks if task.id in example.labels]
     for task in tasks:
-        asked = _questions(video, task, preparation, out, cache)
-        segments = len(asked)
-        rows.extend(with_answer(row, str(example.labels[task.id])) for row in asked)
-    return rows, segments
+        kept = _questions(video, task, preparation, out, cache)
+        segments = len(kept)
+        for item in kept:
+            start_s, end_s = item["span_s"]
+            answer = segment_answer(example, task, start_s, end_s, preparation.rule)
+            row = None if answer is None else with_answer(item["row"], answer)
+            made.append(_Asked(task.id, example.participant, answer, row))
+    return made, segments
+
+
+def _balanced_rows(asked: Sequence[_Asked], preparation: Preparation) -> list[dict[str, Any]]:
+    """Return the rows to train on, the answers of each task balanced as asked for."""
+    rows: list[dict[str, Any]] = []
+    if preparation.balance == "none":
+        return [item.row for item in asked if item.row is not None]
+    for task in preparation.tasks:
+        usable = [
+            (item.row, str(item.answer))
+            for item in asked
+            if item.task_id == task.id and item.row is not None
+        ]
+        answers = [answer for _, answer in usable]
+        rows += balanced([row for row, _ in usable], answers, preparation.balance, preparation.seed)
+    return rows
 
 
 def _questions(
     video: Video, task: Task, preparation: Preparation, out: Path, cache: ClipCache | None
 ) -> list[dict[str, Any]]:
-    """Return a row for each segment, its answer still blank; from the last time if still there."""
+    """Return span and row of each segment, answers blank; from the last time if still there."""
     key = sha256_json(
         {
             "version": ROWS_VERSION,
@@ -162,14 +198,14 @@ def _questions(
             "segmenter": [SEGMENTER, preparation.max_seconds],
         }
     )
-    kept = out / KEPT / f"{key[:32]}.json"
-    if kept.is_file():
-        rows: list[dict[str, Any]] = json.loads(kept.read_text(encoding="utf-8"))
-        if all((out / name).is_file() for row in rows for name in media_of(row)):
-            return rows
-    rows = list(_asked(video, task, preparation, out, cache))
-    write_json(kept, rows)
-    return rows
+    path = out / KEPT / f"{key[:32]}.json"
+    if path.is_file():
+        kept: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+        if all((out / name).is_file() for item in kept for name in media_of(item["row"])):
+            return kept
+    kept = list(_asked(video, task, preparation, out, cache))
+    write_json(path, kept)
+    return kept
 
 
 def _asked(
@@ -177,7 +213,32 @@ def _asked(
 ) -> Iterator[dict[str, Any]]:
     clips = read_cached(video, preparation.sampling, preparation.max_seconds, cache)
     for clip in clips:
-        yield write_row(out, model_input(clip, task), answer="")
+        span_s = [clip.segment.start_s, clip.segment.end_s]
+        yield {"span_s": span_s, "row": write_row(out, model_input(clip, task), answer="")}
+
+
+def _label_counts(asked: Sequence[_Asked], preparation: Preparation) -> dict[str, Any]:
+    """Return the rule, and answers as they fell before balancing, in all and by participant.
+
+    Participants are counted, not named: the manifest travels with the checkpoint.
+    """
+    answers = Counter(item.answer for item in asked if item.answer is not None)
+    by_person: dict[str, Counter[str]] = {}
+    for item in asked:
+        if item.answer is not None:
+            by_person.setdefault(item.participant, Counter())[item.answer] += 1
+    spread = {
+        answer: dict(sorted(Counter(person[answer] for person in by_person.values()).items()))
+        for answer in sorted(answers)
+    }
+    return {
+        "segment_rule": preparation.rule.model_dump(),
+        "segments_unclear": sum(item.answer is None for item in asked),
+        "answers_before_balance": dict(sorted(answers.items())),
+        "balance": preparation.balance,
+        "balance_seed": preparation.seed,
+        "participants_by_rows": spread,
+    }
 
 
 def _manifest(

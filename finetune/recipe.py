@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from finetune.calibrate import CalibrateStage
+from finetune.labelling import Balance, SegmentRule
 from mllm_affect.errors import UserError
 from mllm_affect.media.types import Sampling
 
@@ -31,7 +32,9 @@ class Recipe(BaseModel):
     model: str | None = Field(
         None, description="Folder of the checkpoint to start from, or `miniature`."
     )
-    data: Path | None = Field(None, description="Folder with examples.jsonl and its videos.")
+    data: Path | None = Field(
+        None, description="Folder with examples.jsonl and its videos, or a release of BAH."
+    )
     tasks: tuple[str, ...] = Field(
         ("ah",), min_length=1, description="Task ids or prompt files to train on."
     )
@@ -39,6 +42,15 @@ class Recipe(BaseModel):
     max_seconds: float = Field(5.0, gt=0, le=60, description="Longest segment, in seconds.")
     sampling: Sampling | None = Field(
         None, description="Frame rate and size; else the checkpoint's own, else the task's."
+    )
+
+    segment_rule: SegmentRule = Field(
+        SegmentRule(),
+        description="Which segments of a video with annotated spans are positive; fields: "
+        "positive_s, positive_share, negative_share, unclear (drop, negative).",
+    )
+    balance: Balance = Field(
+        "none", description="Repeat rows of rarer answers until all are as frequent (oversample)."
     )
 
     method: Literal["lora", "full"] = Field("lora", description="Adapter, or all weights.")

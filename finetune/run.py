@@ -101,7 +101,10 @@ def run(
     if recipe.calibrate is not None:
         validation_examples(recipe.data, recipe.calibrate, plan.tasks)
     started = time.monotonic()
-    preparation = Preparation(plan.tasks, plan.sampling, recipe.split, recipe.max_seconds)
+    preparation = Preparation(
+        plan.tasks, plan.sampling, recipe.split, recipe.max_seconds, recipe.segment_rule,
+        recipe.balance, recipe.seed,
+    )  # fmt: skip
     rows = prepare_rows(recipe.data, preparation, plan.out / ROWS, report, cache, trusted=trusted)
     steps = _train(plan, int(rows["rows"]), report)
     report(Progress("merge"))

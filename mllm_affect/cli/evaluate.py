@@ -47,7 +47,7 @@ def evaluate(
         str | None, typer.Argument(help="A shipped task's id, or a prompt file (.yaml).")
     ] = None,
     data: Annotated[
-        Path | None, typer.Option("--data", help="Folder with videos and examples.jsonl.")
+        Path | None, typer.Option("--data", help="Labelled videos (examples.jsonl or BAH).")
     ] = None,
     split: Annotated[
         str | None, typer.Option("--split", help="Only examples of this split.")

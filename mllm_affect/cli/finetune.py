@@ -44,7 +44,7 @@ def run_recipe(
     config: Annotated[str, typer.Option(help="A shipped recipe's name, or a .yaml file.")],
     out_folder: Annotated[Path, typer.Option("--out", help="Folder for everything it writes.")],
     data: Annotated[
-        Path | None, typer.Option(help="Folder with examples.jsonl and its videos.")
+        Path | None, typer.Option(help="Labelled videos (examples.jsonl or BAH).")
     ] = None,
     model: Annotated[
         str | None, typer.Option(help="Checkpoint folder to start from, or `miniature`.")
