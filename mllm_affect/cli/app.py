@@ -14,6 +14,7 @@ VERBS = (
     "doctor",
     "segment",
     "ask",
+    "prepare",
     "finetune",
     "serve",
     "evaluate",

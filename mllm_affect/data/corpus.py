@@ -1,0 +1,117 @@
+"""Which videos a corpus holds.
+
+Does: find them below a folder by their content, in a list file, or in a labelled set; count what
+is left out and why.  Does not: open them beyond the first bytes, or read labels.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mllm_affect.data.examples import FILE_NAME, read_examples
+from mllm_affect.errors import UserError
+from mllm_affect.media.opening import sniff
+
+SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi"})
+"""A file that is called so is taken for a video whatever it holds: its refusal is of interest."""
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Videos in a stable order; names are relative to `root`, with forward slashes.
+
+    `left_out` counts the files that are no videos, by reason.
+    """
+
+    root: Path
+    videos: tuple[str, ...]
+    left_out: Mapping[str, int]
+
+    def path(self, video: str) -> Path:
+        """Return where a video is."""
+        return self.root / video
+
+
+def find_videos(place: Path, except_below: Path) -> Corpus:
+    """Return the videos of a folder, of a list (a path a line, relative to it) or labelled set.
+
+    A folder with examples.jsonl holds what that names.  Otherwise it is searched with all folders
+    below it, but for hidden files, folders that are links, and what is below `except_below`.
+    Raises UserError `no_corpus`, `bad_list`, `no_videos`, or as reading the examples does.
+    """
+    if place.is_dir():
+        corpus = _labelled(place) if (place / FILE_NAME).is_file() else _below(place, except_below)
+    elif place.is_file():
+        corpus = _listed(place)
+    else:
+        raise UserError("no_corpus", f"No folder or list at {place}; check the path.")
+    if not corpus.videos:
+        raise UserError("no_videos", f"{place} holds no video.")
+    return corpus
+
+
+def _labelled(folder: Path) -> Corpus:
+    return Corpus(folder, tuple(example.video for example in read_examples(folder)), {})
+
+
+def _listed(path: Path) -> Corpus:
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise UserError(
+            "bad_list", f"{path} is no list of videos (not UTF-8 text); give a folder or a list."
+        ) from error
+    names = [line.strip() for line in lines if line.strip()]
+    broken = next((name for name in names if "\0" in name), None)
+    if broken is not None:
+        raise UserError("bad_list", f"{path} is no list of videos: it holds NUL characters.")
+    videos = tuple(dict.fromkeys(names))
+    twice = len(names) - len(videos)
+    return Corpus(path.parent, videos, {"named twice": twice} if twice else {})
+
+
+def _below(folder: Path, except_below: Path) -> Corpus:
+    left_out: Counter[str] = Counter()
+    videos = [
+        path.relative_to(folder).as_posix()
+        for path in _files(folder, except_below.resolve(), left_out)
+        if _may_be_video(path, left_out)
+    ]
+    return Corpus(folder, tuple(sorted(videos)), dict(sorted(left_out.items())))
+
+
+def _files(folder: Path, except_below: Path, left_out: Counter[str]) -> Iterator[Path]:
+    for place, folders, names in os.walk(folder):
+        here = Path(place)
+        left_out["hidden"] += sum(name.startswith(".") for name in [*folders, *names])
+        folders[:] = [
+            name
+            for name in folders
+            if not name.startswith(".") and (here / name).resolve() != except_below
+        ]
+        yield from (here / name for name in names if not name.startswith("."))
+    left_out += Counter()  # drops the zero
+
+
+def _may_be_video(path: Path, left_out: Counter[str]) -> bool:
+    if not _is_text(str(path)):
+        left_out["name is not UTF-8"] += 1
+        return False
+    try:
+        sniff(path)
+    except UserError as error:
+        if path.suffix.lower() in SUFFIXES:
+            return True
+        left_out["no video" if error.code == "unsupported_container" else error.code] += 1
+        return False
+    return True
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
