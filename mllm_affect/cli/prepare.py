@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from mllm_affect.cli.common import Json, out, print_json, verb
+from mllm_affect.cli.common import Json, Trusted, out, print_json, verb
 from mllm_affect.errors import UserError
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ def prepare(
     max_gib: Annotated[
         float | None, typer.Option("--max-gib", min=0, help="Bound on the folder's size.")
     ] = None,
+    trusted: Trusted = False,
     json: Json = False,
 ) -> None:
     """Decode every video of a corpus once; a stopped run goes on where it ended.
@@ -85,7 +86,7 @@ def prepare(
             advance(done, total)
 
         bound = None if max_gib is None else round(max_gib * GIB)
-        done = run(videos, out_dir, policy, workers or _cores(), bound, tell)
+        done = run(videos, out_dir, policy, workers or _cores(), bound, trusted, tell)
     if json:
         print_json({"out": str(out_dir), **done.counts()})
     else:

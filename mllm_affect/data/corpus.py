@@ -10,7 +10,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mllm_affect.data.examples import FILE_NAME, read_examples
+from mllm_affect.data.bah.layout import is_release
+from mllm_affect.data.examples import FILE_NAME
+from mllm_affect.data.labelled import read_labelled
 from mllm_affect.errors import UserError
 from mllm_affect.media.opening import sniff
 
@@ -37,12 +39,14 @@ class Corpus:
 def find_videos(place: Path, except_below: Path) -> Corpus:
     """Return the videos of a folder, of a list (a path a line, relative to it) or labelled set.
 
-    A folder with examples.jsonl holds what that names.  Otherwise it is searched with all folders
-    below it, but for hidden files, folders that are links, and what is below `except_below`.
-    Raises UserError `no_corpus`, `bad_list`, `no_videos`, or as reading the examples does.
+    A labelled set (see labelled) holds what its list names.  Any other folder is searched with all
+    folders below it, but for hidden files, folders that are links, and what is below
+    `except_below`.  Raises UserError `no_corpus`, `bad_list`, `no_videos`, or as reading a labelled
+    set does.
     """
     if place.is_dir():
-        corpus = _labelled(place) if (place / FILE_NAME).is_file() else _below(place, except_below)
+        labelled = (place / FILE_NAME).is_file() or is_release(place)
+        corpus = _labelled(place) if labelled else _below(place, except_below)
     elif place.is_file():
         corpus = _listed(place)
     else:
@@ -53,7 +57,9 @@ def find_videos(place: Path, except_below: Path) -> Corpus:
 
 
 def _labelled(folder: Path) -> Corpus:
-    return Corpus(folder, tuple(example.video for example in read_examples(folder)), {})
+    found = read_labelled(folder)
+    videos = tuple(dict.fromkeys(example.video for example in found.examples))
+    return Corpus(folder, videos, found.left_out)
 
 
 def _listed(path: Path) -> Corpus:

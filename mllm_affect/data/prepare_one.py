@@ -4,17 +4,19 @@ Does: hash a file, or decode it into the clip cache; turn what goes wrong into a
 Does not: decide what is to be done (see preparing).
 """
 
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from mllm_affect.errors import UserError
-from mllm_affect.media.cache import ClipCache, cached_video
+from mllm_affect.media.cache import ClipCache
 from mllm_affect.media.content_hash import HashedFile, hash_file
 from mllm_affect.media.limits import DEFAULT_LIMITS
-from mllm_affect.media.opening import sniff
-from mllm_affect.media.probe import check_size, probe
+from mllm_affect.media.opening import open_file, sniff_descriptor
+from mllm_affect.media.probe import check_size
 from mllm_affect.media.types import Sampling, Segment
+from mllm_affect.media.video import following_links, open_video, read_cached
 
 FOR_THE_RUN = frozenset({"cache_not_written", "cache_full"})
 """Codes that say nothing about a video: the run ends with them."""
@@ -40,21 +42,22 @@ class Outcome:
     segments: tuple[Segment, ...] = ()
 
 
-def prepare_one(job: Job, *, sampling: Sampling, max_seconds: float, cache: ClipCache) -> Outcome:
+def prepare_one(
+    job: Job, *, sampling: Sampling, max_seconds: float, cache: ClipCache, trusted: bool
+) -> Outcome:
     """Do the next step of a job.  Raises nothing: a program error becomes a refusal too."""
     started = time.perf_counter()
     hashed, segments, code, sentence = None, [], None, None
     try:
         if job.sha256 is None:
-            check_size(job.path, DEFAULT_LIMITS)
-            sniff(job.path)
+            _check(job.path)
             hashed = hash_file(job.path)
         else:
-            source = probe(job.path)
-            if source.sha256 != job.sha256:
-                raise UserError("source_changed", f"{job.path.name} changed while it was read.")
-            for clip in cached_video(source, sampling, max_seconds, cache=cache):
-                segments.append(clip.segment)
+            with open_video(following_links(job.path), trusted=trusted) as video:
+                if video.source.sha256 != job.sha256:
+                    raise UserError("source_changed", f"{job.path.name} changed while it was read.")
+                for clip in read_cached(video, sampling, max_seconds, cache):
+                    segments.append(clip.segment)
     except UserError as error:
         code, sentence = error.code, error.sentence
     except Exception as error:  # a worker reports; the traceback would be lost with it
@@ -62,3 +65,13 @@ def prepare_one(job: Job, *, sampling: Sampling, max_seconds: float, cache: Clip
         sentence = f"{job.path.name} cannot be read ({type(error).__name__}: {error})."
     seconds = time.perf_counter() - started
     return Outcome(seconds, code, sentence, hashed, tuple(segments))
+
+
+def _check(path: Path) -> None:
+    """Refuse before reading it through what is no video or too large."""
+    descriptor = open_file(path)
+    try:
+        sniff_descriptor(descriptor, path.name)
+        check_size(descriptor, path.name, DEFAULT_LIMITS)
+    finally:
+        os.close(descriptor)

@@ -108,12 +108,14 @@ def prepare(
     wanted: Policy,
     workers: int,
     max_bytes: int | None = None,
+    trusted: bool = False,
     on_verdict: OnVerdict = lambda _verdict, _done, _total: None,
 ) -> Prepared:
     """Prepare every video of a corpus into the clip cache in `out`.
 
     `max_bytes` bounds the cache; None leaves the bound that it has, or none.  Of earlier runs the
-    oldest entries make room, of this run none does.
+    oldest entries make room, of this run none does.  `trusted` videos are decoded in the workers,
+    others each in a process of its own.
 
     A run that was stopped, in whatever way, goes on where it ended; what is written does not
     depend on how often it was stopped or how many workers it had.  Raises UserError `out_busy`,
@@ -125,7 +127,7 @@ def prepare(
         if max_bytes is not None:
             cache = cache.bounded(max_bytes)
         cache = replace(cache, keep_since_ns=time.time_ns() - A_MOMENT_NS)
-        run = _Run(corpus, cache, wanted, on_verdict)
+        run = _Run(corpus, cache, wanted, trusted, on_verdict)
         cache.sweep()
         try:
             run.go(workers)
@@ -155,9 +157,15 @@ class _Run:
     """One run over a corpus."""
 
     def __init__(
-        self, corpus: Corpus, cache: ClipCache, wanted: Policy, on_verdict: OnVerdict
+        self,
+        corpus: Corpus,
+        cache: ClipCache,
+        wanted: Policy,
+        trusted: bool,
+        on_verdict: OnVerdict,
     ) -> None:
         self._corpus, self._cache, self._wanted = corpus, cache, wanted
+        self._trusted = trusted
         self._on_verdict = on_verdict
         self._hashes = RememberedHashes(cache.folder)
         self._verdicts: dict[str, Verdict] = {}
@@ -178,7 +186,7 @@ class _Run:
                 self._decode_once(Job(video, self._corpus.path(video), sha256), jobs)
         work = partial(
             prepare_one, sampling=self._wanted.sampling, max_seconds=self._wanted.max_seconds,
-            cache=self._cache,
+            cache=self._cache, trusted=self._trusted,
         )  # fmt: skip
         with closing(run_each(jobs, work, min(workers, max(1, len(jobs))))) as outcomes:
             for job, outcome in outcomes:

@@ -14,7 +14,9 @@ import psutil
 import pytest
 from in_processes import half_or_die, prepare_with_little_disk
 from made_corpus import POLICY, SECONDS, content, prepare_all, write_corpus, write_noise
+from typer.testing import CliRunner
 
+from mllm_affect.cli.app import app
 from mllm_affect.data.corpus import find_videos
 from mllm_affect.data.examples import Example, write_examples
 from mllm_affect.data.preparing import Policy, Verdict, prepare
@@ -93,6 +95,13 @@ def test_workers_do_not_change_what_is_written(
     corpus: Path, undisturbed: Path, tmp_path: Path
 ) -> None:
     prepare_all(corpus, tmp_path, workers=3)
+    assert content(tmp_path) == content(undisturbed)
+
+
+def test_strangers_videos_come_out_the_same(
+    corpus: Path, undisturbed: Path, tmp_path: Path
+) -> None:
+    prepare_all(corpus, tmp_path, workers=2, trusted=False)
     assert content(tmp_path) == content(undisturbed)
 
 
@@ -290,3 +299,20 @@ def test_verdicts_are_told_as_they_fall(corpus: Path, tmp_path: Path) -> None:
     done = prepare_all(corpus, tmp_path, on_verdict=tell)
     assert [(number, total) for _, number, total in told] == [(n, 9) for n in range(1, 10)]
     assert {video for video, _, _ in told} == {verdict.video for verdict in done.verdicts}
+
+
+@pytest.mark.parametrize(("place", "status"), [("", 1), ("some", 0)])
+def test_the_verb_prints_counts_and_says_by_its_status_whether_all_are_usable(
+    place: str, status: int, corpus: Path, tmp_path: Path
+) -> None:
+    words = ["prepare", str(corpus / place), "--fps", "2", "--max-pixels", "4096", "--trusted"]
+    words += ["--out", str(tmp_path), "--workers", "1"]
+    told = CliRunner().invoke(app, [*words, "--json"])
+    lines = [json.loads(line) for line in told.stdout.splitlines()]
+    assert told.exit_code == status
+    assert lines[-1]["videos"] == len(lines) - 1 == len(read_jsonl(tmp_path / "verdicts.jsonl"))
+    shown = CliRunner().invoke(app, words, env={"COLUMNS": "200"})
+    assert shown.exit_code == status
+    assert f"{lines[-1]['usable']} of {lines[-1]['videos']} videos are usable" in shown.stdout
+    assert ("refused, empty_file: 1" in shown.stdout) == bool(status)
+    assert "0.mp4" in shown.stdout

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from made_corpus import POLICY, content, prepare_all, write_corpus
+from made_corpus import POLICY, SECONDS, content, prepare_all, write_corpus
 
 SEED = 20_261_124
 COMMAND = (
@@ -20,7 +20,7 @@ COMMAND = (
     "from mllm_affect.data.preparing import Policy, prepare;"
     "from mllm_affect.media.types import Sampling;"
     "corpus, out = map(Path, sys.argv[1:3]);"
-    f"prepare(find_videos(corpus, out), out, {POLICY!r}, int(sys.argv[3]))"
+    f"prepare(find_videos(corpus, out), out, {POLICY!r}, int(sys.argv[3]), trusted=True)"
 )
 
 
@@ -33,7 +33,9 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def undisturbed(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     out = tmp_path_factory.mktemp("undisturbed")
     prepare_all(corpus, out)
-    return content(out)
+    found = content(out)
+    assert len(found) == 1 + len(SECONDS)
+    return found
 
 
 def start(corpus: Path, out: Path, workers: int) -> subprocess.Popen[bytes]:
