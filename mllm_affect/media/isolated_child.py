@@ -15,7 +15,6 @@ from typing import Any
 
 os.environ["OPENBLAS_NUM_THREADS"] = "1"  # no threads of numpy's: confining is for one thread
 
-import av.subtitles.stream  # noqa: F401 - PyAV imports it at the first look at a file
 
 from mllm_affect.errors import UserError
 from mllm_affect.media import reader, segment, wire
@@ -23,6 +22,9 @@ from mllm_affect.media.limits import ChildLimits, Limits
 from mllm_affect.media.probe import examine
 from mllm_affect.media.sandbox import confine
 from mllm_affect.media.types import Clip, Sampling, Segment, Source
+
+for name in ("av.subtitles.stream", "av.subtitles.codeccontext"):
+    import_module(name)  # PyAV does so when it meets a file; then none can be opened any more
 
 ANSWERS = 1
 """The descriptor of the pipe to the parent: standard output."""

@@ -53,7 +53,7 @@ class Limits:
     pixels: int = _bound(8192 * 4320, "width times height")
     side: int = _bound(8192, "width or height in pixels")
     frames_per_second: float = _bound(1000.0, "frame rate, stated or real")
-    frames: int = _bound(1_000_000, "number of video frames, stated or real")
+    frames: int = _bound(864_000, "number of video frames, stated or real")
     streams: int = _bound(16, "streams of any kind")
     samples_per_second: int = _bound(8 * 192_000, "audio channels times sample rate")
     sound_beyond_seconds: float = _bound(300.0, "sound that runs on without a picture")

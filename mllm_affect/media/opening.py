@@ -34,6 +34,13 @@ if TYPE_CHECKING:
 SNIFFED_BYTES = 64
 MOV_BOXES = frozenset({b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot"})
 ATTACHED_PICTURE = 0x0400  # AV_DISPOSITION_ATTACHED_PIC: cover art, not video
+KNOWN_PIXELS = 1 << 28
+"""Larger pictures are not even looked at; between this and the limit they are refused by name."""
+
+LOOKED_AT = {"probesize": "1000000", "fpsprobesize": "4"}
+"""How far FFmpeg reads to find out about streams: bytes of content, and frames to estimate a rate.
+Its defaults let 10^6 tiny packets cost seconds before anything is known."""
+
 INHERITED = re.compile(r"/dev/fd/(\d+)")
 """A path of this form is a descriptor that is open already; nothing is opened for it."""
 
@@ -119,7 +126,8 @@ def open_media(path: Path) -> Iterator["InputContainer"]:
             "protocol_whitelist": "fd",
             "format_whitelist": ",".join(FORMATS),
             "codec_whitelist": ",".join(sorted(DECODERS)),
-            "max_pixels": str(DEFAULT_LIMITS.pixels),
+            "max_pixels": str(KNOWN_PIXELS),
+            **LOOKED_AT,
         }
         os.lseek(descriptor, 0, os.SEEK_SET)  # a dup shares its position with the original
         try:
