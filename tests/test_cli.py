@@ -107,6 +107,14 @@ BAD_INPUT = {
         "evaluate ah --data {folder} --url http://127.0.0.1:9 --model {folder} --out {out}",
         "--url",
     ),
+    "ensemble of missing files": (
+        "ensemble --predictions {missing}.jsonl --predictions {missing}.jsonl --out {out}",
+        "{missing}.jsonl",
+    ),
+    "check a submission that is not there": (
+        "export check {missing}.txt --order {text}.mp4",
+        "{missing}.txt",
+    ),
     "export without predictions": (
         "export csv --predictions {missing}.jsonl --out {out}/t.csv",
         "{missing}.jsonl",

@@ -18,6 +18,7 @@ VERBS = (
     "finetune",
     "serve",
     "evaluate",
+    "ensemble",
     "calibrate",
     "export",
     "make",
