@@ -1,6 +1,6 @@
 """The sound of a video as 16 kHz mono samples placed on the video's timeline.
 
-Does: resample while decoding, place by timestamps, give the samples of a span.
+Does: decode as far as a span needs, resample, place by timestamps, give the span's samples.
 Does not: open files, or keep sound that was already taken.
 """
 
@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import av
 import numpy as np
+from av.stream import Discard
 from numpy.typing import NDArray
 
+from mllm_affect.media.opening import main_audio
 from mllm_affect.media.types import AUDIO_RATE
 
 if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
-    from av.audio.stream import AudioStream
+    from av.container import InputContainer
     from av.packet import Packet
 
 HOP = 160
@@ -28,6 +30,9 @@ to the longest in its batch, so only sound of at least one window is heard alike
 GAP_SECONDS = 0.005
 """A timestamp this far from where the last samples ended means a gap or an overlap in the sound."""
 
+BLOCK_SECONDS = 1
+"""Sound is resampled in blocks: the same samples at a ninth of the cost of single frames."""
+
 
 class SoundSpan:
     """Where a file states sound, from its packets alone."""
@@ -39,63 +44,81 @@ class SoundSpan:
         """Take the next audio packet."""
         if packet.pts is None or not packet.size:
             return
-        begin_s = float(packet.pts * packet.time_base)
+        over, under = packet.time_base.numerator, packet.time_base.denominator
+        begin_s = packet.pts * over / under
         self._begin_s = min(self._begin_s, begin_s)
-        self._end_s = max(self._end_s, begin_s + float((packet.duration or 0) * packet.time_base))
+        self._end_s = max(self._end_s, begin_s + (packet.duration or 0) * over / under)
 
     def overlaps(self, start_s: float, end_s: float) -> bool:
         """Whether any of it lies between these times."""
         return self._begin_s < end_s and self._end_s > start_s
 
 
-class AudioTimeline:
-    """Collects one audio stream; spans are taken in order of time and forgotten afterwards.
+class SoundReader:
+    """Decodes the sound of one container as far as it is asked for, and forgets what was taken.
 
-    `stated`: where the packets seen so far state sound, whether or not it could be decoded.
+    Spans are taken in order of time.  However pictures and sound are interleaved, no more is held
+    than the open span and one block.
     """
 
-    def __init__(self, stream: "AudioStream") -> None:
-        self._stream = stream
-        self.stated = SoundSpan()
+    def __init__(self, container: "InputContainer") -> None:
+        self._stream = main_audio(container)
+        self._packets = iter(container.demux(self._stream) if self._stream is not None else ())
+        for stream in container.streams:
+            if stream is not self._stream:
+                stream.discard = Discard.all
+        self._stated = SoundSpan()
         self._pieces: list[tuple[int, NDArray[np.int16]]] = []
+        self._form: tuple[str, str, int] | None = None
+        self._block: av.AudioFifo | None = None
         self._resampler: av.AudioResampler | None = None
         self._next_sample = 0
         self._expected_s: float | None = None
 
-    @property
-    def end_s(self) -> float:
-        """Where the collected sound ends, in seconds; minus infinity before the first."""
-        return self._next_sample / AUDIO_RATE if self._expected_s is not None else float("-inf")
-
-    def decode(self, packet: "Packet[Any]") -> None:
-        """Decode a packet and keep its sound; a packet that cannot be decoded becomes silence."""
-        self.stated.see(packet)
-        try:
-            frames = self._stream.decode(packet)
-        except av.FFmpegError:
-            return
-        for frame in frames:
-            self._collect(frame)
-
-    def finish(self) -> None:
-        """Take what the resampler still holds; call once after the last packet."""
-        self._flush()
-
-    def take(self, start_s: float, end_s: float) -> NDArray[np.int16]:
-        """Return the samples of [start_s, end_s), silence where there is none.
+    def take(self, start_s: float, end_s: float) -> NDArray[np.int16] | None:
+        """Return the samples of [start_s, end_s), silence in gaps, None where no sound is stated.
 
         int16, a whole number of hops, at least SHORTEST.  Sound before `start_s` is forgotten.
         """
+        if self._stream is None:
+            return None
         first = round(start_s * AUDIO_RATE)
         spanned = (round(end_s * AUDIO_RATE) - first) // HOP * HOP
         wanted, beyond = max(SHORTEST, spanned), first + max(spanned, HOP)
         samples_S = np.zeros(wanted, dtype=np.int16)
-        for position, piece_S in self._pieces:
-            begin, end = max(position, first), min(position + len(piece_S), beyond)
-            if begin < end:
-                samples_S[begin - first : end - first] = piece_S[begin - position : end - position]
-        self._pieces = [piece for piece in self._pieces if piece[0] + len(piece[1]) > first]
-        return samples_S
+        more = True
+        while True:
+            self._pieces = [
+                piece for piece in self._pieces if not _place(piece, samples_S, first, beyond)
+            ]
+            if not more or (self._expected_s is not None and self._end_s >= end_s):
+                break
+            more = self._decode_next()
+        # A codec's padding may reach beyond the sound that the file states.
+        return samples_S if self._stated.overlaps(start_s, end_s) else None
+
+    @property
+    def _end_s(self) -> float:
+        return self._next_sample / AUDIO_RATE
+
+    def _decode_next(self) -> bool:
+        """Decode one packet; one that cannot be decoded is silence.  Return whether more follow."""
+        assert self._stream is not None
+        try:
+            packet = next(self._packets, None)
+        except (av.FFmpegError, ValueError):
+            packet = None
+        if packet is None:
+            self._flush()
+            return False
+        self._stated.see(packet)
+        try:
+            frames = self._stream.decode(packet)
+        except av.FFmpegError:
+            return True
+        for frame in frames:
+            self._collect(frame)
+        return True
 
     def _collect(self, frame: "AudioFrame") -> None:
         base = Fraction(frame.time_base or Fraction(1, frame.sample_rate))
@@ -106,12 +129,29 @@ class AudioTimeline:
             self._next_sample = round(begins_s * AUDIO_RATE)
             self._expected_s = begins_s
         self._expected_s += frame.samples / frame.sample_rate
+        form = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if form != self._form:
+            self._flush()
+            self._form = form
+        if self._block is None:
+            self._block = av.AudioFifo()
+        frame.pts = None
+        self._block.write(frame)
+        if self._block.samples >= BLOCK_SECONDS * frame.sample_rate:
+            self._resample_block()
+
+    def _resample_block(self) -> None:
+        block = self._block.read() if self._block is not None else None
+        if block is None:
+            return
         if self._resampler is None:
             self._resampler = av.AudioResampler(format="s16", layout="mono", rate=AUDIO_RATE)
-        frame.pts = None
-        self._keep(self._resampler.resample(frame))
+        block.pts = None
+        self._keep(self._resampler.resample(block))
 
     def _flush(self) -> None:
+        self._resample_block()
+        self._block = None
         if self._resampler is not None:
             self._keep(self._resampler.resample(None))
             self._resampler = None
@@ -122,3 +162,14 @@ class AudioTimeline:
             if len(samples_S):
                 self._pieces.append((self._next_sample, samples_S))
                 self._next_sample += len(samples_S)
+
+
+def _place(
+    piece: tuple[int, NDArray[np.int16]], samples_S: NDArray[np.int16], first: int, beyond: int
+) -> bool:
+    """Write a piece into the span from `first`; return whether nothing of it lies after that."""
+    position, piece_S = piece
+    begin, end = max(position, first), min(position + len(piece_S), beyond)
+    if begin < end:
+        samples_S[begin - first : end - first] = piece_S[begin - position : end - position]
+    return position + len(piece_S) <= beyond

@@ -5,14 +5,15 @@ whoever cuts only and whoever reads.  Does not: look at content.  See docs/desig
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from itertools import chain
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mllm_affect.errors import UserError
 from mllm_affect.media.frames import FrameClock, TimedFrame
 from mllm_affect.media.guard import guarded
-from mllm_affect.media.opening import main_audio, main_video
+from mllm_affect.media.opening import main_audio, main_video, open_media
+from mllm_affect.media.timeline import Timeline, TimelineReader
 from mllm_affect.media.types import Segment, Source
 
 if TYPE_CHECKING:
@@ -27,26 +28,14 @@ Hear = Callable[["Packet[Any]"], None]
 """Takes every audio packet in the file's order."""
 
 
-@dataclass(frozen=True)
-class Placed:
-    """A frame in its segment, both in ticks: where that begins, where this frame ends.
+class Place(NamedTuple):
+    """Where a frame belongs, in ticks: where its segment begins, where the frame itself ends.
 
     `end_ticks` is never beyond the bound, also for a frame that alone lasts longer.
     """
 
-    frame: TimedFrame
     start_ticks: int
     end_ticks: int
-
-    @property
-    def start_s(self) -> float:
-        """Where its segment begins, in seconds."""
-        return float(self.start_ticks * self.frame.time_base)
-
-    @property
-    def end_s(self) -> float:
-        """Where this frame ends, in seconds."""
-        return float(self.end_ticks * self.frame.time_base)
 
 
 class GreedyCutter:
@@ -58,70 +47,115 @@ class GreedyCutter:
 
     def __init__(self, bound: int) -> None:
         self._bound = bound
-        self._pending: TimedFrame | None = None
-        self._start_ticks: int | None = None
-        self._first_ticks = 0
+        self._pending: int | None = None
+        self._start: int | None = None
+        self._first = 0
         self._count = 0
 
-    def see(self, frame: TimedFrame) -> Placed | None:
-        """Take the next frame; return its predecessor in its place, None for the first."""
-        before, self._pending = self._pending, frame
+    def see(self, ticks: int) -> Place | None:
+        """Take when the next frame begins; return its predecessor's place, None for the first."""
+        before, self._pending = self._pending, ticks
         self._count += 1
         if before is None:
-            self._first_ticks = frame.ticks
+            self._first = ticks
             return None
-        return self._place(before, frame.ticks)
+        return self._place(before, ticks)
 
-    def finish(self, usual_ticks: int) -> Placed | None:
-        """Return the last frame in its place, None if there was no frame.
+    def finish(self, own_ticks: int, usual_ticks: int) -> Place | None:
+        """Return the last frame's place, None if there was no frame.
 
-        It lasts as long as the file says, else the mean of the others, else `usual_ticks`.
+        It lasts as long as the file says (`own_ticks`), where that is 0 the mean of the others,
+        where it is alone `usual_ticks`.
         """
         last, self._pending = self._pending, None
         if last is None:
             return None
-        length = last.own_ticks
+        length = own_ticks
         if length <= 0 and self._count > 1:
-            length = max(1, round((last.ticks - self._first_ticks) / (self._count - 1)))
-        return self._place(last, last.ticks + (length if length > 0 else usual_ticks))
+            length = max(1, round((last - self._first) / (self._count - 1)))
+        return self._place(last, last + (length if length > 0 else usual_ticks))
 
-    def _place(self, frame: TimedFrame, end_ticks: int) -> Placed:
-        if self._start_ticks is None or end_ticks - self._start_ticks > self._bound:
-            self._start_ticks = frame.ticks
-        return Placed(frame, self._start_ticks, min(end_ticks, self._start_ticks + self._bound))
+    def _place(self, begin: int, end: int) -> Place:
+        if self._start is None or end - self._start > self._bound:
+            self._start = begin
+        return Place(self._start, min(end, self._start + self._bound))
+
+
+class SegmentMaker:
+    """Counts placed frames into segments.  Whether these have audio is not known here: False."""
+
+    def __init__(self, source_sha256: str, time_base: Fraction) -> None:
+        self._sha256, self._time_base = source_sha256, time_base
+        self._index, self._first, self._count = 0, 0, 0
+        self._place: Place | None = None
+
+    def see(self, place: Place) -> Segment | None:
+        """Take the next frame's place; return the segment before, if this frame begins another."""
+        begins = self._place is not None and place.start_ticks != self._place.start_ticks
+        ended = self._segment() if begins else None
+        if begins:
+            self._index, self._first, self._count = self._index + 1, self._first + self._count, 0
+        self._count += 1
+        self._place = place
+        return ended
+
+    def finish(self) -> Segment | None:
+        """Return the last segment, None if there was no frame."""
+        return self._segment() if self._place is not None else None
+
+    def _segment(self) -> Segment:
+        assert self._place is not None
+        return Segment(
+            source_sha256=self._sha256,
+            index=self._index,
+            start_s=float(self._place.start_ticks * self._time_base),
+            end_s=float(self._place.end_ticks * self._time_base),
+            first_frame=self._first,
+            num_frames=self._count,
+            has_audio=False,
+        )
 
 
 def placed_frames(
     container: "InputContainer", source: Source, max_seconds: float, hear: Hear
-) -> Iterator[Placed]:
-    """Decode a source once; yield every frame in its place and hand audio packets to `hear`.
+) -> Iterator[tuple[TimedFrame, Place]]:
+    """Decode a source once; yield every frame with its place and hand audio packets to `hear`.
 
     Raises UserError `bad_max_seconds`, `no_video`, `no_frames`.
     """
-    cutter: GreedyCutter | None = None
+    before: TimedFrame | None = None
     for frame in decoded_frames(container, source, hear):
-        if cutter is None:
+        if before is None:
             cutter = GreedyCutter(bound_ticks(max_seconds, frame.time_base))
-            usual = max(1, round(1 / Fraction(source.average_fps or 25.0) / frame.time_base))
-        placed = cutter.see(frame)
-        if placed is not None:
-            yield placed
-    last = cutter.finish(usual) if cutter is not None else None
-    if last is None:
+        place = cutter.see(frame.ticks)
+        if before is not None and place is not None:
+            yield before, place
+        before = frame
+    if before is None:
         raise UserError("no_frames", f"{source.path.name} has a video track without any frame.")
-    yield last
+    last = cutter.finish(before.own_ticks, usual_ticks(source, before.time_base))
+    assert last is not None
+    yield before, last
 
 
-def grown(segment: Segment | None, placed: Placed, source: Source) -> Segment:
-    """Return the segment with one more frame, or the one after it that this frame begins.
+def cut_timeline(timeline: Timeline, source: Source, max_seconds: float) -> Iterator[Segment]:
+    """Yield the segments of a timeline: those that decoding would give.
 
-    Whether it has audio is not known here: False.
+    Raises UserError `bad_max_seconds`.
     """
-    if segment is None or placed.start_s > segment.start_s:
-        index = 0 if segment is None else segment.index + 1
-        first, start_s = placed.frame.index, placed.start_s
-        return Segment(source.sha256, index, start_s, placed.end_s, first, 1, has_audio=False)
-    return replace(segment, end_s=placed.end_s, num_frames=segment.num_frames + 1)
+    cutter = GreedyCutter(bound_ticks(max_seconds, timeline.time_base))
+    maker = SegmentMaker(source.sha256, timeline.time_base)
+    places = chain(
+        map(cutter.see, timeline.ticks_N.tolist()),
+        (cutter.finish(timeline.last_ticks, usual_ticks(source, timeline.time_base)) for _ in "1"),
+    )
+    for place in places:
+        ended = maker.see(place) if place is not None else None
+        if ended is not None:
+            yield ended
+    last = maker.finish()
+    if last is not None:
+        yield last
 
 
 def decoded_frames(container: "InputContainer", source: Source, hear: Hear) -> Iterator[TimedFrame]:
@@ -141,6 +175,30 @@ def decoded_frames(container: "InputContainer", source: Source, hear: Hear) -> I
             hear(packet)
 
 
+def read_timeline(source: Source, hear: Hear) -> Timeline | None:
+    """Return a source's timeline from its packets alone, None where it cannot be trusted.
+
+    Audio packets are handed to `hear`; without a timeline not all of them.
+    Raises UserError `no_video`, or as opening and the guard do.
+    """
+    with open_media(source.path) as container:
+        video, audio = main_video(container), main_audio(container)
+        if video is None:
+            raise UserError("no_video", f"{source.path.name} holds no video track.")
+        reader = TimelineReader(video)
+        if reader.odd:
+            return None
+        packets = container.demux([video, audio] if audio else [video])
+        for packet in guarded(packets, video, source.path.name):
+            if packet.stream is not video:
+                hear(packet)
+                continue
+            reader.see(packet)
+            if reader.odd:
+                return None
+        return reader.timeline()
+
+
 def bound_ticks(max_seconds: float, time_base: Fraction) -> int:
     """Return the bound in whole ticks.  Raises UserError `bad_max_seconds`."""
     if not 0.1 <= max_seconds <= 60.0:
@@ -149,3 +207,8 @@ def bound_ticks(max_seconds: float, time_base: Fraction) -> int:
             f"--max-seconds is {max_seconds}; give a number of seconds from 0.1 to 60.",
         )
     return int(Fraction(str(max_seconds)) / time_base)
+
+
+def usual_ticks(source: Source, time_base: Fraction) -> int:
+    """Return how many ticks a frame lasts at the source's average rate."""
+    return max(1, round(1 / Fraction(source.average_fps or 25.0) / time_base))

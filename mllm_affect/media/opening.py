@@ -12,7 +12,7 @@ import stat
 from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import av
 
@@ -112,9 +112,10 @@ def sniff_descriptor(descriptor: int, name: str) -> str:
 
 
 @contextmanager
-def open_media(path: Path) -> Iterator["InputContainer"]:
+def open_media(path: Path, aside: bool = False) -> Iterator["InputContainer"]:
     """Open a video file for reading, and close it.
 
+    With `aside` it is read at a place of its own while the same descriptor is being read elsewhere.
     Raises UserError as `sniff` does, `unreadable_video` when its headers make no sense,
     `unsupported_codec` when its pictures or sound are coded otherwise than the whitelist says;
     MemoryError where the process may not have as much as the headers ask for.
@@ -122,7 +123,7 @@ def open_media(path: Path) -> Iterator["InputContainer"]:
     descriptor = open_file(path)
     try:
         only_this_file = {
-            "fd": str(descriptor),
+            **({} if aside else {"fd": str(descriptor)}),
             "protocol_whitelist": "fd",
             "format_whitelist": ",".join(FORMATS),
             "codec_whitelist": ",".join(sorted(DECODERS)),
@@ -131,9 +132,9 @@ def open_media(path: Path) -> Iterator["InputContainer"]:
         }
         os.lseek(descriptor, 0, os.SEEK_SET)  # a dup shares its position with the original
         try:
-            container = av.open(
-                "fd:", format=sniff_descriptor(descriptor, path.name), options=only_this_file
-            )
+            name: Any = _OwnPlace(descriptor) if aside else "fd:"
+            demuxer = sniff_descriptor(descriptor, path.name)
+            container = av.open(name, mode="r", format=demuxer, options=only_this_file)
         except MemoryError:
             raise
         except (av.FFmpegError, ValueError, OverflowError) as error:
@@ -144,6 +145,27 @@ def open_media(path: Path) -> Iterator["InputContainer"]:
             yield container
     finally:
         os.close(descriptor)
+
+
+class _OwnPlace:
+    """A descriptor as a file with its own place: descriptors that are duplicates share one."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor, self._place = descriptor, 0
+
+    def read(self, size: int) -> bytes:
+        found = os.pread(self._descriptor, size, self._place)
+        self._place += len(found)
+        return found
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        size = os.fstat(self._descriptor).st_size
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: size}[whence]
+        self._place = max(0, base + offset)
+        return self._place
+
+    def tell(self) -> int:
+        return self._place
 
 
 def _allow(

@@ -2,20 +2,34 @@
 
 Does: decode once; cut while reading, or read segments that are known; give each its frames at the
 sampling's rate and size, its 16 kHz sound, and whatever other parts it was asked for (see parts).
+Where the packets tell the timeline, frames that nobody needs are not decoded (see planned).
 Does not: keep frames at source size, write files, or isolate hostile input.
 """
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mllm_affect.errors import UserError
-from mllm_affect.media.audio import AudioTimeline
-from mllm_affect.media.cutting import MAX_SECONDS, decoded_frames, grown, placed_frames
-from mllm_affect.media.opening import main_audio, open_media
+from mllm_affect.media.audio import SoundReader
+from mllm_affect.media.cutting import (
+    MAX_SECONDS,
+    SegmentMaker,
+    cut_timeline,
+    decoded_frames,
+    placed_frames,
+    read_timeline,
+)
+from mllm_affect.media.opening import open_media
 from mllm_affect.media.parts import AnyPart, Collector, FramePart, Parts, SoundPart
+from mllm_affect.media.planned import UnplannedError, planned_frames
 from mllm_affect.media.sampling import ModelFrames
+from mllm_affect.media.timeline import Timeline
 from mllm_affect.media.types import Clip, Sampling, Segment, Source
 
 if TYPE_CHECKING:
@@ -37,20 +51,22 @@ def read_video(
     the sound.  A clip comes as soon as the decoder is past its end.  Raises UserError
     `bad_max_seconds`, `no_frames`, or as opening does.
     """
-    with open_media(source.path) as container:
-        clips = _Clips(container, source, sampling, parts)
-        growing: Segment | None = None
-        for placed in placed_frames(container, source, max_seconds, clips.hear):
-            before, growing = growing, grown(growing, placed, source)
-            if before is None or growing.index != before.index:
-                if before is not None:
-                    clips.end(before)
-                clips.begin(growing.start_s)
-            clips.see(placed.frame)
-            yield from clips.ready()
-        if growing is not None:
-            clips.end(growing)
-        yield from clips.rest()
+    timeline = read_timeline(source, _pass_over)
+    if timeline is not None:
+        segments = tuple(cut_timeline(timeline, source, max_seconds))
+        yield from _planned(source, timeline, segments, sampling, parts)
+        return
+    with _opened(source, sampling, parts) as (container, clips):
+        maker: SegmentMaker | None = None
+        for frame, place in placed_frames(container, source, max_seconds, _pass_over):
+            maker = maker or SegmentMaker(source.sha256, frame.time_base)
+            ended = maker.see(place)
+            if ended is not None:
+                yield clips.end(ended)
+            clips.see(frame, float(place.start_ticks * frame.time_base))
+        last = maker.finish() if maker is not None else None
+        if last is not None:
+            yield clips.end(last)
 
 
 def read_clips(
@@ -64,97 +80,124 @@ def read_clips(
     Raises UserError `source_changed` when the file no longer holds the segments' frames, or as
     opening does.
     """
+    timeline = read_timeline(source, _pass_over)
+    if timeline is not None:
+        if segments and segments[-1].first_frame + segments[-1].num_frames > len(timeline.ticks_N):
+            raise _shorter(source)
+        yield from _planned(source, timeline, segments, sampling, parts)
+        return
     todo = deque(segments)
-    with open_media(source.path) as container:
-        clips = _Clips(container, source, sampling, parts)
-        for frame in decoded_frames(container, source, clips.hear):
+    with _opened(source, sampling, parts) as (container, clips):
+        for frame in decoded_frames(container, source, _pass_over):
             if todo and frame.index >= todo[0].first_frame:
-                if frame.index == todo[0].first_frame:
-                    clips.begin(todo[0].start_s)
-                clips.see(frame)
+                clips.see(frame, todo[0].start_s)
                 if frame.index == todo[0].first_frame + todo[0].num_frames - 1:
-                    clips.end(todo.popleft())
-            yield from clips.ready()
+                    yield clips.end(todo.popleft())
         if todo:
-            raise UserError(
-                "source_changed",
-                f"{source.path.name} ends before its last segment; segment it anew.",
-            )
-        yield from clips.rest()
+            raise _shorter(source)
 
 
-@dataclass
-class _Waiting:
-    segment: Segment
-    made: dict[AnyPart, Any]
+def _planned(
+    source: Source,
+    timeline: Timeline,
+    segments: Sequence[Segment],
+    sampling: Sampling,
+    parts: Sequence[AnyPart],
+) -> Iterator[Clip]:
+    """Decode what is needed; where that goes otherwise than planned, go on by decoding all."""
+    needed_N = _needed(timeline, segments, [ModelFrames(sampling), *parts])
+    given = 0
+    for skip in (True, False):
+        try:
+            with _opened(source, sampling, parts) as (container, clips):
+                frames = planned_frames(container, timeline, needed_N, skip)
+                for place, clip in enumerate(clips.of(segments, frames)):
+                    if place >= given:
+                        yield clip
+                        given += 1
+            return
+        except UnplannedError:
+            continue
+
+
+def _needed(
+    timeline: Timeline, segments: Sequence[Segment], parts: Sequence[AnyPart]
+) -> NDArray[np.bool_]:
+    """Say which frames of the timeline any part wants to see."""
+    times_N, needed_N = timeline.seconds(), np.zeros(len(timeline.ticks_N), dtype=np.bool_)
+    for one in segments:
+        span = slice(one.first_frame, one.first_frame + one.num_frames)
+        for part in parts:
+            if not isinstance(part, SoundPart):
+                needed_N[span] |= part.needs(times_N[span], one.end_s)
+    return needed_N
+
+
+def _pass_over(packet: "Packet[Any]") -> None:
+    """Sound is read aside."""
+
+
+def _shorter(source: Source) -> UserError:
+    return UserError(
+        "source_changed", f"{source.path.name} ends before its last segment; segment it anew."
+    )
+
+
+@contextmanager
+def _opened(
+    source: Source, sampling: Sampling, parts: Sequence[AnyPart]
+) -> "Iterator[tuple[InputContainer, _Clips]]":
+    """Open a source twice, so that neither pictures nor sound have to wait for the other."""
+    with open_media(source.path) as container, open_media(source.path, aside=True) as aside:
+        yield container, _Clips(SoundReader(aside), source, sampling, parts)
 
 
 class _Clips:
-    """The open segment's collectors, and the segments whose sound is not complete."""
+    """The open segment's collectors, and what is made of its sound."""
 
     def __init__(
-        self,
-        container: "InputContainer",
-        source: Source,
-        sampling: Sampling,
-        parts: Sequence[AnyPart],
+        self, sound: SoundReader, source: Source, sampling: Sampling, parts: Sequence[AnyPart]
     ) -> None:
-        audio = main_audio(container)
-        self._timeline = AudioTimeline(audio) if audio else None
-        self._source, self._model_frames = source, ModelFrames(sampling)
+        self._sound, self._source, self._model_frames = sound, source, ModelFrames(sampling)
         self._parts = tuple(dict.fromkeys((self._model_frames, *parts)))
         self._asked = frozenset(parts)
         self._listeners = {p: p.listen(source) for p in self._parts if isinstance(p, SoundPart)}
         self._open: list[tuple[FramePart[Any], Collector[Any]]] = []
-        self._waiting: deque[_Waiting] = deque()
 
-    def hear(self, packet: "Packet[Any]") -> None:
-        """Take the next audio packet."""
-        if self._timeline is not None:
-            self._timeline.decode(packet)
+    def of(self, segments: Sequence[Segment], frames: "Iterator[TimedFrame]") -> Iterator[Clip]:
+        """Yield the clips of segments from those of their frames that are needed."""
+        frame = next(frames, None)
+        for segment in segments:
+            beyond = segment.first_frame + segment.num_frames
+            while frame is not None and frame.index < beyond:
+                self.see(frame, segment.start_s)
+                frame = next(frames, None)
+            if not self._open:
+                name = self._source.path.name
+                raise UserError("no_frames", f"{name} has a video track without any frame.")
+            yield self.end(segment)
 
-    def begin(self, start_s: float) -> None:
-        """Open the segment that starts there."""
-        self._open = [
-            (part, part.begin(self._source, start_s))
-            for part in self._parts
-            if not isinstance(part, SoundPart)
-        ]
-
-    def see(self, frame: "TimedFrame") -> None:
-        """Take the next frame of the open segment."""
+    def see(self, frame: "TimedFrame", start_s: float) -> None:
+        """Take the next frame of the segment that starts there."""
+        if not self._open:
+            self._open = [
+                (part, part.begin(self._source, start_s))
+                for part in self._parts
+                if not isinstance(part, SoundPart)
+            ]
         for _, collector in self._open:
             collector.see(frame)
 
-    def end(self, segment: Segment) -> None:
-        """Close the open segment: its last frame was seen."""
-        done = _Waiting(segment, {})
+    def end(self, segment: Segment) -> Clip:
+        """Return the clip of the open segment: its last frame was seen."""
+        made: dict[AnyPart, Any] = {}
         for part, collector in self._open:
-            done.made[part] = collector.finish(segment.end_s)
-        self._waiting.append(done)
-
-    def ready(self) -> Iterator[Clip]:
-        """Yield the clips whose sound has been decoded as far as their end."""
-        while self._waiting and (
-            self._timeline is None or self._timeline.end_s >= self._waiting[0].segment.end_s
-        ):
-            yield self._clip(self._waiting.popleft())
-
-    def rest(self) -> Iterator[Clip]:
-        """Yield what is left after the last packet."""
-        if self._timeline is not None:
-            self._timeline.finish()
-        while self._waiting:
-            yield self._clip(self._waiting.popleft())
-
-    def _clip(self, done: _Waiting) -> Clip:
-        start_s, end_s = done.segment.start_s, done.segment.end_s
-        heard = self._timeline is not None and self._timeline.stated.overlaps(start_s, end_s)
-        audio_S = self._timeline.take(start_s, end_s) if self._timeline is not None else None
-        # A codec's padding may reach beyond the sound that the file states.
-        segment, audio_S = replace(done.segment, has_audio=heard), audio_S if heard else None
-        for part, listener in self._listeners.items():
-            done.made[part] = listener.hear(segment, audio_S)
-        frames_THWC, times_T = done.made[self._model_frames]
-        parts = Parts({part: made for part, made in done.made.items() if part in self._asked})
+            made[part] = collector.finish(segment.end_s)
+        self._open = []
+        audio_S = self._sound.take(segment.start_s, segment.end_s)
+        segment = replace(segment, has_audio=audio_S is not None)
+        for listening, listener in self._listeners.items():
+            made[listening] = listener.hear(segment, audio_S)
+        frames_THWC, times_T = made[self._model_frames]
+        parts = Parts({part: one for part, one in made.items() if part in self._asked})
         return Clip(segment, self._model_frames.sampling, frames_THWC, times_T, audio_S, parts)

@@ -1,13 +1,23 @@
 """Blind segmentation: spans of at most five seconds, decided by timestamps alone.
 
-Does: list the segments of a source, every frame in exactly one, in decode order.
+Does: list the segments of a source, every frame in exactly one, in the order of their time; from
+the packets where these can be trusted (see timeline), else from decoded frames.
 Does not: look at pictures, sound or labels, or write files.  The rule stands in cutting.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from mllm_affect.media.audio import SoundSpan
-from mllm_affect.media.cutting import MAX_SECONDS, SEGMENTER, grown, placed_frames
+from mllm_affect.media.cutting import (
+    MAX_SECONDS,
+    SEGMENTER,
+    Hear,
+    SegmentMaker,
+    cut_timeline,
+    placed_frames,
+    read_timeline,
+)
 from mllm_affect.media.opening import open_media
 from mllm_affect.media.types import Segment, Source
 
@@ -20,10 +30,23 @@ def segment(source: Source, max_seconds: float = MAX_SECONDS) -> tuple[Segment, 
     Raises UserError `bad_max_seconds`, `no_frames`, or as opening does.
     """
     sound = SoundSpan()
-    made: list[Segment] = []
-    with open_media(source.path) as container:
-        for placed in placed_frames(container, source, max_seconds, sound.see):
-            before = made[-1] if made else None
-            now = grown(before, placed, source)
-            made[now.index :] = [now]
+    timeline = read_timeline(source, sound.see)
+    if timeline is not None:
+        made = tuple(cut_timeline(timeline, source, max_seconds))
+    else:
+        sound = SoundSpan()
+        made = tuple(_decoded(source, max_seconds, sound.see))
     return tuple(replace(one, has_audio=sound.overlaps(one.start_s, one.end_s)) for one in made)
+
+
+def _decoded(source: Source, max_seconds: float, hear: Hear) -> Iterator[Segment]:
+    with open_media(source.path) as container:
+        maker: SegmentMaker | None = None
+        for frame, place in placed_frames(container, source, max_seconds, hear):
+            maker = maker or SegmentMaker(source.sha256, frame.time_base)
+            ended = maker.see(place)
+            if ended is not None:
+                yield ended
+        last = maker.finish() if maker is not None else None
+        if last is not None:
+            yield last

@@ -15,7 +15,6 @@ from read_video import MadeVideo
 from mllm_affect.errors import UserError
 from mllm_affect.files import sha256_file
 from mllm_affect.media.cutting import GreedyCutter
-from mllm_affect.media.frames import TimedFrame
 from mllm_affect.media.probe import probe
 from mllm_affect.media.segment import segment
 
@@ -110,8 +109,7 @@ TICKS = st.lists(st.integers(1, 400_000), min_size=1, max_size=200)
 def cut(ticks: list[int], last: int, bound: int) -> list[tuple[int, int]]:
     """(first frame, number of frames) of each segment of a timeline."""
     cutter = GreedyCutter(bound)
-    frames = [TimedFrame(Fraction(1, 90_000), i, tick, last, None) for i, tick in enumerate(ticks)]  # type: ignore[arg-type]
-    placed = [*map(cutter.see, frames), cutter.finish(1)]
+    placed = [*map(cutter.see, ticks), cutter.finish(last, 1)]
     starts = [each.start_ticks for each in placed if each is not None]
     return [(starts.index(start), starts.count(start)) for start in sorted(set(starts))]
 

@@ -1,0 +1,88 @@
+"""Decoding no more of a video than the frames that somebody needs, exactly.
+
+Does: follow a timeline; decode the packets that the needed frames depend on, yield these frames.
+Does not: choose frames, or cut.  Why it is exact stands in docs/design/0014.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from mllm_affect.errors import UserError
+from mllm_affect.media.frames import TimedFrame
+from mllm_affect.media.opening import main_video
+from mllm_affect.media.timeline import Timeline
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.video.frame import VideoFrame
+
+
+class UnplannedError(Exception):
+    """Decoding a part of the packets went otherwise than the timeline says: decode them all."""
+
+
+def planned_frames(
+    container: "InputContainer", timeline: Timeline, needed_N: NDArray[np.bool_], skip: bool
+) -> Iterator[TimedFrame]:
+    """Yield the needed frames in the order of their time, `index` being their place in it.
+
+    Without `skip` every packet is decoded up to the last needed frame, and a frame that cannot be
+    decoded is replaced by the picture on show before it, at the beginning by the first that can.
+    With `skip` anything unexpected raises UnplannedError.
+    """
+    wanted = iter([*np.flatnonzero(needed_N).tolist(), None])
+    ticks, base = timeline.ticks_N, timeline.time_base
+    next_ = next(wanted)
+    shown: VideoFrame | None = None
+    for picture in _pictures(container, timeline, needed_N, skip):
+        if picture.pts is None or (skip and (picture.is_corrupt or picture.interlaced_frame)):
+            if skip:
+                raise UnplannedError
+            continue
+        while next_ is not None and ticks[next_] < picture.pts:
+            if skip:
+                raise UnplannedError
+            yield TimedFrame(base, next_, int(ticks[next_]), 0, shown or picture)
+            next_ = next(wanted)
+        if next_ is not None and ticks[next_] == picture.pts:
+            yield TimedFrame(base, next_, picture.pts, int(picture.duration or 0), picture)
+            next_ = next(wanted)
+        if next_ is None:
+            return
+        shown = None if skip else picture
+    if skip and next_ is not None:
+        raise UnplannedError
+    while next_ is not None and shown is not None:
+        yield TimedFrame(base, next_, int(ticks[next_]), 0, shown)
+        next_ = next(wanted)
+
+
+def _pictures(
+    container: "InputContainer", timeline: Timeline, needed_N: NDArray[np.bool_], skip: bool
+) -> "Iterator[VideoFrame]":
+    """Decode the packets that these frames need, without `skip` all of them."""
+    video = main_video(container)
+    assert video is not None
+    video.thread_type = "AUTO"
+    send = timeline.packets_for(needed_N).tolist() if skip else [True] * len(timeline.frame_P)
+    number = 0
+    for packet in container.demux(video):
+        if packet.size or packet.pts is not None:
+            number += 1
+            if number > len(send):
+                raise UserError(
+                    "source_changed", "The file grew while it was being read; read it again."
+                )
+            if not send[number - 1]:
+                continue
+        try:
+            pictures = video.decode(packet)
+        except av.FFmpegError as error:
+            if skip:
+                raise UnplannedError from error
+            continue
+        yield from pictures
