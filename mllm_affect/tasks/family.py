@@ -1,0 +1,71 @@
+"""A family of tasks: several kinds of question that share sampling, each with its answer space.
+
+Does: describe a prompt file with `kinds` and make the Task of one kind.  Does not: read files (see
+prompts) or know any particular family.
+"""
+
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from mllm_affect.errors import UserError
+from mllm_affect.media.types import Sampling
+from mllm_affect.tasks.task import Task
+
+
+class KindPrompt(BaseModel):
+    """One kind of question.  `question` may name things in braces: `Is {unit} shown?`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    question: str = Field(min_length=1)
+    answers: tuple[str, ...] = ()
+    positive: str | None = None
+    max_new_tokens: int = Field(default=64, ge=1, le=4096)
+
+
+class Family(BaseModel):
+    """Kinds of question by name; each is a Task called `<family>-<kind>`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9_]*$")
+    version: int = Field(default=1, ge=1)
+    title: str = ""
+    sampling: Sampling = Sampling()
+    pooling: str = "duration_mean"
+    kinds: dict[str, KindPrompt] = Field(min_length=1)
+    notes: str = ""
+
+    @model_validator(mode="after")
+    def _kinds_are_tasks(self) -> Self:
+        for name in self.kinds:
+            self.task(name)
+        return self
+
+    def task(self, kind: str, **named: str | int) -> Task:
+        """Return the task of one kind; `named` fills the braces of its question.
+
+        Braces that nothing fills stay.  Raises UserError `unknown_task` for another kind.
+        """
+        if kind not in self.kinds:
+            raise UserError(
+                "unknown_task",
+                f"{self.id} has no kind {kind!r}; use one of {', '.join(self.kinds)}.",
+            )
+        prompt = self.kinds[kind]
+        question = prompt.question
+        for name, value in named.items():
+            question = question.replace(f"{{{name}}}", str(value))
+        return Task(
+            id=f"{self.id}-{kind}",
+            version=self.version,
+            title=self.title,
+            question=question,
+            answers=prompt.answers,
+            positive=prompt.positive,
+            sampling=self.sampling,
+            pooling=self.pooling,
+            max_new_tokens=prompt.max_new_tokens,
+            notes=self.notes,
+        )
