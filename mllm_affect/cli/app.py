@@ -22,6 +22,7 @@ VERBS = (
     "calibrate",
     "export",
     "make",
+    "validate",
     "miniature",
     "demo",
 )

@@ -56,21 +56,21 @@ class Release:
         return sha256_json([*hashes, self.index.sha256 if self.index else None])
 
 
-def read_release(folder: Path) -> Release:
-    """Read the lists, annotations and consent of a release.
+def read_release(folder: Path, annotations: bool = True) -> Release:
+    """Read the lists, annotations (unless they are not wanted) and consent of a release.
 
     Raises UserError `no_examples`, `bad_examples`, `bad_yaml`, `unsafe_yaml`.
     """
     notes: list[Note] = []
     rows = tuple(read_splits(folder, notes))
-    index = read_index(folder)
-    annotations = {key_of(item.written): item for item in (index.videos if index else ())}
+    index = read_index(folder) if annotations else None
+    by_key = {key_of(item.written): item for item in (index.videos if index else ())}
     return Release(
         folder=folder,
         videos=dict(find_videos(folder)),
         rows=rows,
         index=index,
-        annotations=annotations,
+        annotations=by_key,
         consent=read_consent(folder),
         notes=tuple(notes),
     )
