@@ -138,7 +138,22 @@ def demo_mean(*keys: str) -> float:
 DEMO = "mllm-affect demo"
 DEMO_SEEDS = "mllm-affect demo --offline --seed 1 --out runs/demo-seed-1 (and 2)"
 
+
+def joint_gain() -> float:
+    """Lower end of the interval of what one profile a clip gains over separate answers."""
+    from eval.megc.joint_gain import measure
+
+    return measure().interval.low
+
+
 CLAIMS: tuple[Claim, ...] = (
+    Claim(
+        "answers of one profile a clip against separate ones, simulated, lower end of the interval",
+        Goal(at_least=0.0),
+        "%",
+        "python -m eval.megc.joint_gain",
+        joint_gain,
+    ),
     Claim(
         "importing the package",
         Goal(at_most=0.150),

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from mllm_affect.cli.common import Json, out, print_json, verb
+from mllm_affect.cli.make_megc import make_megc
 from mllm_affect.cli.progress import progress
 from mllm_affect.errors import UserError
 
@@ -20,6 +21,7 @@ group = typer.Typer(
 
 def register(app: typer.Typer) -> None:
     """Add the verb to the command line."""
+    group.command("megc")(make_megc)
     app.add_typer(group, name="make")
 
 
