@@ -127,6 +127,12 @@ BAD_INPUT = {
         "export megc --task vqa --questions {text}.mp4 --predictions {missing}.jsonl --out {out}",
         "{missing}",
     ),
+    "validate no micro-expression file": ("validate megc", "--questions"),
+    "validate a sheet of no dataset": ("validate megc --sheet {missing}.csv", "DATASET=FILE"),
+    "make micro-expressions where something is": (
+        "make megc --out {text}.mp4 --subjects 1",
+        "text.mp4",
+    ),
     "evaluate micro-expressions without truth": (
         "evaluate megc --truth {missing}.jsonl --predictions {missing}.jsonl --out {out}",
         "missing.jsonl",

@@ -11,6 +11,7 @@ import typer
 
 from mllm_affect.cli.common import Json, out, print_json, verb
 from mllm_affect.cli.progress import progress
+from mllm_affect.cli.validate_megc import validate_megc
 
 if TYPE_CHECKING:
     from mllm_affect.data.bah.findings import Verdict
@@ -31,6 +32,7 @@ class Version(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Add the verb to the command line."""
+    group.command("megc")(validate_megc)
     app.add_typer(group, name="validate")
 
 
