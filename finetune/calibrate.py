@@ -15,9 +15,12 @@ from mllm_affect.data.labelled import read_labelled
 from mllm_affect.engine.transformers_engine import TransformersEngine
 from mllm_affect.engine.types import Engine
 from mllm_affect.errors import UserError
+from mllm_affect.media.cache import ClipCache
 from mllm_affect.media.cutting import SEGMENTER
+from mllm_affect.media.video import following_links
 from mllm_affect.model.profile import ModelProfile
 from mllm_affect.pipeline import answer_video
+from mllm_affect.scoring.answers import VideoAnswer
 from mllm_affect.scoring.fitting import FittingPlan, Origin, ScoredVideo, check_labels, fit_scoring
 from mllm_affect.scoring.pooling import CANDIDATES
 from mllm_affect.scoring.scoring_file import write_scoring
@@ -73,9 +76,13 @@ def calibrate_checkpoint(
     max_seconds: float,
     engine: Engine,
     report: Report,
+    cache: ClipCache | None = None,
+    *,
+    trusted: bool = False,
 ) -> dict[str, str]:
     """Write scoring.json into `checkpoint`; return the calibration id of each task.
 
+    `cache`: where decoded clips are kept.  `trusted` videos are decoded in this process.
     Raises UserError where videos of both labels or participants are too few.
     """
     examples = validation_examples(data, stage, tasks)
@@ -83,7 +90,13 @@ def calibrate_checkpoint(
     found: dict[str, list[ScoredVideo]] = {task.id: [] for task in tasks}
     for done, (task, example) in enumerate(asked):
         report(Progress("calibrate", done, len(asked)))
-        scored = _ask(data, example, task, engine, profile, max_seconds)
+
+        def answer(video: Path, task: Task = task) -> VideoAnswer:
+            return answer_video(
+                video, task, engine, profile, max_seconds, cache=cache, trusted=trusted
+            )
+
+        scored = _ask(data, example, task, answer)
         if scored is not None:
             found[task.id].append(scored)
     report(Progress("calibrate", len(asked), len(asked)))
@@ -112,13 +125,11 @@ def _ask(
     data: Path,
     example: Example,
     task: Task,
-    engine: Engine,
-    profile: ModelProfile,
-    max_seconds: float,
+    ask: Callable[[Path], VideoAnswer],
 ) -> ScoredVideo | None:
     """Return one video's segment scores; None for a video that cannot be used."""
     try:
-        answer = answer_video(data / example.video, task, engine, profile, max_seconds)
+        answer = ask(following_links(data / example.video))
     except UserError:
         return None
     return ScoredVideo(

@@ -111,7 +111,7 @@ def run(
     adapter, checkpoint = _collect(plan)
     for folder in filter(None, (adapter, checkpoint)):
         write_profile(folder, _profile(plan))
-    calibrations = _calibrate(plan, recipe.data, checkpoint, report)
+    calibrations = _calibrate(plan, recipe.data, checkpoint, report, cache, trusted)
     manifest = _manifest(plan, rows, steps, time.monotonic() - started)
     manifest["calibrations"] = calibrations
     write_json(checkpoint / MANIFEST_NAME, manifest)
@@ -219,7 +219,14 @@ def _collect(plan: Plan) -> tuple[Path | None, Path]:
     return plan.out / ADAPTER, plan.out / MERGED
 
 
-def _calibrate(plan: Plan, data: Path, checkpoint: Path, report: Report) -> dict[str, str]:
+def _calibrate(
+    plan: Plan,
+    data: Path,
+    checkpoint: Path,
+    report: Report,
+    cache: ClipCache | None,
+    trusted: bool,
+) -> dict[str, str]:
     """Fit scoring.json where the recipe asks for it; return the calibration id of each task."""
     stage = plan.recipe.calibrate
     if stage is None:
@@ -228,7 +235,7 @@ def _calibrate(plan: Plan, data: Path, checkpoint: Path, report: Report) -> dict
     try:
         return calibrate_checkpoint(
             checkpoint, _profile(plan), data, stage, plan.tasks, plan.recipe.max_seconds, engine,
-            report,
+            report, cache, trusted=trusted,
         )  # fmt: skip
     finally:
         engine.close()

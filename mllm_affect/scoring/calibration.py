@@ -4,9 +4,9 @@ Does: fit a temperature (and a bias) on labelled videos and apply them.  Does no
 threshold or read files.
 
 p' = sigmoid(logit(p) / temperature + bias) (Guo et al. 2017, "On calibration of modern neural
-networks"; with the bias it is Platt's scaling).  Fitted by negative log-likelihood against Platt's
-smoothed targets, (n+ + 1) / (n+ + 2) and 1 / (n- + 2), so that videos that are separated without
-fault do not drive the temperature to zero (Lin, Lin and Weng 2007).
+networks"; with the bias it is Platt's scaling).  Fitted by negative log-likelihood under a weak
+prior, standard normal on log(temperature) and on the bias: without evidence little changes, and
+a few videos that are separated without fault do not drive the temperature to zero.
 """
 
 from dataclasses import dataclass
@@ -57,17 +57,19 @@ def fit_calibration(probability_N: Floats, positive_N: Flags, with_bias: bool) -
             f"Calibration needs videos of both kinds; there are {positives} positive and "
             f"{negatives} negative ones.",
         )
-    target_N = np.where(positive_N, (positives + 1) / (positives + 2), 1 / (negatives + 2))
+    target_N = positive_N.astype(np.float64)
     logit_N = np.array([logit(float(value)) for value in probability_N])
 
     def loss(weights: Floats) -> tuple[float, Floats]:
-        score_N = weights[0] * logit_N + weights[1]
+        steepness = np.exp(weights[0])  # one over the temperature
+        score_N = steepness * logit_N + weights[1]
         error_N = np.array([sigmoid(float(value)) for value in score_N]) - target_N
-        value = float((np.logaddexp(0.0, score_N) - target_N * score_N).mean())
-        return value, np.array([(error_N * logit_N).mean(), error_N.mean()])
+        value = (np.logaddexp(0.0, score_N) - target_N * score_N).sum() + (weights**2).sum() / 2
+        slope = np.array([steepness * (error_N * logit_N).sum(), error_N.sum()]) + weights
+        return float(value) / len(logit_N), slope / len(logit_N)
 
     lowest, highest = TEMPERATURES
-    bounds = [(1 / highest, 1 / lowest), BIASES if with_bias else (0.0, 0.0)]
+    bounds = [(-np.log(highest), -np.log(lowest)), BIASES if with_bias else (0.0, 0.0)]
     # TNC keeps to the bounds without BLAS, whose threads cost more than two numbers are worth.
-    found = minimize(loss, np.array([1.0, 0.0]), jac=True, method="TNC", bounds=bounds)
-    return Calibration(temperature=float(1.0 / found.x[0]), bias=float(found.x[1]))
+    found = minimize(loss, np.zeros(2), jac=True, method="TNC", bounds=bounds)
+    return Calibration(temperature=float(np.exp(-found.x[0])), bias=float(found.x[1]))

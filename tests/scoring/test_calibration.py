@@ -45,10 +45,20 @@ def test_a_bias_is_fitted_only_where_it_is_wanted() -> None:
     )
 
 
-def test_faultless_separation_does_not_make_the_model_certain() -> None:
-    told_N = np.array([0.01, 0.02, 0.03, 0.97, 0.98, 0.99])
+def test_faultless_separation_changes_little() -> None:
+    told_N = np.array([0.01, 0.02, 0.03, 0.97, 0.98, 0.99] * 7)
     fitted = fit_calibration(told_N, told_N > 0.5, with_bias=True)
-    assert fitted.apply(0.99) < 0.9
+    assert 0.5 < fitted.temperature < 1.0
+    assert abs(fitted.bias) < 0.1
+    assert 0.97 < fitted.apply(0.97) < 0.9999
+
+
+def test_without_evidence_nothing_changes() -> None:
+    told_N = np.array([0.4, 0.4, 0.4, 0.4, 0.4, 0.6, 0.6, 0.6, 0.6, 0.6])
+    positive_N = np.array([0, 0, 0, 1, 1, 1, 1, 1, 0, 0], dtype=bool)
+    fitted = fit_calibration(told_N, positive_N, with_bias=True)
+    assert fitted.temperature == pytest.approx(1.0, abs=0.01)
+    assert fitted.bias == pytest.approx(0.0, abs=0.05)
 
 
 def test_labels_of_one_kind_cannot_calibrate() -> None:
