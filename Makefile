@@ -54,7 +54,7 @@ format: $(STAMP) ## Rewrite the code in the house format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(STAMP) ## Time the chain beside named peers, into docs/benchmarks/
+bench: $(STAMP) $(REAL) ## Time the chain beside named peers, into docs/benchmarks/
 	$(BIN)/python -m tests.bench
 
 figures: $(STAMP) ## Rerun every claim of the README and docs: figure, goal, command

@@ -37,7 +37,7 @@ ATTACHED_PICTURE = 0x0400  # AV_DISPOSITION_ATTACHED_PIC: cover art, not video
 KNOWN_PIXELS = 1 << 28
 """Larger pictures are not even looked at; between this and the limit they are refused by name."""
 
-LOOKED_AT = {"probesize": "1000000", "fpsprobesize": "4"}
+LOOKED_AT = {"probesize": "1000000", "fpsprobesize": "16"}
 """How far FFmpeg reads to find out about streams: bytes of content, and frames to estimate a rate.
 Its defaults let 10^6 tiny packets cost seconds before anything is known."""
 

@@ -105,7 +105,7 @@ def _planned(
     parts: Sequence[AnyPart],
 ) -> Iterator[Clip]:
     """Decode what is needed; where that goes otherwise than planned, go on by decoding all."""
-    needed_N = _needed(timeline, segments, [ModelFrames(sampling), *parts])
+    needed_N = needed_frames(timeline, segments, [ModelFrames(sampling), *parts])
     given = 0
     for skip in (True, False):
         try:
@@ -120,7 +120,7 @@ def _planned(
             continue
 
 
-def _needed(
+def needed_frames(
     timeline: Timeline, segments: Sequence[Segment], parts: Sequence[AnyPart]
 ) -> NDArray[np.bool_]:
     """Say which frames of the timeline any part wants to see."""

@@ -105,7 +105,7 @@ def share_decoded(source: Source, sampling: Sampling = SAMPLING) -> float:
     timeline = timeline_of(source)
     if timeline is None:
         return 1.0
-    needed_N = reader._needed(timeline, segment(source), [reader.ModelFrames(sampling)])
+    needed_N = reader.needed_frames(timeline, segment(source), [reader.ModelFrames(sampling)])
     return float(timeline.packets_for(needed_N).mean())
 
 
