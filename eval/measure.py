@@ -21,6 +21,9 @@ from mllm_affect import __version__
 from mllm_affect.data.examples import Example
 from mllm_affect.files import sha256_file, write_json
 
+PLAIN = "examples"
+"""The kind of labelled set that anybody may make of their own videos."""
+
 Advance = Callable[[int, int], None]
 """Called with how many videos are done and how many there are."""
 
@@ -54,7 +57,7 @@ class Measurement:
     """What was found.
 
     `data` is the folder of the videos, `examples` are those of all its splits and `label` names
-    what was evaluated, if they are known.
+    what was evaluated, if they are known.  `licensed`: a dataset whose licence guards its people.
     """
 
     summary: Summary
@@ -64,6 +67,7 @@ class Measurement:
     note: str = ""
     examples: Sequence[Example] = ()
     label: str = ""
+    licensed: bool = False
     details: Details = field(default_factory=Details)
 
 
@@ -109,8 +113,9 @@ def run(plan: Plan, out: Path, advance: Advance = lambda _done, _total: None) ->
             predictions.append(prediction)
             advance(len(predictions), len(examples))
     return Measurement(
-        summarise(predictions), predictions, settings, plan.data, answerer.note, every, label
-    )
+        summarise(predictions), predictions, settings, plan.data, answerer.note, every, label,
+        licensed=labelled.kind != PLAIN,
+    )  # fmt: skip
 
 
 def from_file(
@@ -126,16 +131,17 @@ def from_file(
     predictions = read_predictions(path)
     settings: dict[str, Any] = {"predictions": sha256_file(path)}
     examples: Sequence[Example] = ()
+    licensed = False
     if data is not None and predictions:
         labelled = read_labelled(data)
-        examples = labelled.examples
+        examples, licensed = labelled.examples, labelled.kind != PLAIN
         label = label or predictions[0].task
         predictions = join(predictions, examples, split, label)
         settings |= {
             "examples": labelled.sha256, "split": split, "label": label,
         }  # fmt: skip
     return Measurement(
-        summarise(predictions), predictions, settings, data, "", examples, label or ""
+        summarise(predictions), predictions, settings, data, "", examples, label or "", licensed
     )
 
 
@@ -172,8 +178,11 @@ def closer(
     return replace(found, details=details, settings=settings)
 
 
-def write(measurement: Measurement, out: Path, thumbnails: bool = True) -> None:
-    """Write metrics.json and report.html into `out`, and predictions.jsonl where it lacks one."""
+def write(measurement: Measurement, out: Path, thumbnails: bool | None = None) -> None:
+    """Write metrics.json and report.html into `out`, and predictions.jsonl where it lacks one.
+
+    `thumbnails` None shows frames of videos unless the dataset is licensed.
+    """
     write_json(
         out / "metrics.json",
         {
@@ -193,6 +202,6 @@ def write(measurement: Measurement, out: Path, thumbnails: bool = True) -> None:
         measurement.data,
         measurement.note,
         measurement.settings,
-        thumbnails,
+        not measurement.licensed if thumbnails is None else thumbnails,
     )
     report.write_report(out / "report.html", laid_out)

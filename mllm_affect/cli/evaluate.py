@@ -100,8 +100,12 @@ def evaluate(
         bool, typer.Option(help="Score frames where spans are annotated; decodes those videos.")
     ] = True,
     thumbnails: Annotated[
-        bool, typer.Option(help="Show frames of one video in the report.")
-    ] = True,
+        bool | None,
+        typer.Option(
+            "--thumbnails/--no-thumbnails",
+            help="Show frames of some videos in the report (default: not of a licensed dataset).",
+        ),
+    ] = None,
     trusted: Trusted = False,
     json: Json = False,
 ) -> None:

@@ -133,3 +133,20 @@ def test_a_bare_set_has_a_bare_page() -> None:
     names = [name for name, _, _ in headline_rows(summary, details)]
     assert names[0] == "macro-F1"
     assert not any("prior" in name for name in names)
+
+
+def test_people_of_a_licensed_dataset_are_shown_only_on_request(
+    folder: Path, tmp_path: Path
+) -> None:
+    found = measure.from_file(folder / "ours.jsonl", folder, "test")
+    assert not found.licensed
+    guarded = replace(found, licensed=True)
+    for name, measurement, thumbnails, shown in (
+        ("own", found, None, True),
+        ("guarded", guarded, None, False),
+        ("asked", guarded, True, True),
+        ("declined", found, False, False),
+    ):
+        measure.write(measurement, tmp_path / name, thumbnails)
+        html = (tmp_path / name / "report.html").read_text()
+        assert ("<image" in html) is shown, name
