@@ -1,0 +1,1 @@
+"""Faces of a video: find, follow, cut out, measure."""
