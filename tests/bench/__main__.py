@@ -126,8 +126,9 @@ def heading() -> list[str]:
         "# Reading video: frames at 2 a second and 16 kHz sound for every segment",
         "",
         f"`{COMMAND}`: {SECONDS} s of a real face video with speech, H.264 and AAC; shortest of "
-        f"{ROUNDS} rounds in turn in one process (peers two, the two slowest one); {os.cpu_count()} cores, "
-        f"{platform.machine()}, load {os.getloadavg()[0]:.1f} at the start. {versions}.",
+        f"{ROUNDS} rounds in turn in one process (peers two, the two slowest one); "
+        f"{os.cpu_count()} cores, {platform.machine()}, load {os.getloadavg()[0]:.1f} at the "
+        f"start. {versions}.",
         "",
         "The physical limit of whoever must see every picture is the bare decode; below it one "
         "comes only by not decoding what no chosen frame depends on, which is exact "

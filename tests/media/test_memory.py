@@ -1,0 +1,71 @@
+"""Reading takes no more memory for a long video than for a short one."""
+
+import subprocess
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+from made_videos import Made, regular, write
+from wheel_ffmpeg import run_ffmpeg
+
+READ_ALL = r"""
+import re, sys
+from pathlib import Path
+from mllm_affect.media.probe import probe
+from mllm_affect.media.reader import read_video
+from mllm_affect.media.types import Sampling
+seconds = sum(c.segment.duration_s for c in read_video(probe(Path(sys.argv[1])), Sampling(fps=2.0)))
+peak = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]
+print(seconds, int(peak) / 1024)
+"""
+
+
+def seconds_and_peak(path: Path) -> tuple[float, float]:
+    """Read every clip in a process of its own; return seconds read and its peak in MiB."""
+    words = [sys.executable, "-c", READ_ALL, str(path)]
+    answer = subprocess.run(words, check=True, capture_output=True, text=True, timeout=3000).stdout
+    seconds, peak = map(float, answer.split())
+    return seconds, peak
+
+
+def repeated(path: Path, times: int) -> Path:
+    """The same packets over and over."""
+    longer = path.with_name(f"{path.stem}-{times}{path.suffix}")
+    run_ffmpeg("-stream_loop", str(times - 1), "-i", str(path), "-c", "copy", str(longer))
+    return longer
+
+
+def test_memory_is_flat(tmp_path: Path) -> None:
+    path = tmp_path / "once.mp4"
+    run_ffmpeg("-f", "lavfi", "-i", "testsrc2=s=320x192:r=25:d=10", "-f", "lavfi", "-i",
+               "sine=d=10", "-c:v", "libx264", "-preset", "veryfast", "-c:a", "aac",
+               str(path))  # fmt: skip
+    short, base = seconds_and_peak(path)
+    long, peak = seconds_and_peak(repeated(path, 18))
+    assert long == pytest.approx(18 * short, rel=0.02)
+    assert peak < 1.1 * base
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "mp4"])
+def test_sound_that_comes_after_all_pictures_is_not_hoarded(suffix: str, tmp_path: Path) -> None:
+    peaks = []
+    for seconds in (10, 150):
+        made = Made(regular(seconds * 10, 10), (Fraction(0), Fraction(seconds)),
+                    width=320, height=192, last_s=Fraction(1, 10))  # fmt: skip
+        peaks.append(seconds_and_peak(write(tmp_path / f"{seconds}.{suffix}", made))[1])
+    assert peaks[1] < 1.1 * peaks[0]
+
+
+@pytest.mark.rebuild
+def test_an_hour_of_1080p_takes_what_a_minute_takes(tmp_path: Path) -> None:
+    path = tmp_path / "minute.mp4"
+    run_ffmpeg("-f", "lavfi", "-i", "testsrc2=s=1920x1080:r=15:d=60", "-f", "lavfi", "-i",
+               "sine=d=60", "-c:v", "libx264", "-preset", "veryfast", "-g", "250", "-c:a", "aac",
+               str(path))  # fmt: skip
+    _, base = seconds_and_peak(path)
+    seconds, peak = seconds_and_peak(repeated(path, 60))
+    print(f"peak of one minute {base:.0f} MiB, of {seconds / 60:.0f} minutes {peak:.0f} MiB")  # noqa: T201
+    assert seconds == pytest.approx(3600, rel=0.01)
+    assert peak < 1.1 * base
+    assert peak <= 400
