@@ -12,7 +12,7 @@ export OMP_WAIT_POLICY := passive
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow lint format bench figures docs serve miniature clean
+.PHONY: help install demo test test-slow lint format fuzz bench figures docs serve miniature clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -42,6 +42,9 @@ test: $(STAMP) $(REAL) lint ## Run the tests with coverage (under 15 minutes wit
 
 test-slow: $(STAMP) $(REAL) ## Rebuild the miniature and run the demo, held to their figures
 	$(BIN)/python -m pytest -m rebuild
+
+fuzz: $(STAMP) ## Feed mutated videos to the isolated probe and reader, into runs/fuzz
+	$(BIN)/python -m tests.fuzz_media
 
 lint: $(STAMP) ## ruff, mypy --strict and the import contracts
 	$(BIN)/ruff check .

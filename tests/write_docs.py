@@ -1,11 +1,13 @@
 """Writes the reference pages from the code: `make docs`.
 
 Does: docs/cli.md from every verb's help, docs/openapi.json from the service, docs/recipes.md from
-the recipe schema.  Does not: write prose.  `tests/test_docs.py` fails when a page is stale.
+the recipe schema, docs/media-limits.md from the limits and refusals of videos.
+Does not: write prose.  `tests/test_docs.py` fails when a page is stale.
 """
 
 import json
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 
 from typer.main import get_command
@@ -65,7 +67,40 @@ def recipe_page() -> str:
     return "\n".join(lines) + "\n"
 
 
-PAGES = {"cli.md": cli_page, "openapi.json": openapi_page, "recipes.md": recipe_page}
+def media_page() -> str:
+    """Return docs/media-limits.md: what a video may be, and every reason not to read one."""
+    from mllm_affect.media import limits, refusals
+
+    lines = [
+        "# What a video may be\n",
+        "Written by `make docs` from `mllm_affect/media/limits.py` and `refusals.py`. Why and how: "
+        "[security-media.md](security-media.md).\n",
+        f"Containers: {', '.join(limits.CONTAINERS.values())}. "
+        f"Pictures: {', '.join(sorted(limits.VIDEO_CODECS))}. "
+        f"Sound: {', '.join(sorted(limits.AUDIO_CODECS))}, PCM.\n",
+    ]
+    for kind, title in (
+        (limits.Limits, "One file"),
+        (limits.ChildLimits, "The process that decodes it"),
+        (limits.ProgramLimits, "The ffmpeg program that writes a clip file"),
+    ):
+        lines += [f"## {title}\n", "| limit | default | of what |", "|---|---|---|"]
+        lines += [
+            f"| `{item.name}` | {item.default:,} | {item.metadata['meaning']} |"
+            for item in fields(kind)
+        ]
+        lines.append("")
+    lines += ["## Refusals\n", "| code | sentence |", "|---|---|"]
+    lines += [f"| `{code}` | {text} |" for code, text in sorted(refusals.SENTENCES.items())]
+    return "\n".join(lines) + "\n"
+
+
+PAGES = {
+    "cli.md": cli_page,
+    "openapi.json": openapi_page,
+    "recipes.md": recipe_page,
+    "media-limits.md": media_page,
+}
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
 Does: state the whitelists and limits, one documented config.  Does not: check anything; see probe
 (before decoding), guard (while reading) and isolation (time and memory).
-docs/security-media.md lists them, written from here.
+docs/media-limits.md lists them, written from here.
 """
 
 from dataclasses import dataclass, field

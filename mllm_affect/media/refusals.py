@@ -1,7 +1,7 @@
 """Why a video is not read: every code with its sentence.
 
 Does: hold the one table of codes and sentences, and the error that is made from it.
-Does not: decide.  The table is part of the public interface; docs/security-media.md lists it.
+Does not: decide.  The table is part of the public interface; docs/media-limits.md lists it.
 """
 
 from mllm_affect.errors import UserError
