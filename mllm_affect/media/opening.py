@@ -112,27 +112,27 @@ def sniff_descriptor(descriptor: int, name: str) -> str:
 
 
 @contextmanager
-def open_media(path: Path, aside: bool = False) -> Iterator["InputContainer"]:
+def open_media(path: Path) -> Iterator["InputContainer"]:
     """Open a video file for reading, and close it.
 
-    With `aside` it is read at a place of its own while the same descriptor is being read elsewhere.
+    It may be open several times at once: each reads at a place of its own.
     Raises UserError as `sniff` does, `unreadable_video` when its headers make no sense,
     `unsupported_codec` when its pictures or sound are coded otherwise than the whitelist says;
     MemoryError where the process may not have as much as the headers ask for.
     """
     descriptor = open_file(path)
+    shared = INHERITED.fullmatch(str(path)) is not None
     try:
         only_this_file = {
-            **({} if aside else {"fd": str(descriptor)}),
+            **({} if shared else {"fd": str(descriptor)}),
             "protocol_whitelist": "fd",
             "format_whitelist": ",".join(FORMATS),
             "codec_whitelist": ",".join(sorted(DECODERS)),
             "max_pixels": str(KNOWN_PIXELS),
             **LOOKED_AT,
         }
-        os.lseek(descriptor, 0, os.SEEK_SET)  # a dup shares its position with the original
         try:
-            name: Any = _OwnPlace(descriptor) if aside else "fd:"
+            name: Any = _OwnPlace(descriptor) if shared else "fd:"
             demuxer = sniff_descriptor(descriptor, path.name)
             container = av.open(name, mode="r", format=demuxer, options=only_this_file)
         except MemoryError:

@@ -148,7 +148,7 @@ def _opened(
     source: Source, sampling: Sampling, parts: Sequence[AnyPart]
 ) -> "Iterator[tuple[InputContainer, _Clips]]":
     """Open a source twice, so that neither pictures nor sound have to wait for the other."""
-    with open_media(source.path) as container, open_media(source.path, aside=True) as aside:
+    with open_media(source.path) as container, open_media(source.path) as aside:
         yield container, _Clips(SoundReader(aside), source, sampling, parts)
 
 
