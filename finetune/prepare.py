@@ -26,10 +26,11 @@ from mllm_affect.media.cutting import SEGMENTER
 from mllm_affect.media.types import Sampling
 from mllm_affect.media.video import Video, following_links, open_video, read_cached
 from mllm_affect.tasks.model_input import model_input
-from mllm_affect.tasks.rows import media_of, with_answer, write_row
+from mllm_affect.tasks.rows import media_of, with_answer, without_answer, write_row
 from mllm_affect.tasks.task import Task
 
 ROWS_NAME = "rows.jsonl"
+GRPO_NAME = "grpo.jsonl"
 MANIFEST_NAME = "manifest.json"
 KEPT = "videos"
 ROWS_VERSION = 2
@@ -73,7 +74,7 @@ def prepare_rows(
     `cache`: where decoded clips are kept, for instance by `mllm-affect prepare`.  Each video is
     decoded in a process of its own unless they are `trusted`.
 
-    Writes rows.jsonl
+    Writes rows.jsonl, the same rows without answers for reinforcement learning as grpo.jsonl
     and, last, manifest.json.  Raises UserError `bad_data` (no examples of the split, a missing
     video, an answer outside the task's), `participant_leak`, or as reading the list and the videos
     does.
@@ -102,10 +103,13 @@ def prepare_rows(
     if not rows:
         names = ", ".join(task.id for task in preparation.tasks)
         raise UserError("bad_data", f"No example in {data} has a usable label for {names}.")
+    allowed = {task.question: task.answers for task in preparation.tasks}
+    write_jsonl(out / GRPO_NAME, (without_answer(row, allowed) for row in rows))
     write_jsonl(out / ROWS_NAME, rows)
     manifest = _manifest(labelled, chosen, preparation, rows, segments)
     manifest |= _label_counts(asked, preparation)
     manifest["rows_sha256"] = sha256_file(out / ROWS_NAME)
+    manifest["grpo_sha256"] = sha256_file(out / GRPO_NAME)
     write_json(out / MANIFEST_NAME, manifest)
     return manifest
 

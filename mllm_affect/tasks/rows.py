@@ -9,7 +9,7 @@ import hashlib
 import shutil
 import tempfile
 import wave
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,18 @@ def with_answer(row: Mapping[str, Any], answer: str) -> dict[str, Any]:
     """Return a copy of `row` in which the assistant gives `answer` and nothing else."""
     asked = [message for message in row["messages"] if message["role"] != "assistant"]
     return {**row, "messages": [*asked, {"role": "assistant", "content": answer}]}
+
+
+def without_answer(row: Mapping[str, Any], allowed: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """Return a row for reinforcement learning: no answer, but the right one as `solution`.
+
+    `allowed`: the answers that each question's text allows; they become the column `allowed`.
+    """
+    *asked, answer = row["messages"]
+    text = asked[-1]["content"]
+    answers = next((some for question, some in allowed.items() if text.endswith(question)), ())
+    columns = {"solution": answer["content"], "allowed": list(answers)}
+    return {**row, "messages": asked, **columns}
 
 
 def media_of(row: Mapping[str, Any]) -> tuple[str, ...]:

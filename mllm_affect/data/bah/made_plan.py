@@ -126,13 +126,16 @@ def plan_release(plan: ReleasePlan) -> list[PlannedVideo]:
             )
         random = np.random.default_rng((plan.seed, place, 5))
         asked = _asked(random, people, plan.videos_each)
+        voices = {label: _halts(random) for label in (0, 1)}
         for _ in range(people):
             person += 1
             number = NEW_PEOPLE + 500 * plan.seed + person
             talk = float(random.uniform(1.4, 2.6)), float(random.uniform(0.0, 0.16))
             for question, label in (next(asked) for _ in range(plan.videos_each)):
                 longer_s = LONGER_S if random.random() < 0.04 else 0.0
-                interview = plan_interview(random, region, number, number, bool(label), longer_s)
+                interview = plan_interview(
+                    random, region, number, number, bool(label), next(voices[label]), longer_s
+                )
                 chunks = tuple(_chunks(random, interview, *talk))
                 name = f"M{person:03d}"
                 videos.append(PlannedVideo(name, split, question, interview, chunks))
@@ -158,6 +161,13 @@ def _asked(random: np.random.Generator, people: int, each: int) -> Iterator[tupl
             last[question] = label
             more_yes += 2 * label - 1
             yield question, label
+
+
+def _halts(random: np.random.Generator) -> Iterator[bool]:
+    """Yield whether the voice of the next video halts: every second one, in changing order."""
+    while True:
+        first = bool(random.integers(2))
+        yield from (first, not first)
 
 
 def _chunks(

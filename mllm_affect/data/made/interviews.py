@@ -69,13 +69,13 @@ def plan_interview(
     face: int,
     voice: int,
     ambivalent: bool,
+    halting: bool,
     longer_s: float = 0.0,
 ) -> Interview:
-    """Draw a video of one person; everything but the face of its events is drawn before the label.
+    """Draw a video of one person; only the face of its events follows from the label.
 
     `longer_s` is added to its calm parts.
     """
-    halting = bool(random.random() < 0.5)
     light = int(random.integers(2**31))
     events = 2 if random.random() < TWO_EVENTS else 1
     emotion, gaze = draw_event(random)
