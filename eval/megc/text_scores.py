@@ -8,6 +8,7 @@ of every order even in them.  Which one the organisers use is not known.
 """
 
 from collections.abc import Sequence
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -73,6 +74,7 @@ def provenance() -> dict[str, str]:
     }
 
 
+@cache
 def _bleu() -> Any:
     try:
         from sacrebleu.metrics import BLEU
