@@ -20,6 +20,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from eval.ah_chain import chain_figures
 from eval.provenance import code_hash
 
 PROGRAM = Path(sys.executable).parent / "mllm-affect"
@@ -135,7 +136,13 @@ def demo_mean(*keys: str) -> float:
     return fmean(values)
 
 
+def ah_chain(key: str) -> float:
+    """Return one figure of the README's commands on a made release of BAH."""
+    return float(chain_figures(Path())[key])
+
+
 DEMO = "mllm-affect demo"
+AH = "the five commands of the README on a made release of BAH"
 DEMO_SEEDS = "mllm-affect demo --offline --seed 1 --out runs/demo-seed-1 (and 2)"
 
 
@@ -231,6 +238,27 @@ CLAIMS: tuple[Claim, ...] = (
         "%",
         DEMO_SEEDS,
         partial(demo_mean, "after", "accuracy"),
+    ),
+    Claim(
+        "ambivalence on held-out made people, macro-F1",
+        Goal(at_least=0.80),
+        "",
+        AH,
+        partial(ah_chain, "macro_f1"),
+    ),
+    Claim(
+        "the strongest prior on the same people, macro-F1",
+        Goal(at_most=0.65),
+        "",
+        AH,
+        partial(ah_chain, "strongest_prior"),
+    ),
+    Claim(
+        "calibration error on the same people",
+        Goal(at_most=0.05),
+        "",
+        AH,
+        partial(ah_chain, "calibration_error"),
     ),
 )
 

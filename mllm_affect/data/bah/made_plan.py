@@ -15,6 +15,7 @@ from mllm_affect.data.made.clips import FRAME_RATE
 from mllm_affect.data.made.interviews import Interview, plan_interview
 from mllm_affect.data.made.people import Split as Region
 from mllm_affect.errors import UserError
+from mllm_affect.media.transcript import WINDOW_S
 
 SplitName = Literal["train", "val", "test"]
 REGIONS: dict[SplitName, Region] = {"train": "train", "val": "test", "test": "test"}
@@ -177,7 +178,8 @@ def _chunks(
     end_s = interview.frames / FRAME_RATE
     start_s = float(random.uniform(0.0, 0.6))
     while start_s < end_s - 1.0:
-        until_s = min(end_s, start_s + float(random.uniform(2.0, 6.0)))
+        window_ends_s = WINDOW_S * (start_s // WINDOW_S + 1)
+        until_s = min(end_s, window_ends_s, start_s + float(random.uniform(2.0, 6.0)))
         words: list[str] = []
         for _ in range(max(1, round((until_s - start_s) * words_a_second))):
             hedged = random.random() < hedging
