@@ -30,18 +30,33 @@ def segment_video(
     clips: Annotated[
         bool, typer.Option("--clips", help="Also write each segment as an MP4 into --out.")
     ] = False,
+    faces: Annotated[
+        bool, typer.Option("--faces", help="Also write faces.jsonl and a picture, faces.png.")
+    ] = False,
+    speech: Annotated[
+        bool, typer.Option("--speech", help="Also write speech.jsonl: speech and pauses.")
+    ] = False,
+    transcript: Annotated[
+        Path | None,
+        typer.Option(
+            "--transcript", help="Text, .vtt, .srt, .json or .yml: also write said.jsonl."
+        ),
+    ] = None,
     trusted: Trusted = False,
     json: Json = False,
 ) -> None:
     """Cut a video into segments of at most five seconds, every frame exactly once.
 
-    Example: mllm-affect segment interview.mp4 --out segments --clips
+    Example: mllm-affect segment interview.mp4 --out segments --clips --faces --speech
     """
+    from mllm_affect.cli.segment_people import write_people
     from mllm_affect.media.segments_file import write_segments
     from mllm_affect.media.video import following_links, open_video
 
-    if clips and out_dir is None:
-        raise UserError("out_missing", "--clips needs a folder to write into; give --out DIR.")
+    asked = {"--clips": clips, "--faces": faces, "--speech": speech, "--transcript": transcript}
+    unplaced = next((option for option, given in asked.items() if given), None)
+    if unplaced and out_dir is None:
+        raise UserError("out_missing", f"{unplaced} needs a folder to write into; give --out DIR.")
     if out_dir is not None and out_dir.exists() and not out_dir.is_dir():
         raise UserError("out_not_a_folder", f"--out {out_dir} is a file; give a folder.")
     with open_video(following_links(video), trusted=trusted) as opened:
@@ -53,6 +68,9 @@ def segment_video(
         with progress("Writing clips", show=not json) as advance:
             write_clips(source, segments, out_dir, advance, trusted=trusted)
     if out_dir is not None:
+        write_people(
+            source, segments, out_dir, faces, speech, transcript, trusted=trusted, show=not json
+        )
         write_segments(out_dir, segments)
     if json:
         print_json({"source": source.path.name, "segments": [asdict(s) for s in segments]})
