@@ -9,28 +9,30 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from mllm_affect.data.bah.layout import ANNOTATIONS
 from mllm_affect.data.bah.made_plan import ReleasePlan, plan_release
-from mllm_affect.data.bah.made_release import _with_paths, annotation_of, dumped
+from mllm_affect.data.bah.made_release import annotation_of, dumped, with_paths
 
 BYTES = 91_000_000
 
 MEASURE = """
-import json, resource, sys, time
+import json, sys, time
 from pathlib import Path
 from mllm_affect.data.bah.index import read_index
 start = time.perf_counter()
 index = read_index(Path(sys.argv[1]))
 seconds = time.perf_counter() - start
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+status = Path("/proc/self/status").read_text()
+peak = int(status.split("VmHWM:")[1].split()[0]) / 1024
 print(json.dumps({"seconds": seconds, "peak_mib": peak, "videos": len(index.videos)}))
 """
 
 
 def write_annotations(folder: Path) -> int:
     """Write annotations of BYTES or a little more; return their size."""
-    named = _with_paths(plan_release(ReleasePlan((8, 2, 2), 7)))
+    named = with_paths(plan_release(ReleasePlan((8, 2, 2), 7)))
     entries = [(item.path, dumped({item.path: annotation_of(item)})) for item in named]
     path, written, copy = folder / ANNOTATIONS, 0, 0
     with path.open("w", encoding="utf-8") as stream:
@@ -53,14 +55,14 @@ def measured(folder: Path) -> dict[str, float]:
     return found
 
 
-def main() -> None:
-    """Print the figures."""
+def figures() -> dict[str, Any]:
+    """Return size, seconds and peak memory of building and of loading again."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         size = write_annotations(folder)
         build, reload = measured(folder), measured(folder)
-    sys.stdout.write(json.dumps({"bytes": size, "build": build, "reload": reload}) + "\n")
+    return {"bytes": size, "build": build, "reload": reload}
 
 
 if __name__ == "__main__":
-    main()
+    sys.stdout.write(json.dumps(figures()) + "\n")

@@ -35,7 +35,7 @@ WINDOW_S = 30.0
 
 
 @dataclass(frozen=True)
-class _Written:
+class Written:
     """A planned video with its path below the release, as keys write it."""
 
     video: PlannedVideo
@@ -53,7 +53,7 @@ def make_release(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError("not_empty", f"{out} is not an empty folder; name one that is, or a new.")
     videos = plan_release(plan or ReleasePlan())
-    drawn = _with_paths(videos)
+    drawn = with_paths(videos)
     paths = [out / item.path for item in drawn]
     for path in paths:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -72,7 +72,7 @@ def make_release(
 
 def write_texts(out: Path, videos: list[PlannedVideo]) -> None:
     """Write everything of a release but the videos; the split lists last."""
-    named = _with_paths(videos)
+    named = with_paths(videos)
     for item in named:
         write_text(out / transcript_path(item.path), dumped(_transcript(item.video)))
     write_text(out / layout.ANNOTATIONS, dumped({i.path: annotation_of(i) for i in named}))
@@ -89,15 +89,15 @@ def write_texts(out: Path, videos: list[PlannedVideo]) -> None:
         write_text(out / layout.SPLIT_FOLDER / f"{split}.txt", "".join(lines))
 
 
-def _with_paths(videos: list[PlannedVideo]) -> list[_Written]:
+def with_paths(videos: list[PlannedVideo]) -> list[Written]:
     """Return the videos with their paths, and last the one of the person who refused."""
     like = videos[0]
     refused = PlannedVideo(REFUSED, like.split, like.question, like.interview, like.chunks)
-    named = [_Written(video, path_of(video, number)) for number, video in enumerate(videos)]
-    return [*named, _Written(refused, path_of(refused, 0))]
+    named = [Written(video, path_of(video, number)) for number, video in enumerate(videos)]
+    return [*named, Written(refused, path_of(refused, 0))]
 
 
-def _listed(item: _Written, split: str) -> bool:
+def _listed(item: Written, split: str) -> bool:
     return item.video.split == split and item.video.participant != REFUSED
 
 
@@ -117,7 +117,7 @@ def transcript_path(path: str) -> str:
     return f"{layout.TRANSCRIPTS}/{path.removesuffix('.mp4')}.yml"
 
 
-def annotation_of(item: _Written) -> dict[str, Any]:
+def annotation_of(item: Written) -> dict[str, Any]:
     """Return the entry of a video in the annotation file."""
     interview = item.video.interview
     spans = [[_clock(start), _clock(end)] for start, end in interview.spans_s]
@@ -175,7 +175,7 @@ def _transcript(video: PlannedVideo) -> dict[str, Any]:
     return {"text": video.text, "chunks": chunks}
 
 
-def _frames(item: _Written) -> Iterator[tuple[str, int]]:
+def _frames(item: Written) -> Iterator[tuple[str, int]]:
     """Yield every frame's path and label; now and then a face was not found in some frames."""
     spans = item.video.interview.frame_spans
     gap = item.video.interview.seed % 97
@@ -186,7 +186,7 @@ def _frames(item: _Written) -> Iterator[tuple[str, int]]:
         yield f"{item.path}/frame-{index}.jpg", label
 
 
-def _frame_lines(item: _Written) -> Iterator[str]:
+def _frame_lines(item: Written) -> Iterator[str]:
     return (f"{path},{label}\n" for path, label in _frames(item))
 
 
