@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -141,6 +141,16 @@ def ah_chain(key: str) -> float:
     return float(chain_figures(Path())[key])
 
 
+@cache
+def bah_index() -> Mapping[str, Any]:
+    """Seconds and peak memory of reading 91 MB of made annotations, and of loading the index."""
+    found: Mapping[str, Any] = json.loads(
+        subprocess.run(BAH_INDEX, check=True, capture_output=True, text=True, timeout=900).stdout
+    )
+    return found
+
+
+BAH_INDEX = [sys.executable, "-m", "tests.bench_bah_index"]
 DEMO = "mllm-affect demo"
 AH = "the five commands of the README on a made release of BAH"
 DEMO_SEEDS = "mllm-affect demo --offline --seed 1 --out runs/demo-seed-1 (and 2)"
@@ -169,6 +179,27 @@ CLAIMS: tuple[Claim, ...] = (
         import_seconds,
     ),
     Claim("asking for help", Goal(at_most=0.5), "s", "mllm-affect --help", help_seconds),
+    Claim(
+        "building the index of 91 MB of annotations",
+        Goal(at_most=30),
+        "s",
+        "python -m tests.bench_bah_index",
+        lambda: float(bah_index()["build"]["seconds"]),
+    ),
+    Claim(
+        "loading that index again",
+        Goal(at_most=1),
+        "s",
+        "python -m tests.bench_bah_index",
+        lambda: float(bah_index()["reload"]["seconds"]),
+    ),
+    Claim(
+        "memory while building that index",
+        Goal(at_most=1024),
+        "MiB",
+        "python -m tests.bench_bah_index",
+        lambda: float(bah_index()["build"]["peak_mib"]),
+    ),
     Claim(
         "held-out made clips in the demonstration",
         Goal(at_least=300),
