@@ -53,14 +53,10 @@ class FrameScores:
 
 def frame_times(video: Path) -> Times:
     """Return the timestamp of every frame in seconds, in order.  Raises UserError as reading."""
-    from mllm_affect.media.cutting import decoded_frames
-    from mllm_affect.media.opening import open_media
-    from mllm_affect.media.probe import probe
+    from mllm_affect.media.video import following_links, open_video
 
-    source = probe(video)
-    with open_media(source.path) as container:
-        frames = decoded_frames(container, source, _hear_nothing)
-        return np.array([frame.time_s for frame in frames], dtype=np.float64)
+    with open_video(following_links(video)) as opened:
+        return opened.frame_times()
 
 
 def frame_scores(

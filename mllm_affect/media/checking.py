@@ -8,6 +8,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mllm_affect.media.audio import HOP, SHORTEST
 from mllm_affect.media.limits import (
@@ -83,6 +84,12 @@ def check_clip(
     if clip.audio_S is not None:
         longest = max(SHORTEST, (segment.duration_s + 1) * AUDIO_RATE)
         _hold(SHORTEST <= len(clip.audio_S) <= longest and len(clip.audio_S) % HOP == 0)
+
+
+def check_times(times_T: NDArray[np.float64], limits: Limits) -> None:
+    """Check the timestamps of all frames.  Raises WireError."""
+    _hold(0 < len(times_T) <= limits.frames and bool(np.isfinite(times_T).all()))
+    _hold(bool((np.diff(times_T) > 0).all()))
 
 
 def _hold(condition: bool) -> None:

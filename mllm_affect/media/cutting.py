@@ -9,6 +9,9 @@ from fractions import Fraction
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mllm_affect.errors import UserError
 from mllm_affect.media.frames import FrameClock, TimedFrame
 from mllm_affect.media.guard import guarded
@@ -173,6 +176,13 @@ def decoded_frames(container: "InputContainer", source: Source, hear: Hear) -> I
             yield from clock.decode(packet)
         else:
             hear(packet)
+
+
+def frame_times(source: Source) -> NDArray[np.float64]:
+    """Return the timestamp of every frame that can be decoded, in seconds.  Raises as opening."""
+    with open_media(source.path) as container:
+        frames = decoded_frames(container, source, lambda _packet: None)
+        return np.array([frame.time_s for frame in frames], dtype=np.float64)
 
 
 def read_timeline(source: Source, hear: Hear) -> Timeline | None:

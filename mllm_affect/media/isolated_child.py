@@ -18,6 +18,7 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"  # no threads of numpy's: confining is 
 
 from mllm_affect.errors import UserError
 from mllm_affect.media import reader, segment, wire
+from mllm_affect.media.cutting import frame_times
 from mllm_affect.media.limits import ChildLimits, Limits
 from mllm_affect.media.probe import examine
 from mllm_affect.media.sandbox import confine
@@ -74,7 +75,9 @@ def _values(request: dict[str, Any], file: _File) -> Iterator[Any]:
         yield examine(file.path, file.limits)
         return
     source: Source = replace(_trusted(request["source"]), path=file.path)
-    if call == "segment":
+    if call == "frame_times":
+        yield frame_times(source)
+    elif call == "segment":
         yield segment.segment(source, request["max_seconds"])
     else:
         sampling: Sampling = _trusted(request["sampling"])

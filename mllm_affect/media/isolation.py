@@ -24,10 +24,13 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mllm_affect.files import sha256_descriptor
 from mllm_affect.media import wire
 from mllm_affect.media.bare_python import bare_python
-from mllm_affect.media.checking import check_answered, check_clip, check_segments
+from mllm_affect.media.checking import check_answered, check_clip, check_segments, check_times
 from mllm_affect.media.cutting import MAX_SECONDS, bound_ticks
 from mllm_affect.media.limits import DEFAULT_CHILD_LIMITS, DEFAULT_LIMITS, ChildLimits, Limits
 from mllm_affect.media.opening import open_file, sniff_descriptor
@@ -159,6 +162,18 @@ class IsolatedVideo:
             )
             check_segments(found, self.source, max_seconds, self._limits)
         return found
+
+    def frame_times(self) -> NDArray[np.float64]:
+        """Return the timestamp of every frame in seconds, in order."""
+        patience_s = self._child_limits.clip_seconds + self.source.duration_s
+        (message,) = self._ask("frame_times", patience_s)
+        with self._running().suspicion():
+            hint = NDArray[np.float64]
+            times_T: NDArray[np.float64] = wire.rebuild(
+                message.value, hint, message.arrays, "times_T"
+            )
+            check_times(times_T, self._limits)
+        return times_T
 
     def read(self, sampling: Sampling, max_seconds: float = MAX_SECONDS) -> Iterator[Clip]:
         """Cut and read it; see `reader.read_video`."""

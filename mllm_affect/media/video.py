@@ -10,10 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mllm_affect.media import reader
 from mllm_affect.media import segment as cutting
 from mllm_affect.media.cache import ClipCache, cached_video
-from mllm_affect.media.cutting import MAX_SECONDS
+from mllm_affect.media.cutting import MAX_SECONDS, frame_times
 from mllm_affect.media.isolation import IsolatedVideo
 from mllm_affect.media.limits import DEFAULT_LIMITS, Limits
 from mllm_affect.media.parts import AnyPart
@@ -40,6 +43,9 @@ class Video(Protocol):
     def read_segments(self, segments: Sequence[Segment], sampling: Sampling) -> Iterator[Clip]:
         """Yield the clips of these segments; see `reader.read_clips`."""
 
+    def frame_times(self) -> NDArray[np.float64]:
+        """Return the timestamp of every frame in seconds, in order; see `frame_times`."""
+
 
 class TrustedVideo:
     """A video that is decoded in this process."""
@@ -59,6 +65,10 @@ class TrustedVideo:
     def read_segments(self, segments: Sequence[Segment], sampling: Sampling) -> Iterator[Clip]:
         """Yield the clips of these segments; see `reader.read_clips`."""
         return reader.read_clips(self.source, segments, sampling, self._parts)
+
+    def frame_times(self) -> NDArray[np.float64]:
+        """Return the timestamp of every frame in seconds, in order."""
+        return frame_times(self.source)
 
 
 def read_cached(

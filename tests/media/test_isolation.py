@@ -2,7 +2,7 @@
 
 import os
 import time
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import hurt_child
@@ -13,10 +13,15 @@ from read_video import MadeVideo
 
 from mllm_affect.errors import UserError
 from mllm_affect.media import isolation, reader
+from mllm_affect.media.cutting import frame_times
+from mllm_affect.media.face.part import FacePart
 from mllm_affect.media.isolation import IsolatedVideo
 from mllm_affect.media.limits import DEFAULT_CHILD_LIMITS, ChildLimits, Limits
+from mllm_affect.media.probe import probe
 from mllm_affect.media.sandbox import ARCHITECTURES, Walls
+from mllm_affect.media.speech import SpeechPart
 from mllm_affect.media.types import Clip, Sampling
+from tests.real_videos import NAMES, real_video
 
 SAMPLING = Sampling(fps=4.0, max_pixels=8192)
 PATIENT = ChildLimits(probe_seconds=60.0, memory_bytes=1 << 30)
@@ -42,7 +47,6 @@ def same(one: Clip, other: Clip) -> bool:
 
 @pytest.mark.parametrize("kind", ["25 a second", "webm", "variable rate", "avi", "one frame"])
 def test_the_same_comes_out_as_in_this_process(kind: str, tmp_path: Path) -> None:
-    from mllm_affect.media.probe import probe
     from mllm_affect.media.segment import segment
 
     path, _ = make_kind(kind, tmp_path)
@@ -52,6 +56,7 @@ def test_the_same_comes_out_as_in_this_process(kind: str, tmp_path: Path) -> Non
         assert video.source == source
         assert video.segment(3.0) == segment(source, 3.0)
         there = list(video.read(SAMPLING, 3.0))
+        assert np.array_equal(video.frame_times(), frame_times(source))
         again = list(video.read_segments([clip.segment for clip in here], SAMPLING))
     assert len(here) == len(there) == len(again)
     assert all(map(same, here, there))
@@ -65,6 +70,18 @@ def test_the_functions_do_what_those_of_this_process_do(plain: MadeVideo) -> Non
     assert all(map(same, clips, reader.read_video(plain.source, SAMPLING)))
     clips = list(isolation.read_clips(plain.source, plain.segments[1:], SAMPLING))
     assert [clip.segment for clip in clips] == list(plain.segments[1:])
+
+
+def test_a_face_track_travels_unchanged() -> None:
+    path, faces, speech = real_video(NAMES[0]), FacePart(), SpeechPart()
+    here = next(reader.read_video(probe(path), SAMPLING, parts=[faces, speech]))
+    with IsolatedVideo(path, parts=[faces, speech]) as video:
+        assert video.walls.network_namespace, "loading the detector must start no thread"
+        there = next(video.read(SAMPLING))
+    assert there.parts[speech] == here.parts[speech]
+    for item in fields(here.parts[faces]):
+        found, wanted = (getattr(clip.parts[faces], item.name) for clip in (there, here))
+        assert np.array_equal(found, wanted) if isinstance(wanted, np.ndarray) else found == wanted
 
 
 def test_nothing_is_left_when_reading_stops_early(plain: MadeVideo) -> None:
@@ -86,7 +103,6 @@ def test_nothing_is_left_when_reading_stops_early(plain: MadeVideo) -> None:
     ],
 )
 def test_refusals_say_the_same_from_both_sides(limits: Limits, code: str, plain: MadeVideo) -> None:
-    from mllm_affect.media.probe import probe
 
     with pytest.raises(UserError) as here:
         probe(plain.path, limits)
