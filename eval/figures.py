@@ -22,9 +22,11 @@ from typing import Any
 
 from eval.ah_chain import chain_figures
 from eval.provenance import code_hash
+from mllm_affect.files import read_jsonl
 
 PROGRAM = Path(sys.executable).parent / "mllm-affect"
 RUNS = Path("runs")
+FIXTURES = Path(".cache/fixtures")
 MORE_SEEDS = (1, 2)
 ATTEMPTS = 7
 
@@ -151,6 +153,7 @@ def bah_index() -> Mapping[str, Any]:
 
 
 BAH_INDEX = [sys.executable, "-m", "tests.bench_bah_index"]
+FACES = "mllm-affect segment VIDEO --faces --out runs/faces"
 DEMO = "mllm-affect demo"
 AH = "the five commands of the README on a made release of BAH"
 DEMO_SEEDS = "mllm-affect demo --offline --seed 1 --out runs/demo-seed-1 (and 2)"
@@ -163,7 +166,30 @@ def joint_gain() -> float:
     return measure().interval.low
 
 
+def frames_with_a_face(video: Path) -> float:
+    """Return the share of a fetched video's frames in which `segment --faces` follows a face."""
+    out = RUNS / "faces" / video.stem
+    command = [str(PROGRAM), "segment", str(video), "--faces", "--out", str(out), "--json"]
+    subprocess.run(command, check=True, capture_output=True, timeout=300)
+    rows = read_jsonl(out / "faces.jsonl")
+    return fmean(frame["score"] > 0 for row in rows for frame in row["frames"])
+
+
 CLAIMS: tuple[Claim, ...] = (
+    Claim(
+        "frames of a real face video with a face",
+        Goal(at_least=0.99),
+        "%",
+        FACES,
+        partial(frames_with_a_face, FIXTURES / "wide.mp4"),
+    ),
+    Claim(
+        "frames of a video without a face with a face",
+        Goal(at_most=0.0),
+        "%",
+        FACES,
+        partial(frames_with_a_face, FIXTURES / "no_face.mp4"),
+    ),
     Claim(
         "answers of one profile a clip against separate ones, simulated, lower end of the interval",
         Goal(at_least=0.0),
