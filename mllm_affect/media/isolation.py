@@ -4,23 +4,12 @@ Does: start a fresh Python for one file, hand it the open descriptor, check ever
 back, turn its crash, hang or hunger into one clear UserError, and end it.
 Does not: parse any byte of the file in this process (it sniffs and hashes), or decide for callers
 whether to trust a file (see video).
-
-The process is a bare `python -I -S` with an empty environment whose import path is this process's
-own; it confines itself (see sandbox) before it looks at the file.
 """
 
-import json
-import math
 import os
-import resource
-import selectors
-import signal
-import subprocess
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -29,22 +18,17 @@ from numpy.typing import NDArray
 
 from mllm_affect.files import sha256_descriptor
 from mllm_affect.media import wire
-from mllm_affect.media.bare_python import bare_python
 from mllm_affect.media.checking import check_answered, check_clip, check_segments, check_times
 from mllm_affect.media.cutting import MAX_SECONDS, bound_ticks
+from mllm_affect.media.decoding_process import DecodingProcess
 from mllm_affect.media.limits import DEFAULT_CHILD_LIMITS, DEFAULT_LIMITS, ChildLimits, Limits
 from mllm_affect.media.opening import open_file, sniff_descriptor
 from mllm_affect.media.parts import AnyPart, Parts, SoundPart
 from mllm_affect.media.probe import MICROSECOND, check_size
-from mllm_affect.media.refusals import SENTENCES, Fact, MediaError
+from mllm_affect.media.refusals import MediaError
 from mllm_affect.media.sampling import model_size
 from mllm_affect.media.sandbox import Walls
 from mllm_affect.media.types import Clip, Sampling, Segment, Source
-
-START_SECONDS = 30.0
-"""Importing may be slow on a busy machine; no byte of the file is involved yet."""
-
-PIPE_BYTES = 1 << 20
 
 
 def probe(path: Path, limits: Limits = DEFAULT_LIMITS) -> Source:
@@ -93,7 +77,7 @@ def read_clips(
 def walls() -> Walls:
     """Return what confines such a process on this machine."""
     with tempfile.TemporaryFile() as nothing:
-        process = _Process("nothing", nothing.fileno(), DEFAULT_CHILD_LIMITS)
+        process = DecodingProcess("nothing", nothing.fileno(), DEFAULT_CHILD_LIMITS)
         try:
             return process.begin((), DEFAULT_LIMITS)
         finally:
@@ -123,7 +107,7 @@ class IsolatedVideo:
         self._parts = tuple(dict.fromkeys(parts))
         self._frame_parts = [part for part in self._parts if not isinstance(part, SoundPart)]
         self._descriptor = -1
-        self._process: _Process | None = None
+        self._process: DecodingProcess | None = None
 
     def __enter__(self) -> Self:
         self._descriptor = open_file(self._path, follow_links=False)
@@ -213,7 +197,7 @@ class IsolatedVideo:
         return replace(found, sha256=sha256_descriptor(self._descriptor))
 
     def _start(self) -> None:
-        self._process = _Process(self._path.name, self._descriptor, self._child_limits)
+        self._process = DecodingProcess(self._path.name, self._descriptor, self._child_limits)
         self.walls = self._process.begin(self._frame_parts, self._limits)
 
     def _ask(self, call: str, patience_s: float, **asked: Any) -> Iterator[wire.Message]:
@@ -229,156 +213,7 @@ class IsolatedVideo:
             return
         raise process.failure(message)
 
-    def _running(self) -> "_Process":
+    def _running(self) -> DecodingProcess:
         if self._process is None:
             raise ValueError("The video is not open.")
         return self._process
-
-
-class _Suspicion:
-    """Whatever is wrong with what a process sent: it is ended, and the file refused."""
-
-    def __init__(self, process: "_Process") -> None:
-        self._process = process
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, wire.WireError):
-            self._process.end()
-            raise self._process.crashed("it sent nonsense") from error
-
-
-class _Process:
-    """The child: a pipe for requests, a pipe for answers."""
-
-    def __init__(self, name: str, descriptor: int, limits: ChildLimits) -> None:
-        self._name, self._limits, self._descriptor = name, limits, descriptor
-        self._patience_s = 0.0
-        self._child = subprocess.Popen(
-            bare_python("mllm_affect.media.isolated_child"),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            pipesize=PIPE_BYTES,
-            pass_fds=[descriptor],
-            env={},
-            cwd="/",
-            start_new_session=True,
-        )
-        assert self._child.stdin is not None
-        assert self._child.stdout is not None
-        self._requests, self._answers = self._child.stdin, self._child.stdout.fileno()
-        os.set_blocking(self._answers, False)
-        self._ready = selectors.DefaultSelector()
-        self._ready.register(self._answers, selectors.EVENT_READ)
-
-    def begin(self, parts: Sequence[AnyPart], limits: Limits) -> Walls:
-        """Tell it what it is for; return what confines it from now on."""
-        self.send(
-            {
-                "descriptor": self._descriptor,
-                "parts": [wire.plain(part) for part in parts],
-                "limits": asdict(limits),
-                "child_limits": asdict(self._limits),
-            }
-        )
-        message = self.receive(START_SECONDS)
-        with self.suspicion():
-            walls: Walls = wire.rebuild(message.value, Walls, ())
-        return walls
-
-    def send(self, request: dict[str, Any]) -> None:
-        """Write one request; a process that is gone shows when its answer is read."""
-        with suppress(BrokenPipeError):
-            self._requests.write(json.dumps(request).encode() + b"\n")
-            self._requests.flush()
-
-    def receive(self, patience_s: float) -> wire.Message:
-        """Return the next message.
-
-        Raises UserError `media_too_slow` when it is not complete in time, `media_crashed` when the
-        process ends before or sends nonsense.
-        """
-        deadline = time.monotonic() + patience_s
-        self._patience_s = patience_s
-        with self.suspicion():
-            return wire.receive(
-                lambda buffer: self._fill(buffer, deadline), self._limits.message_bytes
-            )
-
-    def _fill(self, buffer: memoryview, deadline: float) -> None:
-        while buffer:
-            left = deadline - time.monotonic()
-            if left <= 0 or not self._ready.select(left):
-                self.end()
-                raise MediaError("media_too_slow", self._name, limit=self._patience_s)
-            count = os.readv(self._answers, [buffer])
-            if not count:
-                raise self._ended()
-            buffer = buffer[count:]
-
-    def allow_cpu(self, video_s: float) -> None:
-        """Let it use as much processor time as a video of this length may need."""
-        seconds = self._limits.cpu_seconds + video_s * self._limits.cpu_seconds_per_second
-        with suppress(OSError, ValueError, AttributeError):
-            bounds = (math.ceil(seconds), resource.RLIM_INFINITY)
-            resource.prlimit(self._child.pid, resource.RLIMIT_CPU, bounds)
-
-    def failure(self, message: wire.Message) -> MediaError:
-        """Return the error that a last message stands for; the sentence is always ours."""
-        if message.kind == "no_memory":
-            return self._too_big()
-        if message.kind == "failed" and str(message.value).isidentifier():
-            return self.crashed(str(message.value)[:40])
-        if message.kind == "refused":
-            with suppress(wire.WireError, KeyError, ValueError, TypeError):
-                code, facts = wire.rebuild(
-                    message.value, tuple[str, tuple[tuple[str, Fact], ...]], ()
-                )
-                return _refusal(code, self._name, dict(facts))
-        return self.crashed("it sent nonsense")
-
-    def suspicion(self) -> _Suspicion:
-        """Return a context in which nonsense becomes `media_crashed`."""
-        return _Suspicion(self)
-
-    def crashed(self, reason: str) -> MediaError:
-        """Return the error for a process that failed."""
-        return MediaError("media_crashed", self._name, reason=reason)
-
-    def end(self) -> None:
-        """Kill it and take its remains; harmless when done before."""
-        if self._child.poll() is None:
-            self._child.kill()
-        self._child.wait()
-        with suppress(BrokenPipeError):
-            self._requests.close()
-        if self._child.stdout is not None and not self._child.stdout.closed:
-            self._ready.close()
-            self._child.stdout.close()
-
-    def _ended(self) -> MediaError:
-        status = self._child.wait()
-        self.end()
-        if status == -signal.SIGXCPU:
-            return MediaError("media_too_slow", self._name, limit=self._patience_s)
-        if status < 0:
-            return self.crashed(f"signal {signal.Signals(-status).name}")
-        return self.crashed("it ended early")
-
-    def _too_big(self) -> MediaError:
-        return MediaError("media_too_big", self._name, limit=self._limits.memory_bytes >> 20)
-
-
-def _refusal(code: str, name: str, facts: dict[str, Fact]) -> MediaError:
-    """Return a refusal that the process asks for, filled in with its facts if they are sane."""
-    if code not in SENTENCES or {"name", "path"} & facts.keys():
-        raise ValueError(code)
-    for value in facts.values():
-        if isinstance(value, str) and not (value.isascii() and value.isprintable()):
-            raise ValueError(code)
-        if isinstance(value, str) and len(value) > 60:
-            raise ValueError(code)
-    return MediaError(code, name, **facts)

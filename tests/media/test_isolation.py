@@ -12,7 +12,7 @@ from kinds import make_kind
 from read_video import MadeVideo
 
 from mllm_affect.errors import UserError
-from mllm_affect.media import isolation, reader
+from mllm_affect.media import decoding_process, isolation, reader
 from mllm_affect.media.cutting import frame_times
 from mllm_affect.media.face.part import FacePart
 from mllm_affect.media.isolation import IsolatedVideo
@@ -147,9 +147,9 @@ def test_this_kernel_gives_every_wall() -> None:
 @pytest.fixture
 def hurt(monkeypatch: pytest.MonkeyPatch) -> None:
     """Start the stand-in instead of the real child."""
-    real = isolation.bare_python
+    real = decoding_process.bare_python
     monkeypatch.syspath_prepend(str(Path(hurt_child.__file__).parent))
-    monkeypatch.setattr(isolation, "bare_python", lambda _module: real("hurt_child"))
+    monkeypatch.setattr(decoding_process, "bare_python", lambda _module: real("hurt_child"))
 
 
 @pytest.mark.usefixtures("hurt")
