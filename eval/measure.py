@@ -112,8 +112,9 @@ def run(plan: Plan, out: Path, advance: Advance = lambda _done, _total: None) ->
         for prediction in predict(examples, plan.data, task, label, answerer.ask, log):
             predictions.append(prediction)
             advance(len(predictions), len(examples))
+    note = " ".join(filter(None, (answerer.note, labelled.sentence())))
     return Measurement(
-        summarise(predictions), predictions, settings, plan.data, answerer.note, every, label,
+        summarise(predictions), predictions, settings, plan.data, note, every, label,
         licensed=labelled.kind != PLAIN,
     )  # fmt: skip
 

@@ -91,6 +91,9 @@ def run_recipe(
         print_json({"checkpoint": str(outcome.checkpoint), "manifest": outcome.manifest})
         return
     loss = "" if outcome.loss is None else f", last loss {outcome.loss:.3f}"
+    left_out = outcome.manifest["rows"]["data"]["left_out"]
+    for reason, count in left_out.items():
+        out.print(f"{count} videos left out ({reason})", highlight=False)
     out.print(f"{outcome.steps} steps on {outcome.manifest['rows']['rows']} rows{loss}")
     out.print(f"checkpoint: {outcome.checkpoint}", highlight=False)
 
