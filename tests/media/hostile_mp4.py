@@ -42,11 +42,10 @@ def reference(
 
 
 def alias(bait: Bait) -> bytes:
-    """A Macintosh alias record with an absolute path of type 18."""
+    """A Macintosh alias record: 150 bytes, then its absolute path as FFmpeg reads it (type 2)."""
     path = str(bait.file).encode()
-    begin = bytearray(150)
-    begin[4:6] = struct.pack(">H", 2)
-    return bytes(begin) + struct.pack(">HH", 18, len(path)) + path + b"\xff\xff\0\0"
+    path += b"\0" * (len(path) % 2)
+    return bytes(150) + struct.pack(">HH", 2, len(path)) + path + b"\xff\xff\0\0"
 
 
 def reference_movie(bait: Bait) -> bytes:
