@@ -66,15 +66,26 @@ def kill_after(running: subprocess.Popen[bytes], seconds: float) -> bool:
     return False
 
 
-def no_one_is_left(group: int) -> bool:
-    """Whether all processes of a group are gone (or will be reaped by their new parent)."""
-    for process in psutil.process_iter(["status"]):
+def no_one_is_left(group: int, within_s: float = 10.0) -> bool:
+    """Whether all processes of a group are soon gone; a killed one needs a moment to die."""
+    until = time.monotonic() + within_s
+    while members(group):
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def members(group: int) -> list[int]:
+    """The processes of a group that still run."""
+    found = []
+    for process in psutil.process_iter():
         try:
             if os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE:
-                return False
+                found.append(process.pid)
         except (ProcessLookupError, psutil.Error):
             continue
-    return True
+    return found
 
 
 def check_points(points: int, corpus: Path, undisturbed: dict[str, str], folder: Path) -> None:
