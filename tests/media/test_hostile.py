@@ -30,6 +30,9 @@ BUSY_SECONDS = 2.0
 WALL_SECONDS = 10.0
 """Wall time where other work shares the cores; a hang would take the limits' 20 s and more."""
 
+ALWAYS = frozenset(sorted(ALL)[::3])
+"""Every third kind is tried in the fast tests; the slow ones try them all."""
+
 OPENED_OR_READ = 0x20 | 0x1
 
 
@@ -83,7 +86,13 @@ def test_there_are_at_least_sixty_kinds() -> None:
 
 
 @pytest.mark.usefixtures("watched")
-@pytest.mark.parametrize("name", sorted(ALL))
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name in ALWAYS else pytest.mark.rebuild)
+        for name in sorted(ALL)
+    ],
+)
 def test_each_kind_gets_its_answer(
     name: str, bait: Bait, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
