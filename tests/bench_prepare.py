@@ -1,8 +1,8 @@
-"""Times preparing a corpus beside the usual way of re-encoding every segment: `make bench`.
+"""Times preparing a corpus beside re-encoding every segment: `python -m tests.bench_prepare`.
 
 Does: make four videos, time each way in turn several times, check that both yield the same number
 of frames, print medians and ratios, write docs/benchmarks/<date>-prepare.md.
-Does not: judge; the goal stands in eval/figures.py.
+Does not: judge; no goal is held to it yet.
 """
 
 import argparse
