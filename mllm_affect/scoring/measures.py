@@ -1,7 +1,7 @@
 """How good probabilities of the positive answer are, for choosing among ways to score.
 
 Does: negative log-likelihood, expected calibration error, macro-F1 at a threshold, and an interval
-that redraws whole participants.  Does not: report (see eval, whose tests hold the two together).
+that redraws whole participants.  Does not: report (see eval; tests hold the two together).
 """
 
 from collections.abc import Callable, Sequence
