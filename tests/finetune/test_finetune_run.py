@@ -157,7 +157,7 @@ def test_the_merge_verb_gives_the_same_checkpoint(
         assert (tmp_path / "again" / name).read_bytes() == (out / "merged" / name).read_bytes()
 
 
-@pytest.mark.slow
+@pytest.mark.rebuild
 def test_swift_infer_loads_the_checkpoint_unaided(
     finished: tuple[Path, list[Any]], tmp_path: Path
 ) -> None:
@@ -211,7 +211,7 @@ def greedy(model: Any, processor: Any, folder: Path, row: dict[str, Any], tokens
     return answer
 
 
-@pytest.mark.slow
+@pytest.mark.rebuild
 def test_full_training_changes_the_language_model_only(
     clips: Path, untrained: Path, tmp_path: Path
 ) -> None:

@@ -170,7 +170,12 @@ def test_the_service_starts_its_engine_and_ends_with_it(video: Path, tmp_path: P
 @pytest.mark.engine
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("number", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 130), (signal.SIGKILL, -9)]
+    ("number", "status"),
+    [
+        (signal.SIGTERM, 0),
+        pytest.param(signal.SIGINT, 130, marks=pytest.mark.rebuild),
+        pytest.param(signal.SIGKILL, -9, marks=pytest.mark.rebuild),
+    ],
 )
 def test_nothing_is_left_however_a_starting_service_ends(
     tmp_path: Path, number: signal.Signals, status: int
