@@ -281,10 +281,18 @@ def test_stopping_ends_ms_swift_and_leaves_no_checkpoint(
     assert not {"training", "merged", "adapter"} & {p.name for p in (tmp_path / "out").iterdir()}
 
 
+def words_of(process: psutil.Process) -> list[str]:
+    """Its command line; none when it has just ended, as decoding processes do all the time."""
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:
+        return []
+
+
 def wait_for_swift(pid: int) -> None:
     for _ in range(300):
         family = psutil.Process(pid).children(recursive=True)
-        if any("sft.py" in word for process in family for word in process.cmdline()):
+        if any("sft.py" in word for process in family for word in words_of(process)):
             return
         time.sleep(0.1)
     pytest.fail("ms-swift never started")

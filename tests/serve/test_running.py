@@ -146,7 +146,7 @@ def test_the_service_answers_as_the_offline_engine_does(
 
 
 @pytest.mark.engine
-@pytest.mark.slow
+@pytest.mark.rebuild
 def test_the_service_starts_its_engine_and_ends_with_it(video: Path, tmp_path: Path) -> None:
     with served("--engine-log", str(tmp_path / "engine.log")) as service:
         assert service.wait(lambda: (tmp_path / "engine.log").exists(), 60)
