@@ -72,6 +72,22 @@ def read_base(model: str | None) -> BaseCheckpoint:
     return base
 
 
+def load_processor(folder: Path) -> Any:
+    """Return the `Qwen3OmniMoeProcessor` of a checkpoint folder; nothing is looked up elsewhere.
+
+    Raises UserError `bad_checkpoint`.
+    """
+    from transformers import AutoProcessor
+
+    try:
+        return AutoProcessor.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(
+            "bad_checkpoint", f"{folder} holds no usable processor: {reason}"
+        ) from error
+
+
 def choose_sampling(recipe: Recipe, base: BaseCheckpoint, tasks: tuple[Task, ...]) -> Sampling:
     """Return how clips are sampled: the recipe's way, else the checkpoint's, else the tasks'.
 

@@ -168,9 +168,19 @@ def _rows_of(
         for item in kept:
             start_s, end_s = item["span_s"]
             answer = segment_answer(example, task, start_s, end_s, preparation.rule)
-            row = None if answer is None else with_answer(item["row"], answer)
+            row = None if answer is None else with_answer(item["row"], answer) | _of(example)
             made.append(_Asked(task.id, example.participant, answer, row))
     return made, segments
+
+
+def _of(example: Example) -> dict[str, str]:
+    """Return whose row it is and in which split, for checks; ms-swift drops these columns."""
+    # Always the same columns: a reader of JSON lines settles their kinds by the first lines.
+    return {
+        "participant": example.participant,
+        "voice": example.voice or "",
+        "split": example.split,
+    }
 
 
 def _balanced_rows(asked: Sequence[_Asked], preparation: Preparation) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-Stage = Literal["prepare", "start", "train", "merge", "calibrate"]
+Stage = Literal["prepare", "check", "start", "train", "merge", "calibrate"]
 
 
 @dataclass(frozen=True)

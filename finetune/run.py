@@ -15,10 +15,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from finetune.base import BaseCheckpoint, choose_sampling, read_base
+from finetune.base import BaseCheckpoint, choose_sampling, load_processor, read_base
 from finetune.calibrate import calibrate_checkpoint, load_engine, validation_examples
+from finetune.checking.rows import check_rows, limits_beside, refuse_bad_rows
 from finetune.child import run_child
-from finetune.command import TrainingCommand, training_command
+from finetune.command import ROWS_NAME, TrainingCommand, training_command
 from finetune.folders import gather_full, new_folder
 from finetune.merge import (
     ADAPTER_CONFIG,
@@ -106,6 +107,7 @@ def run(
         recipe.balance, recipe.seed,
     )  # fmt: skip
     rows = prepare_rows(recipe.data, preparation, plan.out / ROWS, report, cache, trusted=trusted)
+    _refuse_bad_rows(plan, report)
     steps = _train(plan, int(rows["rows"]), report)
     report(Progress("merge"))
     adapter, checkpoint = _collect(plan)
@@ -150,6 +152,20 @@ def _check_room(plan: Plan) -> None:
             f"{plan.out / WORK} holds checkpoints of an unfinished fine-tuning; "
             "name a new folder, or remove that one.",
         )
+
+
+def _refuse_bad_rows(plan: Plan, report: Report) -> None:
+    """Decode and encode every row as the trainer will.  Raises UserError `bad_rows`."""
+    path = plan.out / ROWS / ROWS_NAME
+    limits = limits_beside(path, plan.tasks, plan.recipe.max_length)
+    refuse_bad_rows(
+        check_rows(
+            [path],
+            limits,
+            load_processor(plan.base.folder),
+            lambda done, total: report(Progress("check", done, total)),
+        )
+    )
 
 
 def _train(plan: Plan, rows: int, report: Report) -> list[Progress]:

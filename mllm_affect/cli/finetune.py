@@ -22,6 +22,7 @@ group = typer.Typer(
 
 STAGES = {
     "prepare": "cutting videos",
+    "check": "checking rows",
     "start": "starting ms-swift",
     "train": "training",
     "merge": "writing the checkpoint",

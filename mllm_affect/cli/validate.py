@@ -12,6 +12,7 @@ import typer
 from mllm_affect.cli.common import Json, out, print_json, verb
 from mllm_affect.cli.progress import progress
 from mllm_affect.cli.validate_megc import validate_megc
+from mllm_affect.cli.validate_rows import EXAMPLE, validate_rows
 
 if TYPE_CHECKING:
     from mllm_affect.data.bah.findings import Verdict
@@ -33,6 +34,7 @@ class Version(StrEnum):
 def register(app: typer.Typer) -> None:
     """Add the verb to the command line."""
     group.command("megc")(validate_megc)
+    group.command("rows", epilog=EXAMPLE)(validate_rows)
     app.add_typer(group, name="validate")
 
 

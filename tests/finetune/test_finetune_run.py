@@ -76,7 +76,7 @@ def test_progress_and_result_are_json_lines(finished: tuple[Path, list[Any]]) ->
     out, lines = finished
     progress = [line["progress"] for line in lines[:-1]]
     stages = [item["stage"] for item in progress]
-    assert list(dict.fromkeys(stages)) == ["prepare", "start", "train", "merge"]
+    assert list(dict.fromkeys(stages)) == ["prepare", "check", "start", "train", "merge"]
     steps = [item for item in progress if item["stage"] == "train"]
     assert [item["done"] for item in steps] == list(range(1, STEPS + 1))
     assert all(item["total"] == STEPS and item["loss"] > 0 for item in steps)

@@ -1,0 +1,1 @@
+"""Whether training rows are fit to train on, one verdict a row."""
