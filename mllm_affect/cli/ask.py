@@ -32,18 +32,29 @@ def ask(
     ] = None,
     url: Annotated[str, typer.Option(help="Address of the service.")] = "http://127.0.0.1:8000",
     api_key_file: Annotated[Path | None, typer.Option(help="File with the API key.")] = None,
+    out_file: Annotated[
+        list[Path] | None,
+        typer.Option("--out", help="Also write .json, .csv, .parquet, .vtt or .eaf; repeatable."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Ask about a video; print the answer with probabilities, and each segment's.
 
     Example: mllm-affect ask interview.mp4 "Does she smile?" --answer yes --answer no
+    --out smiles.csv --out smiles.eaf
     """
     from mllm_affect.client import ask as ask_service
+    from mllm_affect.exports.analysis import Analysis
+    from mllm_affect.exports.formats import format_of, write_export
 
+    for path in out_file or ():
+        format_of(path)
     key = read_key(api_key_file) if api_key_file else None
     found = ask_service(
         video, question, task=task, answers=tuple(answer or ()), url=url, api_key=key
     )
+    for path in out_file or ():
+        write_export(Analysis(video.name, (found,)), path)
     if json:
         print_json(found.as_dict())
     else:

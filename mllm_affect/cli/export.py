@@ -11,6 +11,7 @@ import typer
 from mllm_affect.cli import export_abaw
 from mllm_affect.cli.common import Json, out, print_json, verb
 from mllm_affect.cli.export_megc import megc
+from mllm_affect.cli.export_video import video
 
 
 def register(app: typer.Typer) -> None:
@@ -21,6 +22,7 @@ def register(app: typer.Typer) -> None:
     export_abaw.add_to(export)
     export.command("csv")(csv)
     export.command("megc")(megc)
+    export.command("video")(video)
     app.add_typer(export, name="export")
 
 

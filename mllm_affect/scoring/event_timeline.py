@@ -59,7 +59,7 @@ def timeline_webvtt(events: Sequence[Event]) -> str:
         # A cue must end after it starts; a movement of one instant still gets a millisecond.
         end_s = max(row["offset_s"], row["onset_s"] + 0.001)
         cues.append(
-            f"{row['event']}\n{_stamp(row['onset_s'])} --> {_stamp(end_s)}\n"
+            f"{row['event']}\n{webvtt_time(row['onset_s'])} --> {webvtt_time(end_s)}\n"
             f"{words}{': ' + units if units else ''}"
         )
     return "\n\n".join(cues) + "\n"
@@ -69,7 +69,8 @@ def _shown(units: Mapping[str, float]) -> str:
     return join_units(name for name, probability in units.items() if probability >= SHOWN_FROM)
 
 
-def _stamp(time_s: float) -> str:
+def webvtt_time(time_s: float) -> str:
+    """Return seconds as WebVTT writes them, `01:02:03.004`; nothing is before zero."""
     milliseconds = max(0, round(time_s * 1000))
     minutes, rest = divmod(milliseconds, 60_000)
     hours, minutes = divmod(minutes, 60)

@@ -1,0 +1,1 @@
+"""An analysed video as other programs read it: tables, captions, annotations, JSON."""

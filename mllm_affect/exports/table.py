@@ -1,0 +1,144 @@
+"""A tidy table of an analysed video, one row a segment and task, as CSV or Parquet.
+
+Does: flatten answers and what was observed, name units in columns.  Does not: summarise.
+
+`p_<answer>` columns hold probabilities; a column that a task or video has nothing for is empty.
+Column names say their unit: `_s` seconds on the video's own timestamps, `_px` pixels of the video,
+`_share` 0 to 1.  Measures of a face are means over the segment's frames that show it.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from mllm_affect.errors import UserError
+from mllm_affect.exports.analysis import NOTICE, Analysis
+from mllm_affect.media.observed import Observed
+from mllm_affect.scoring.answers import VideoAnswer
+
+FIXED = {
+    "video": str,
+    "source_sha256": str,
+    "task": str,
+    "question": str,
+    "model": str,
+    "prompt_hash": str,
+    "calibration": str,
+    "video_answer": str,
+    "segment": int,
+    "start_s": float,
+    "end_s": float,
+    "duration_s": float,
+    "has_audio": bool,
+    "answer": str,
+    "logit": float,
+    "brightness_share": float,
+    "speech_share": float,
+    "longest_pause_s": float,
+    "face_share": float,
+    "face_size_px": float,
+    "face_left_share": float,
+    "face_top_share": float,
+    "face_width_share": float,
+    "face_height_share": float,
+    "face_score": float,
+}
+"""Columns that every table has, with the type of their values; probabilities follow."""
+
+Row = dict[str, Any]
+
+
+def table_rows(analysis: Analysis) -> tuple[dict[str, type], list[Row]]:
+    """Return the columns with their types, and the rows by task and time; None where unknown."""
+    answers = dict.fromkeys(
+        name for told in analysis.answers for part in told.segments for name in part.probabilities
+    )
+    columns = {**FIXED, **{f"p_{name}": float for name in answers}}
+    empty = dict.fromkeys(columns)
+    rows = [{**empty, **row} for told in analysis.answers for row in _rows_of(told, analysis)]
+    return columns, rows
+
+
+def as_csv(analysis: Analysis) -> bytes:
+    """Return the table as CSV (RFC 4180, UTF-8, lines ended by a line feed)."""
+    columns, rows = table_rows(analysis)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(columns), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode()
+
+
+def as_parquet(analysis: Analysis) -> bytes:
+    """Return the table as Parquet, typed, with what it depends on in the schema's metadata.
+
+    Raises UserError `package_missing` where pyarrow is not installed.
+    """
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError as error:
+        raise UserError(
+            "package_missing", "Parquet needs pyarrow; install mllm-affect[tables], or take CSV."
+        ) from error
+    arrow_of = {str: pyarrow.string(), int: pyarrow.int64(), float: pyarrow.float64()}
+    arrow_of[bool] = pyarrow.bool_()
+    columns, rows = table_rows(analysis)
+    schema = pyarrow.schema(
+        [(name, arrow_of[kind]) for name, kind in columns.items()],
+        metadata={"notice": NOTICE, "answers": json.dumps(_provenance(analysis))},
+    )
+    written = io.BytesIO()
+    parquet.write_table(pyarrow.Table.from_pylist(rows, schema=schema), written)
+    return written.getvalue()
+
+
+def _rows_of(told: VideoAnswer, analysis: Analysis) -> Iterator[Row]:
+    seen = {(one.start_s, one.end_s): _observed(one) for one in analysis.observed}
+    for part in told.segments:
+        row: Row = {
+            "video": analysis.video,
+            "source_sha256": told.source_sha256,
+            "task": told.task,
+            "question": told.question,
+            "model": told.model,
+            "prompt_hash": told.prompt_hash,
+            "calibration": told.calibration,
+            "video_answer": told.answer,
+            "segment": part.index,
+            "start_s": part.start_s,
+            "end_s": part.end_s,
+            "duration_s": part.duration_s,
+            "has_audio": part.has_audio,
+            "answer": part.answer,
+            "logit": part.logit,
+            "brightness_share": part.quality.brightness if part.quality else None,
+            **seen.get((part.start_s, part.end_s), {}),
+        }
+        yield row | {f"p_{name}": value for name, value in part.probabilities.items()}
+
+
+def _observed(seen: Observed) -> Row:
+    heard = {"speech_share": seen.speech_share, "longest_pause_s": seen.longest_pause_s}
+    return {"face_share": seen.face_share, **(heard if seen.heard else {}), **_face(seen)}
+
+
+def _face(seen: Observed) -> Row:
+    if not seen.faces:
+        return {}
+    count = len(seen.faces)
+    return {
+        "face_size_px": seen.face_size_px,
+        "face_left_share": sum(face.left for face in seen.faces) / count,
+        "face_top_share": sum(face.top for face in seen.faces) / count,
+        "face_width_share": sum(face.width for face in seen.faces) / count,
+        "face_height_share": sum(face.height for face in seen.faces) / count,
+        "face_score": sum(face.score for face in seen.faces) / count,
+    }
+
+
+def _provenance(analysis: Analysis) -> list[dict[str, Any]]:
+    """Return each answer without its segments: everything that the rows depend on."""
+    return [told.model_dump(mode="json", exclude={"segments"}) for told in analysis.answers]

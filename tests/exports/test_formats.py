@@ -1,0 +1,110 @@
+"""JSON that is read back, formats by suffix, and the verbs that write them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made_answers import EVENTS, OBSERVED, analysis, scored, spoken, told
+from typer.testing import CliRunner
+
+from mllm_affect import client
+from mllm_affect.cli.app import app
+from mllm_affect.errors import UserError
+from mllm_affect.exports.analysis import Analysis, stretches
+from mllm_affect.exports.formats import MEDIA_TYPES, Format, exported, format_of
+from mllm_affect.exports.json_file import as_json, read_export
+
+
+def run(*words: object) -> Any:
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def test_json_is_read_back_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(as_json(analysis()))
+    assert read_export(path) == analysis()
+
+
+def test_one_answer_is_read_too(tmp_path: Path) -> None:
+    path = tmp_path / "interview.json"
+    path.write_text(json.dumps(scored(0.9, 0.7, 0.2).as_dict()))
+    assert read_export(path) == Analysis("interview", (scored(0.9, 0.7, 0.2),))
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{}", '{"format": "mllm-affect-analysis"}', "1", "\0"]
+)
+def test_a_file_without_answers_is_refused(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(content)
+    with pytest.raises(UserError, match="holds no answers") as caught:
+        read_export(path)
+    assert caught.value.code == "bad_answers"
+
+
+def test_what_does_not_belong_together_is_refused() -> None:
+    other = told("other", scored(0.9, 0.7, 0.2).segments, source_sha256="b" * 64)
+    for answers, code in (
+        ((), "nothing_to_export"),
+        ((spoken(), other), "different_videos"),
+        ((spoken(), spoken()), "task_twice"),
+    ):
+        with pytest.raises(UserError) as caught:
+            Analysis("v", answers)
+        assert caught.value.code == code
+
+
+def test_stretches_join_neighbours_and_keep_the_highest_probability() -> None:
+    apart = stretches(scored(0.9, 0.2, 0.7))
+    assert [(one.start_s, one.end_s, one.probability) for one in apart] == [
+        (1.4, 6.4, 0.9),
+        (11.4, 13.4, 0.7),
+    ]
+    (joined,) = stretches(scored(0.6, 0.7, 0.2))
+    assert (joined.start_s, joined.end_s, joined.probability) == (1.4, 11.4, 0.7)
+    assert stretches(spoken()) == ()
+
+
+@pytest.mark.parametrize("form", Format)
+def test_every_format_can_be_had(form: Format) -> None:
+    assert exported(analysis(), form)
+    assert MEDIA_TYPES[form]
+    assert format_of(Path(f"a.{form.upper()}")) is form
+
+
+def test_a_suffix_that_names_no_format() -> None:
+    with pytest.raises(UserError, match=r"\.json, \.csv, \.parquet, \.vtt, \.eaf"):
+        format_of(Path("a.docx"))
+
+
+def test_export_video_joins_tasks_and_writes_every_suffix(tmp_path: Path) -> None:
+    one, two = tmp_path / "one.json", tmp_path / "two.json"
+    one.write_bytes(as_json(Analysis("x", (scored(0.9, 0.7, 0.2),), EVENTS, OBSERVED)))
+    two.write_text(json.dumps(spoken().as_dict()))
+    outs = [tmp_path / f"out.{form}" for form in Format]
+    options = [word for path in outs for word in ("--out", path)]
+    result = run("export", "video", one, two, "--video", analysis().video, *options, "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.output)["tasks"] == ["ah", "question-1"]
+    assert (tmp_path / "out.csv").read_bytes() == exported(analysis(), Format.csv)
+    assert read_export(tmp_path / "out.json") == analysis()
+    assert all(path.stat().st_size for path in outs)
+
+
+def test_export_video_refuses_before_it_writes(tmp_path: Path) -> None:
+    answers = tmp_path / "a.json"
+    answers.write_bytes(as_json(analysis()))
+    out = tmp_path / "a.csv"
+    result = run("export", "video", answers, "--out", out, "--out", tmp_path / "a.txt")
+    assert result.exit_code == 2
+    assert not out.exists()
+
+
+def test_ask_writes_what_out_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "ask", lambda *_args, **_named: scored(0.9, 0.7, 0.2))
+    out = tmp_path / "a.vtt"
+    assert run("ask", "v.mp4", "--task", "ah", "--out", out).exit_code == 0
+    assert "ah: yes (0.90)" in out.read_text()
+    refused = run("ask", "v.mp4", "--task", "ah", "--out", tmp_path / "a.doc", "--json")
+    assert (refused.exit_code, json.loads(refused.output)["error"]["code"]) == (2, "unknown_format")
