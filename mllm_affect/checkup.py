@@ -100,7 +100,7 @@ def ffmpeg() -> Finding:
 
 def isolation() -> Finding:
     """Start the process that decodes strangers' videos and ask it what confines it."""
-    from mllm_affect.media.isolation import walls
+    from mllm_affect.media.isolation.isolated_video import walls
 
     part = "isolated decoding"
     try:

@@ -14,7 +14,7 @@ from mllm_affect.media.face.part import FacePart
 from mllm_affect.media.parts import AnyPart
 from mllm_affect.media.probe import probe
 from mllm_affect.media.reader import read_video
-from mllm_affect.media.speech import SpeechPart
+from mllm_affect.media.speech.activity import SpeechPart
 from mllm_affect.media.types import Sampling, Source
 from tests.real_videos import real_video
 

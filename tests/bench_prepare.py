@@ -24,7 +24,7 @@ import av
 
 from mllm_affect.files import read_jsonl, write_text
 from mllm_affect.media.cache import ClipCache, cached_video
-from mllm_affect.media.ffmpeg import ffmpeg_path
+from mllm_affect.media.export.ffmpeg import ffmpeg_path
 from mllm_affect.media.probe import probe
 from mllm_affect.media.reader import read_video
 from mllm_affect.media.types import Sampling

@@ -26,9 +26,9 @@ from hostile_matroska import with_opus
 
 from mllm_affect.errors import UserError
 from mllm_affect.files import write_json
-from mllm_affect.media.isolation import IsolatedVideo
+from mllm_affect.media.decoding.opening import sniff_descriptor
+from mllm_affect.media.isolation.isolated_video import IsolatedVideo
 from mllm_affect.media.limits import DEFAULT_CHILD_LIMITS, DEFAULT_LIMITS
-from mllm_affect.media.opening import sniff_descriptor
 from mllm_affect.media.types import Sampling
 
 HEADERS, FILES = 100_000, 5_000

@@ -16,7 +16,7 @@ import zipfile
 from pathlib import Path
 
 from mllm_affect.files import replacing, sha256_file, write_bytes
-from mllm_affect.media.ffmpeg import ffmpeg_path
+from mllm_affect.media.export.ffmpeg import ffmpeg_path
 
 FOLDER = Path(__file__).resolve().parent.parent / ".cache" / "fixtures"
 

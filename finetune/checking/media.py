@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finetune.checking.findings import LONGEST_AUDIO_S, Fault, RowLimits, WrongRowError
-from mllm_affect.media.audio import HOP, SHORTEST
+from mllm_affect.media.decoding.audio import HOP, SHORTEST
 from mllm_affect.media.types import AUDIO_RATE, FRAME_MULTIPLE
 
 

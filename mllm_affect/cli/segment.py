@@ -50,7 +50,7 @@ def segment_video(
     Example: mllm-affect segment interview.mp4 --out segments --clips --faces --speech
     """
     from mllm_affect.cli.segment_people import write_people
-    from mllm_affect.media.segments_file import write_segments
+    from mllm_affect.media.export.segments_file import write_segments
     from mllm_affect.media.video import following_links, open_video
 
     asked = {"--clips": clips, "--faces": faces, "--speech": speech, "--transcript": transcript}
@@ -63,7 +63,7 @@ def segment_video(
         source, segments = opened.source, opened.segment(max_seconds)
     if out_dir is not None and clips:
         from mllm_affect.cli.progress import progress
-        from mllm_affect.media.clip_files import write_clips
+        from mllm_affect.media.export.clip_files import write_clips
 
         with progress("Writing clips", show=not json) as advance:
             write_clips(source, segments, out_dir, advance, trusted=trusted)

@@ -34,8 +34,8 @@ def write_people(
 
 
 def _said(transcript: Path, segments: Sequence[Segment], show: bool) -> list[dict[str, object]]:
-    from mllm_affect.media.said_in_segments import said_in_segments
-    from mllm_affect.media.transcript_files import read_transcript
+    from mllm_affect.media.speech.said_in_segments import said_in_segments
+    from mllm_affect.media.speech.transcript_files import read_transcript
 
     # Its clock begins where the video does.
     origin_s = segments[0].start_s
@@ -66,7 +66,7 @@ def _write_seen_and_heard(
     from mllm_affect.media.face.part import FacePart
     from mllm_affect.media.face.sheet import write_faces
     from mllm_affect.media.parts import AnyPart
-    from mllm_affect.media.speech import SpeechPart
+    from mllm_affect.media.speech.activity import SpeechPart
     from mllm_affect.media.types import Sampling
     from mllm_affect.media.video import open_video
 

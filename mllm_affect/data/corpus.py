@@ -14,7 +14,7 @@ from mllm_affect.data.bah.layout import is_release
 from mllm_affect.data.examples import FILE_NAME
 from mllm_affect.data.labelled import read_labelled
 from mllm_affect.errors import UserError
-from mllm_affect.media.opening import sniff
+from mllm_affect.media.decoding.opening import sniff
 
 SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi"})
 """A file that is called so is taken for a video whatever it holds: its refusal is of interest."""

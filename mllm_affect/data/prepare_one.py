@@ -11,9 +11,9 @@ from pathlib import Path
 
 from mllm_affect.errors import UserError
 from mllm_affect.media.cache import ClipCache
-from mllm_affect.media.content_hash import HashedFile, hash_file
+from mllm_affect.media.cache.content_hash import HashedFile, hash_file
+from mllm_affect.media.decoding.opening import open_file, sniff_descriptor
 from mllm_affect.media.limits import DEFAULT_LIMITS
-from mllm_affect.media.opening import open_file, sniff_descriptor
 from mllm_affect.media.probe import check_size
 from mllm_affect.media.types import Sampling, Segment
 from mllm_affect.media.video import following_links, open_video, read_cached

@@ -23,8 +23,8 @@ from mllm_affect.errors import UserError
 from mllm_affect.files import write_json, write_jsonl
 from mllm_affect.interrupting import termination_interrupts
 from mllm_affect.media.cache import ClipCache, cached_segments
-from mllm_affect.media.clip_entry import entry_key, policy
-from mllm_affect.media.content_hash import RememberedHashes
+from mllm_affect.media.cache.content_hash import RememberedHashes
+from mllm_affect.media.cache.entry import entry_key, policy
 from mllm_affect.media.cutting import MAX_SECONDS, bound_ticks
 from mllm_affect.media.sampling import model_size
 from mllm_affect.media.types import Sampling, Segment

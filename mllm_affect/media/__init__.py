@@ -1,1 +1,1 @@
-"""Opening a video: probe, segment, read once, sample, write clip files."""
+"""Opening a video: probe, segment, read once, sample; apart, cached, or as files where needed."""

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mllm_affect.errors import UserError
-from mllm_affect.media.frames import FrameClock, TimedFrame
-from mllm_affect.media.guard import guarded
-from mllm_affect.media.opening import main_audio, main_video, open_media
-from mllm_affect.media.timeline import Timeline, TimelineReader
+from mllm_affect.media.decoding.frames import FrameClock, TimedFrame
+from mllm_affect.media.decoding.guard import guarded
+from mllm_affect.media.decoding.opening import main_audio, main_video, open_media
+from mllm_affect.media.decoding.timeline import Timeline, TimelineReader
 from mllm_affect.media.types import Segment, Source
 
 if TYPE_CHECKING:

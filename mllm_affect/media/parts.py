@@ -33,7 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from mllm_affect.media.frames import TimedFrame
+    from mllm_affect.media.decoding.frames import TimedFrame
     from mllm_affect.media.types import Segment, Source
 
 Made = TypeVar("Made")

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mllm_affect.errors import UserError
-from mllm_affect.media.frames import TimedFrame
+from mllm_affect.media.decoding.frames import TimedFrame
 from mllm_affect.media.parts import every_frame
 from mllm_affect.media.sampling import (
     SAME_TIME_S,

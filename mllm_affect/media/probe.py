@@ -16,9 +16,15 @@ from typing import TYPE_CHECKING
 import av
 
 from mllm_affect.files import sha256_file
-from mllm_affect.media.frames import FrameClock
+from mllm_affect.media.decoding.frames import FrameClock
+from mllm_affect.media.decoding.opening import (
+    codec_name,
+    main_audio,
+    main_video,
+    open_file,
+    open_media,
+)
 from mllm_affect.media.limits import DEFAULT_LIMITS, Limits
-from mllm_affect.media.opening import codec_name, main_audio, main_video, open_file, open_media
 from mllm_affect.media.refusals import MediaError
 from mllm_affect.media.types import Source
 

@@ -2,7 +2,7 @@
 
 Does: decode once; cut while reading, or read segments that are known; give each its frames at the
 sampling's rate and size, its 16 kHz sound, and whatever other parts it was asked for (see parts).
-Where the packets tell the timeline, frames that nobody needs are not decoded (see planned).
+Where the packets tell the timeline, frames that nobody needs are not decoded (see decoding).
 Does not: keep frames at source size, write files, or isolate hostile input.
 """
 
@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mllm_affect.errors import UserError
-from mllm_affect.media.audio import SoundReader
 from mllm_affect.media.cutting import (
     MAX_SECONDS,
     SegmentMaker,
@@ -25,18 +24,19 @@ from mllm_affect.media.cutting import (
     placed_frames,
     read_timeline,
 )
-from mllm_affect.media.opening import open_media
+from mllm_affect.media.decoding.audio import SoundReader
+from mllm_affect.media.decoding.opening import open_media
+from mllm_affect.media.decoding.planned import UnplannedError, planned_frames
+from mllm_affect.media.decoding.timeline import Timeline
 from mllm_affect.media.parts import AnyPart, Collector, FramePart, Parts, SoundPart
-from mllm_affect.media.planned import UnplannedError, planned_frames
 from mllm_affect.media.sampling import ModelFrames
-from mllm_affect.media.timeline import Timeline
 from mllm_affect.media.types import Clip, Sampling, Segment, Source
 
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.packet import Packet
 
-    from mllm_affect.media.frames import TimedFrame
+    from mllm_affect.media.decoding.frames import TimedFrame
 
 
 def read_video(

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mllm_affect.errors import UserError
-from mllm_affect.media.frames import TimedFrame
+from mllm_affect.media.decoding.frames import TimedFrame
 from mllm_affect.media.types import FRAME_MULTIPLE, Sampling, Source
 
 SAME_TIME_S = 1e-6

@@ -1,14 +1,13 @@
 """Blind segmentation: spans of at most five seconds, decided by timestamps alone.
 
 Does: list the segments of a source, every frame in exactly one, in the order of their time; from
-the packets where these can be trusted (see timeline), else from decoded frames.
+the packets where these can be trusted (see decoding), else from decoded frames.
 Does not: look at pictures, sound or labels, or write files.  The rule stands in cutting.
 """
 
 from collections.abc import Iterator
 from dataclasses import replace
 
-from mllm_affect.media.audio import SoundSpan
 from mllm_affect.media.cutting import (
     MAX_SECONDS,
     SEGMENTER,
@@ -18,7 +17,8 @@ from mllm_affect.media.cutting import (
     placed_frames,
     read_timeline,
 )
-from mllm_affect.media.opening import open_media
+from mllm_affect.media.decoding.audio import SoundSpan
+from mllm_affect.media.decoding.opening import open_media
 from mllm_affect.media.types import Segment, Source
 
 __all__ = ["MAX_SECONDS", "SEGMENTER", "segment"]

@@ -17,7 +17,7 @@ from mllm_affect.media import reader
 from mllm_affect.media import segment as cutting
 from mllm_affect.media.cache import ClipCache, cached_video
 from mllm_affect.media.cutting import MAX_SECONDS, frame_times
-from mllm_affect.media.isolation import IsolatedVideo
+from mllm_affect.media.isolation.isolated_video import IsolatedVideo
 from mllm_affect.media.limits import DEFAULT_LIMITS, Limits
 from mllm_affect.media.parts import AnyPart
 from mllm_affect.media.probe import probe

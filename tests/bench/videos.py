@@ -7,7 +7,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from mllm_affect.media.ffmpeg import ffmpeg_path
+from mllm_affect.media.export.ffmpeg import ffmpeg_path
 from tests.real_videos import real_video
 
 SECONDS = 20

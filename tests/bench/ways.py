@@ -16,8 +16,8 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from mllm_affect.media.ffmpeg import ffmpeg_path
-from mllm_affect.media.frames import TimedFrame
+from mllm_affect.media.decoding.frames import TimedFrame
+from mllm_affect.media.export.ffmpeg import ffmpeg_path
 from mllm_affect.media.reader import read_video
 from mllm_affect.media.sampling import model_size, to_model_picture
 from mllm_affect.media.segment import segment

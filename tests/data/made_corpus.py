@@ -10,7 +10,7 @@ import numpy as np
 from mllm_affect.data.corpus import find_videos
 from mllm_affect.data.made.folders import write_video
 from mllm_affect.data.preparing import Policy, Prepared, prepare
-from mllm_affect.media.clip_entry import EntryReader
+from mllm_affect.media.cache.entry import EntryReader
 from mllm_affect.media.types import Sampling
 
 POLICY = Policy(Sampling(fps=2.0, max_pixels=64 * 64), max_seconds=2.0)

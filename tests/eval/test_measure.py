@@ -74,7 +74,7 @@ def test_cached_clips_give_the_same_answers_without_decoding(
     cached = ["--cache", str(tmp_path / "cache")]
     assert invoke(*words, "--out", str(tmp_path / "plain"))[0] == 0
     assert invoke(*words, *cached, "--out", str(tmp_path / "filling"))[0] == 0
-    monkeypatch.setattr("mllm_affect.media.isolation.IsolatedVideo.read", None)
+    monkeypatch.setattr("mllm_affect.media.isolation.isolated_video.IsolatedVideo.read", None)
     assert invoke(*words, *cached, "--out", str(tmp_path / "cached"))[0] == 0
     told = [(tmp_path / run / "predictions.jsonl").read_text() for run in ("plain", "cached")]
     assert told[0] == told[1]

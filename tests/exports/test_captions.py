@@ -9,7 +9,7 @@ from made_answers import EVENTS, analysis, plain, scored
 
 from mllm_affect.exports.analysis import Analysis
 from mllm_affect.exports.captions import as_webvtt
-from mllm_affect.media.transcript_files import read_transcript
+from mllm_affect.media.speech.transcript_files import read_transcript
 
 TIMES = re.compile(
     r"(\d{2,}):([0-5]\d):([0-5]\d)\.(\d{3}) --> (\d{2,}):([0-5]\d):([0-5]\d)\.(\d{3})"

@@ -99,7 +99,7 @@ def test_cached_clips_make_the_same_rows_without_decoding(
     cache = ClipCache.open(tmp_path / "cache")
     plain = prepare_rows(clips, preparation(), tmp_path / "plain")
     assert prepare_rows(clips, preparation(), tmp_path / "filling", cache=cache) == plain
-    monkeypatch.setattr("mllm_affect.media.isolation.IsolatedVideo.read", None)
+    monkeypatch.setattr("mllm_affect.media.isolation.isolated_video.IsolatedVideo.read", None)
     assert prepare_rows(clips, preparation(), tmp_path / "cached", cache=cache) == plain
     media = {
         folder: {

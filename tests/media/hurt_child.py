@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from mllm_affect.media import wire
+from mllm_affect.media.isolation import wire
+from mllm_affect.media.isolation.sandbox import confine
 from mllm_affect.media.limits import ChildLimits
-from mllm_affect.media.sandbox import confine
 
 OUTSIDE = "/etc/hostname"
 

@@ -18,7 +18,7 @@ from read_video import MadeVideo
 
 from mllm_affect.errors import UserError
 from mllm_affect.media.cache import ClipCache, cached_segments, cached_video
-from mllm_affect.media.clip_entry import entry_key
+from mllm_affect.media.cache.entry import entry_key
 from mllm_affect.media.probe import probe
 from mllm_affect.media.reader import read_video
 from mllm_affect.media.types import Clip, Sampling, Segment, Source

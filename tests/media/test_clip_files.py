@@ -13,8 +13,8 @@ from wheel_ffmpeg import shown_frames
 
 from mllm_affect.errors import UserError
 from mllm_affect.files import sha256_file
-from mllm_affect.media import clip_files
-from mllm_affect.media.clip_files import write_clips
+from mllm_affect.media.export import clip_files
+from mllm_affect.media.export.clip_files import write_clips
 from mllm_affect.media.probe import probe
 from mllm_affect.media.reader import read_clips
 from mllm_affect.media.segment import segment

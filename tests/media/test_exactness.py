@@ -17,15 +17,16 @@ from numpy.typing import NDArray
 from read_video import MadeVideo
 from wheel_ffmpeg import run_ffmpeg
 
-from mllm_affect.media import planned, reader
+from mllm_affect.media import reader
 from mllm_affect.media.cutting import cut_timeline, read_timeline
-from mllm_affect.media.frames import TimedFrame
-from mllm_affect.media.opening import open_media
+from mllm_affect.media.decoding import planned
+from mllm_affect.media.decoding.frames import TimedFrame
+from mllm_affect.media.decoding.opening import open_media
+from mllm_affect.media.decoding.timeline import Timeline, TimelineReader
 from mllm_affect.media.probe import probe
 from mllm_affect.media.reader import read_clips, read_video
 from mllm_affect.media.sampling import to_model_picture
 from mllm_affect.media.segment import segment
-from mllm_affect.media.timeline import Timeline, TimelineReader
 from mllm_affect.media.types import Clip, Sampling, Source
 
 SAMPLING = Sampling(fps=2.0, max_pixels=192 * 96)

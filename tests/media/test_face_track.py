@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mllm_affect.media import isolation
+from mllm_affect.media.decoding.frames import TimedFrame
 from mllm_affect.media.face.crops import TEMPLATE_52, similarity
 from mllm_affect.media.face.part import FacePart
 from mllm_affect.media.face.types import FaceQuality, FaceTrack
-from mllm_affect.media.frames import TimedFrame
+from mllm_affect.media.isolation import isolated_video
 from mllm_affect.media.probe import probe
 from mllm_affect.media.reader import read_clips, read_video
 from mllm_affect.media.types import Clip, Sampling
@@ -208,7 +208,7 @@ def test_segments_do_not_depend_on_each_other() -> None:
 
 def test_the_track_is_the_same_from_a_process_of_its_own(single: FaceTrack) -> None:
     source = probe(real_video("single_face"))
-    clips: list[Clip] = list(isolation.read_video(source, SMALL, parts=[FACES]))
+    clips: list[Clip] = list(isolated_video.read_video(source, SMALL, parts=[FACES]))
     there = clips[0].parts[FACES]
     assert np.array_equal(there.crops_NHWC, single.crops_NHWC)
     assert np.array_equal(there.points_T52, single.points_T52)

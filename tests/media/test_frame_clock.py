@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mllm_affect.media.frames import FrameClock
+from mllm_affect.media.decoding.frames import FrameClock
 
 
 class Stated:

@@ -12,14 +12,15 @@ from kinds import make_kind
 from read_video import MadeVideo
 
 from mllm_affect.errors import UserError
-from mllm_affect.media import decoding_process, isolation, reader
+from mllm_affect.media import reader
 from mllm_affect.media.cutting import frame_times
 from mllm_affect.media.face.part import FacePart
-from mllm_affect.media.isolation import IsolatedVideo
+from mllm_affect.media.isolation import decoding_process, isolated_video
+from mllm_affect.media.isolation.isolated_video import IsolatedVideo
+from mllm_affect.media.isolation.sandbox import ARCHITECTURES, Walls
 from mllm_affect.media.limits import DEFAULT_CHILD_LIMITS, ChildLimits, Limits
 from mllm_affect.media.probe import probe
-from mllm_affect.media.sandbox import ARCHITECTURES, Walls
-from mllm_affect.media.speech import SpeechPart
+from mllm_affect.media.speech.activity import SpeechPart
 from mllm_affect.media.types import Clip, Sampling
 from tests.real_videos import NAMES, real_video
 
@@ -64,11 +65,11 @@ def test_the_same_comes_out_as_in_this_process(kind: str, tmp_path: Path) -> Non
 
 
 def test_the_functions_do_what_those_of_this_process_do(plain: MadeVideo) -> None:
-    assert isolation.probe(plain.path) == plain.source
-    assert isolation.segment(plain.source) == plain.segments
-    clips = list(isolation.read_video(plain.source, SAMPLING))
+    assert isolated_video.probe(plain.path) == plain.source
+    assert isolated_video.segment(plain.source) == plain.segments
+    clips = list(isolated_video.read_video(plain.source, SAMPLING))
     assert all(map(same, clips, reader.read_video(plain.source, SAMPLING)))
-    clips = list(isolation.read_clips(plain.source, plain.segments[1:], SAMPLING))
+    clips = list(isolated_video.read_clips(plain.source, plain.segments[1:], SAMPLING))
     assert [clip.segment for clip in clips] == list(plain.segments[1:])
 
 
@@ -86,7 +87,7 @@ def test_a_face_track_travels_unchanged() -> None:
 
 def test_nothing_is_left_when_reading_stops_early(plain: MadeVideo) -> None:
     before, open_before = children(), len(list(Path("/proc/self/fd").iterdir()))
-    clips = isolation.read_video(plain.source, SAMPLING)
+    clips = isolated_video.read_video(plain.source, SAMPLING)
     next(clips)
     clips.close()  # type: ignore[attr-defined]
     assert children() == before
@@ -107,7 +108,7 @@ def test_refusals_say_the_same_from_both_sides(limits: Limits, code: str, plain:
     with pytest.raises(UserError) as here:
         probe(plain.path, limits)
     with pytest.raises(UserError) as there:
-        isolation.probe(plain.path, limits)
+        isolated_video.probe(plain.path, limits)
     assert (there.value.code, str(there.value)) == (here.value.code, str(here.value))
     assert here.value.code == code
 
@@ -115,7 +116,7 @@ def test_refusals_say_the_same_from_both_sides(limits: Limits, code: str, plain:
 def test_a_file_that_changed_since_it_was_probed_is_refused(plain: MadeVideo) -> None:
     plain.path.write_bytes(plain.path.read_bytes() + b"\0")
     with pytest.raises(UserError) as caught:
-        next(isolation.read_video(plain.source, SAMPLING))
+        next(isolated_video.read_video(plain.source, SAMPLING))
     assert caught.value.code == "source_changed"
 
 
@@ -129,17 +130,17 @@ def test_links_are_refused_and_devices_not_waited_for(plain: MadeVideo, tmp_path
         (Path("/dev/zero"), "not_a_file"),
     ):
         with pytest.raises(UserError) as caught:
-            isolation.probe(path)
+            isolated_video.probe(path)
         assert caught.value.code == code
 
 
 @pytest.mark.skipif(os.uname().machine not in ARCHITECTURES, reason="another machine")
 def test_this_kernel_gives_every_wall() -> None:
-    assert isolation.walls() == Walls(
+    assert isolated_video.walls() == Walls(
         resource_limits=True,
         network_namespace=True,
         no_new_privileges=True,
-        landlock=isolation.walls().landlock,
+        landlock=isolated_video.walls().landlock,
         seccomp=True,
     )
 

@@ -9,7 +9,7 @@ from made_videos import number_of
 from numpy.typing import NDArray
 from read_video import MadeVideo
 
-from mllm_affect.media.frames import TimedFrame
+from mllm_affect.media.decoding.frames import TimedFrame
 from mllm_affect.media.parts import AnyPart, Parts, every_frame
 from mllm_affect.media.reader import read_clips, read_video
 from mllm_affect.media.sampling import ModelFrames

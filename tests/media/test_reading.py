@@ -12,7 +12,7 @@ from read_video import MadeVideo
 from wheel_ffmpeg import run_ffmpeg, shown_frames
 
 from mllm_affect.errors import UserError
-from mllm_affect.media.audio import HOP, SHORTEST
+from mllm_affect.media.decoding.audio import HOP, SHORTEST
 from mllm_affect.media.probe import probe
 from mllm_affect.media.reader import read_clips, read_video
 from mllm_affect.media.segment import segment

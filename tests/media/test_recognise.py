@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from mllm_affect.errors import UserError
-from mllm_affect.media import recognise
-from mllm_affect.media.transcript import Chunk, Repairs
+from mllm_affect.media.speech import recognise
+from mllm_affect.media.speech.transcript import Chunk, Repairs
 from mllm_affect.media.types import AUDIO_RATE
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mllm_affect.media.probe import probe
 from mllm_affect.media.reader import read_video
-from mllm_affect.media.speech import Span, SpeechActivity, SpeechPart, activity
+from mllm_affect.media.speech.activity import Span, SpeechActivity, SpeechPart, activity
 from mllm_affect.media.types import AUDIO_RATE, Clip, Sampling, Segment
 from tests.real_videos import real_video
 

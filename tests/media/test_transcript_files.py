@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from mllm_affect.errors import UserError
-from mllm_affect.media.transcript import Chunk, RawChunk, Repairs
-from mllm_affect.media.transcript_files import MAX_BYTES, chunks_of, read_transcript
+from mllm_affect.media.speech.transcript import Chunk, RawChunk, Repairs
+from mllm_affect.media.speech.transcript_files import MAX_BYTES, chunks_of, read_transcript
 
 CHUNKS = [
     {"text": " Well,", "timestamp": [0.0, 29.5]},

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mllm_affect.errors import UserError
-from mllm_affect.media.said_in_segments import said_in_segments
-from mllm_affect.media.transcript import (
+from mllm_affect.media.speech.said_in_segments import said_in_segments
+from mllm_affect.media.speech.transcript import (
     CHARACTERS_A_SECOND,
     STEP_BACK_S,
     WINDOW_S,

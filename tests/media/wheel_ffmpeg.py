@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mllm_affect.media.ffmpeg import ffmpeg_path
+from mllm_affect.media.export.ffmpeg import ffmpeg_path
 
 
 def run_ffmpeg(*words: str) -> bytes:

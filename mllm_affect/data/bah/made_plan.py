@@ -15,7 +15,7 @@ from mllm_affect.data.made.clips import FRAME_RATE
 from mllm_affect.data.made.interviews import Interview, plan_interview
 from mllm_affect.data.made.people import Split as Region
 from mllm_affect.errors import UserError
-from mllm_affect.media.transcript import WINDOW_S
+from mllm_affect.media.speech.transcript import WINDOW_S
 
 SplitName = Literal["train", "val", "test"]
 REGIONS: dict[SplitName, Region] = {"train": "train", "val": "test", "test": "test"}

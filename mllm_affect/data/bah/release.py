@@ -26,7 +26,7 @@ from mllm_affect.data.bah.layout import (
 from mllm_affect.data.bah.split_files import Note, SplitRow, read_splits
 from mllm_affect.data.examples import Example
 from mllm_affect.files import sha256_file, sha256_json
-from mllm_affect.media.transcript import RawChunk, one_timeline
+from mllm_affect.media.speech.transcript import RawChunk, one_timeline
 
 TASK = "ah"
 ANSWERS = {0: "no", 1: "yes"}

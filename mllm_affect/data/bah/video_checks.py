@@ -10,7 +10,7 @@ from mllm_affect.data.bah.annotation import Annotation
 from mllm_affect.data.bah.findings import Finding, Verdict
 from mllm_affect.data.bah.release import Release
 from mllm_affect.errors import UserError
-from mllm_affect.media.transcript import RawChunk, one_timeline
+from mllm_affect.media.speech.transcript import RawChunk, one_timeline
 from mllm_affect.media.types import Source
 from mllm_affect.media.video import Video, following_links, open_video
 

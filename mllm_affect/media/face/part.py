@@ -11,13 +11,13 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from mllm_affect.media.decoding.frames import TimedFrame
 from mllm_affect.media.face.between import Moment, fill
 from mllm_affect.media.face.crops import brightness, cut_out, sharpness
 from mllm_affect.media.face.detector import detect, prepare
 from mllm_affect.media.face.people import Followed, People
 from mllm_affect.media.face.track import track_of
 from mllm_affect.media.face.types import Face, FaceTrack
-from mllm_affect.media.frames import TimedFrame
 from mllm_affect.media.parts import every_frame
 from mllm_affect.media.sampling import SAME_TIME_S, upright
 from mllm_affect.media.types import Source

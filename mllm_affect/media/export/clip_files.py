@@ -13,10 +13,10 @@ import ffmpeg
 
 from mllm_affect.errors import UserError
 from mllm_affect.files import replacing
-from mllm_affect.media.confined_program import run_confined
-from mllm_affect.media.ffmpeg import ffmpeg_path
+from mllm_affect.media.decoding.opening import open_file, sniff
+from mllm_affect.media.export.ffmpeg import ffmpeg_path
+from mllm_affect.media.isolation.confined_program import run_confined
 from mllm_affect.media.limits import DECODERS, FORMATS
-from mllm_affect.media.opening import open_file, sniff
 from mllm_affect.media.types import Segment, Source
 from mllm_affect.media.video import open_video
 
@@ -37,7 +37,7 @@ def write_clips(
 ) -> list[Path]:
     """Write `clip-0000.mp4` … into `out_dir`, one a segment, H.264 with AAC where there is sound.
 
-    ffmpeg gets the two open files and cannot reach anything else (see confined_program); what it
+    ffmpeg gets the two open files and cannot reach anything else (see isolation); what it
     wrote is read in a process of its own unless the source is `trusted`.
     `progress` is called with how many clips are written and how many there are.
     Raises UserError `clip_failed` when ffmpeg fails or a clip does not hold exactly its segment's

@@ -1,7 +1,7 @@
 """The file that keeps the clips of one video as one policy decodes them.
 
 Does: name an entry by everything its content depends on; write clips one by one, read them back
-bit for bit, notice damage.  Does not: decide where entries lie or how many (see cache_folder).
+bit for bit, notice damage.  Does not: decide where entries lie or how many (see folder).
 
 An entry is an uncompressed .npz that `numpy.load` opens: zip checks every array by CRC-32, and
 its directory comes last, so that a cut-off file is no entry.  Why raw: docs/design/0010.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mllm_affect.media.coded import (
+from mllm_affect.media.decoding.coded import (
     LAYER_SHIFT,
     LEADING,
     PARAMETERS,

@@ -5,7 +5,7 @@ turn its probabilities into spans.  Does not: tell who speaks, or what is said.
 
 The detector (Silero VAD, MIT) gives a probability for every 32 ms and has a memory.  Because that
 is carried on, a cut changes nothing but this: up to 10 ms at the end of a segment are no whole hop
-and are never heard (media.audio), and a span that touches a cut is kept however short it is.
+and are never heard (decoding.audio), and a span that touches a cut is kept however short it is.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""The throw-away process that decodes one file; started by isolation, never imported by it.
+"""The throw-away process that decodes one file; started by decoding_process, never imported by it.
 
 Does: confine itself, then answer requests about the descriptor it was given, until its standard
 input ends.  Does not: open anything, or decide what a refusal says.
@@ -17,11 +17,12 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"  # no threads of numpy's: confining is 
 
 
 from mllm_affect.errors import UserError
-from mllm_affect.media import reader, segment, wire
+from mllm_affect.media import reader, segment
 from mllm_affect.media.cutting import frame_times
+from mllm_affect.media.isolation import wire
+from mllm_affect.media.isolation.sandbox import confine
 from mllm_affect.media.limits import ChildLimits, Limits
 from mllm_affect.media.probe import examine
-from mllm_affect.media.sandbox import confine
 from mllm_affect.media.types import Clip, Sampling, Segment, Source
 
 for name in ("av.subtitles.stream", "av.subtitles.codeccontext"):

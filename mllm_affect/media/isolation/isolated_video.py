@@ -17,17 +17,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mllm_affect.files import sha256_descriptor
-from mllm_affect.media import wire
-from mllm_affect.media.checking import check_answered, check_clip, check_segments, check_times
 from mllm_affect.media.cutting import MAX_SECONDS, bound_ticks
-from mllm_affect.media.decoding_process import DecodingProcess
+from mllm_affect.media.decoding.opening import open_file, sniff_descriptor
+from mllm_affect.media.isolation import wire
+from mllm_affect.media.isolation.checking import (
+    check_answered,
+    check_clip,
+    check_segments,
+    check_times,
+)
+from mllm_affect.media.isolation.decoding_process import DecodingProcess
+from mllm_affect.media.isolation.sandbox import Walls
 from mllm_affect.media.limits import DEFAULT_CHILD_LIMITS, DEFAULT_LIMITS, ChildLimits, Limits
-from mllm_affect.media.opening import open_file, sniff_descriptor
 from mllm_affect.media.parts import AnyPart, Parts, SoundPart
 from mllm_affect.media.probe import MICROSECOND, check_size
 from mllm_affect.media.refusals import MediaError
 from mllm_affect.media.sampling import model_size
-from mllm_affect.media.sandbox import Walls
 from mllm_affect.media.types import Clip, Sampling, Segment, Source
 
 

@@ -2,7 +2,7 @@
 
 Does: resource limits, an own user and network namespace, no new privileges, Landlock, and a seccomp
 filter, all of Linux, through ctypes; say which of them hold.
-Does not: start processes (see isolation), or fail where the kernel lacks one of them.
+Does not: start processes (see decoding_process), or fail where the kernel lacks one of them.
 
 Sources: seccomp(2), landlock(7), unshare(2), setrlimit(2), asm/unistd.h of x86_64 and aarch64.
 """

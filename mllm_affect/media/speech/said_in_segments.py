@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from mllm_affect.media.transcript import Chunk, Transcript
+from mllm_affect.media.speech.transcript import Chunk, Transcript
 from mllm_affect.media.types import Segment
 
 

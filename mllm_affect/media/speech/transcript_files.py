@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 
 from mllm_affect.errors import UserError
-from mllm_affect.media.transcript import (
+from mllm_affect.media.speech.transcript import (
     RawChunk,
     Repairs,
     Transcript,

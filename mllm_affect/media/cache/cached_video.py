@@ -1,20 +1,20 @@
 """Reading a video's clips through a cache: decoded once, the same clips ever after.
 
 Does: yield what `read_video` yields, from the cache where it is, filling it on the way where it is
-not.  Does not: change a clip, know tasks, or decide how large the cache grows (see cache_folder).
+not.  Does not: change a clip, know tasks, or decide how large the cache grows (see folder).
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from mllm_affect.media.cache_folder import ClipCache
-from mllm_affect.media.clip_entry import (
+from mllm_affect.media.cache.entry import (
     DamagedEntryError,
     EntryReader,
     EntryWriter,
     KeptPart,
     entry_key,
 )
+from mllm_affect.media.cache.folder import ClipCache
 from mllm_affect.media.cutting import MAX_SECONDS
 from mllm_affect.media.parts import AnyPart
 from mllm_affect.media.reader import read_video

@@ -12,7 +12,7 @@ import numpy as np
 from av.stream import Discard
 from numpy.typing import NDArray
 
-from mllm_affect.media.opening import main_audio
+from mllm_affect.media.decoding.opening import main_audio
 from mllm_affect.media.types import AUDIO_RATE
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mllm_affect.errors import UserError
-from mllm_affect.media.frames import TimedFrame
-from mllm_affect.media.opening import main_video
-from mllm_affect.media.timeline import Timeline
+from mllm_affect.media.decoding.frames import TimedFrame
+from mllm_affect.media.decoding.opening import main_video
+from mllm_affect.media.decoding.timeline import Timeline
 
 if TYPE_CHECKING:
     from av.container import InputContainer

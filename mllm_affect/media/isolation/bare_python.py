@@ -14,7 +14,7 @@ def bare_python(module: str) -> list[str]:
     import path is this process's own, this package first.  Words added to it come after an empty
     one in `sys.argv[1:]`.
     """
-    root = str(Path(__file__).resolve().parent.parent.parent)
+    root = str(Path(__file__).resolve().parents[3])
     known = [root, *(entry for entry in sys.path if entry and Path(entry).is_absolute())]
     paths = list(dict.fromkeys(known))
     start = (

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mllm_affect.media.audio import HOP, SHORTEST
+from mllm_affect.media.decoding.audio import HOP, SHORTEST
+from mllm_affect.media.isolation.wire import WireError
 from mllm_affect.media.limits import (
     AUDIO_CODECS,
     CONTAINERS,
@@ -22,7 +23,6 @@ from mllm_affect.media.probe import check_source
 from mllm_affect.media.refusals import MediaError
 from mllm_affect.media.sampling import SAME_TIME_S, model_size
 from mllm_affect.media.types import AUDIO_RATE, Clip, Segment, Source
-from mllm_affect.media.wire import WireError
 
 
 def check_answered(source: Source, limits: Limits) -> None:

@@ -10,8 +10,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from mllm_affect.media.bare_python import bare_python
-from mllm_affect.media.sandbox import confine_program
+from mllm_affect.media.isolation.bare_python import bare_python
+from mllm_affect.media.isolation.sandbox import confine_program
 
 
 def run_confined(words: Sequence[str], descriptors: Sequence[int], timeout_s: float) -> int:

@@ -1,7 +1,7 @@
 """The process that decodes one file, seen from the one that started it.
 
 Does: start it, hand it requests, read its messages against a deadline, turn its end or its last
-word into one UserError.  Does not: know what is asked, or check values (see isolation, checking).
+word into one UserError.  Does not: know what is asked (see isolated_video), or check values.
 
 It is a bare `python -I -S` with an empty environment whose import path is this process's own; it
 confines itself (see sandbox) before it looks at the file.
@@ -20,12 +20,12 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
-from mllm_affect.media import wire
-from mllm_affect.media.bare_python import bare_python
+from mllm_affect.media.isolation import wire
+from mllm_affect.media.isolation.bare_python import bare_python
+from mllm_affect.media.isolation.sandbox import Walls
 from mllm_affect.media.limits import ChildLimits, Limits
 from mllm_affect.media.parts import AnyPart
 from mllm_affect.media.refusals import SENTENCES, Fact, MediaError
-from mllm_affect.media.sandbox import Walls
 
 START_SECONDS = 30.0
 """Importing may be slow on a busy machine; no byte of the file is involved yet."""
@@ -55,7 +55,7 @@ class DecodingProcess:
         self._name, self._limits, self._descriptor = name, limits, descriptor
         self._patience_s = 0.0
         self._child = subprocess.Popen(
-            bare_python("mllm_affect.media.isolated_child"),
+            bare_python("mllm_affect.media.isolation.child"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

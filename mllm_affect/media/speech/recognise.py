@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mllm_affect.errors import UserError
-from mllm_affect.media.transcript import Transcript, one_timeline
-from mllm_affect.media.transcript_files import chunks_of
+from mllm_affect.media.speech.transcript import Transcript, one_timeline
+from mllm_affect.media.speech.transcript_files import chunks_of
 from mllm_affect.media.types import AUDIO_RATE
 
 

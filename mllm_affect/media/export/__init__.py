@@ -1,0 +1,1 @@
+"""What a segment becomes outside this library: clip files and segments.jsonl."""
