@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from mllm_affect.errors import UserError
 from mllm_affect.media.observed import Observed
-from mllm_affect.media.speech import Span
+from mllm_affect.media.speech.activity import Span
 from mllm_affect.scoring.answers import VideoAnswer
 from mllm_affect.scoring.video_events import Event
 

@@ -5,7 +5,7 @@ Does: state it.  Does not: look or listen (see observing).
 
 from dataclasses import dataclass
 
-from mllm_affect.media.speech import Span
+from mllm_affect.media.speech.activity import Span
 
 
 @dataclass(frozen=True)

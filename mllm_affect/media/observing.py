@@ -14,7 +14,7 @@ from mllm_affect.media.face.part import FacePart
 from mllm_affect.media.face.types import FaceTrack
 from mllm_affect.media.limits import DEFAULT_LIMITS, Limits
 from mllm_affect.media.observed import FacePlace, Observed
-from mllm_affect.media.speech import Span, SpeechActivity, SpeechPart
+from mllm_affect.media.speech.activity import Span, SpeechActivity, SpeechPart
 from mllm_affect.media.types import Sampling, Segment, Source
 from mllm_affect.media.video import open_video
 

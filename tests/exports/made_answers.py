@@ -4,7 +4,7 @@ from typing import Any
 
 from mllm_affect.exports.analysis import Analysis
 from mllm_affect.media.observed import FacePlace, Observed
-from mllm_affect.media.speech import Span
+from mllm_affect.media.speech.activity import Span
 from mllm_affect.media.types import Sampling
 from mllm_affect.scoring.abstention import Quality
 from mllm_affect.scoring.answers import SegmentAnswer, VideoAnswer
