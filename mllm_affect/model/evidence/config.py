@@ -1,0 +1,87 @@
+"""Sizes and choices of the evidence projector, kept in a checkpoint's config.json.
+
+Does: hold and check them.  Does not: make modules.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
+
+from mllm_affect.errors import UserError
+
+Crop = Literal["centre", "face"]
+Fusion = Literal["mge_efp", "concat"]
+Graph = Literal["sparse", "dense", "none"]
+
+TOKENS = ("<|quad_start|>", "<|quad_end|>")
+"""Reserved entries of Qwen's vocabulary that hold the places of CT and IT after each video."""
+
+TOKENS_A_VIDEO = len(TOKENS)
+MADE_UNITS = (1, 2, 4, 5, 6, 12, 15, 26)
+"""The action units that made faces can show."""
+
+
+@dataclass(frozen=True)
+class EvidenceConfig:
+    """Everything that decides what the projector computes.
+
+    `hidden`: width of the language model's embeddings.  `units`: target action units (numbers of
+    the Facial Action Coding System), one graph node each.  `frames`, `side`: what a clip is
+    resampled to (our reading).  `crop`: the middle square of the frames, or the face found in the
+    first frame, turned upright.  `fusion`, `graph`: the parts, or their ablations.  `token_norm`:
+    Euclidean norm that both tokens start with, the text embeddings' mean.
+    """
+
+    hidden: int
+    units: tuple[int, ...] = MADE_UNITS
+    frames: int = 8
+    side: int = 64
+    crop: Crop = "centre"
+    stem: int = 8
+    middle: int = 16
+    high: int = 32
+    width: int = 32
+    heads: int = 4
+    graph_layers: int = 2
+    fusion: Fusion = "mge_efp"
+    graph: Graph = "sparse"
+    token_norm: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Raise UserError `bad_evidence` for sizes that do not fit together."""
+        if self.width % self.heads or self.side % 16 or self.frames < 4 or self.frames % 4:
+            raise UserError(
+                "bad_evidence",
+                "Evidence needs width a multiple of heads, side of 16 and frames of 4.",
+            )
+        if len(set(self.units)) != len(self.units) or len(self.units) < 2:
+            raise UserError("bad_evidence", "Evidence needs two or more different action units.")
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> "EvidenceConfig":
+        """Read what `as_mapping` wrote.  Raises UserError `bad_evidence` for unknown fields."""
+        known = {field.name for field in fields(cls)}
+        if not known.issuperset(values):
+            odd = ", ".join(sorted(set(values) - known))
+            raise UserError("bad_evidence", f"The checkpoint's evidence settings name {odd}.")
+        return cls(**{**values, "units": tuple(values.get("units", MADE_UNITS))})
+
+    def as_mapping(self) -> dict[str, Any]:
+        """Return the fields as JSON knows them."""
+        return {**asdict(self), "units": list(self.units)}
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """How much each part counts beside the language model's cross-entropy.
+
+    `answer`: AU loss of the head on the language model's last state, the measured one.
+    `evidence`: of the head on CT and IT.  `nodes`: of each graph node on its own unit.
+    `counterfactual`: CCR, 0 is its ablation.  Our reading throughout.
+    """
+
+    language: float = 1.0
+    answer: float = 1.0
+    evidence: float = 0.5
+    nodes: float = 0.3
+    counterfactual: float = 0.3

@@ -1,0 +1,53 @@
+"""CCR, counterfactual consistency regularisation: what if somebody else had made this movement?
+
+Does: choose the other person, swap the appearance, and measure how far the answers move.
+Does not: run the projector.  From the abstract: counterfactual samples are built and predictions
+kept consistent.  Our reading: the intervention swaps the channel statistics of the mid-level map
+(its "style", as in AdaIN, Huang and Belongie 2017) with those of a clip of another person with the
+same action units; the instruction token stays; the answers of both are compared.
+"""
+
+import torch
+from torch import Tensor
+
+SMALLEST_SPREAD = 1e-5
+
+
+def partners(labels_BA: Tensor, subjects_B: Tensor) -> Tensor:
+    """Return for each clip the place of one of another person with the same labels, else its own.
+
+    Deterministic: the next such clip of the batch, in a circle.  Unknown labels (below 0) must
+    match too.
+    """
+    count = len(subjects_B)
+    same_BB = (labels_BA[:, None] == labels_BA[None]).all(-1)
+    fits_BB = same_BB & (subjects_B[:, None] != subjects_B[None])
+    turns_BB = (torch.arange(count)[None] - torch.arange(count)[:, None]) % count
+    distance_BB = turns_BB.to(fits_BB.device).masked_fill(~fits_BB, count)
+    nearest_B = distance_BB.argmin(1)
+    own_B = torch.arange(count, device=fits_BB.device)
+    return torch.where(fits_BB.any(1), nearest_B, own_B)
+
+
+def swap_appearance(mid_BCTHW: Tensor, partner_B: Tensor) -> Tensor:
+    """Return the maps with each channel's mean and spread over places those of the partner's.
+
+    Statistics are taken over all places and moments, so that what moves, and when, stays.
+    """
+    middle = mid_BCTHW.mean((2, 3, 4), keepdim=True)
+    spread = (mid_BCTHW.var((2, 3, 4), unbiased=False, keepdim=True) + SMALLEST_SPREAD).sqrt()
+    return (mid_BCTHW - middle) / spread * spread[partner_B] + middle[partner_B]
+
+
+def consistency(factual_BA: Tensor, counterfactual_BA: Tensor, changed_B: Tensor) -> Tensor:
+    """Return the symmetric divergence of the units' probabilities, averaged; logits come in.
+
+    Kullback-Leibler divergence of Bernoulli variables in both directions, halved; the factual side
+    is held constant.  `changed_B` says which clips had a partner; without any it is 0.
+    """
+    if not bool(changed_B.any()):
+        return counterfactual_BA.sum() * 0.0
+    held_BA, moved_BA = factual_BA.detach()[changed_B], counterfactual_BA[changed_B]
+    # (p - q)(logit p - logit q) is the sum of both directions.
+    distance_BA = (held_BA.sigmoid() - moved_BA.sigmoid()) * (held_BA - moved_BA)
+    return 0.5 * distance_BA.mean()

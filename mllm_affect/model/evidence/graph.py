@@ -1,0 +1,106 @@
+"""R-AUGNN, the relation-aware action-unit graph network.
+
+Does: let action units speak along the edges of the sparse prior, with learned strengths, and pool
+them into one instruction token.  Does not: choose the edges (see prior).
+From the abstract: a sparse structural prior whose interaction strengths are learned.  Our reading:
+a node a unit; layers of attention masked by the prior, with a bias and a message for each kind of
+relation and a learned strength for each edge; an attention pool over the nodes.
+"""
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mllm_affect.model.evidence.config import EvidenceConfig
+from mllm_affect.model.evidence.prior import KINDS, Prior, prior
+from mllm_affect.model.evidence.token_norm import TokenNorm
+
+
+class RelationLayer(nn.Module):
+    """One round of messages along the prior's edges."""
+
+    def __init__(self, width: int, heads: int, units: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm = nn.LayerNorm(width)
+        self.query_key_value = nn.Linear(width, 3 * width)
+        self.strength_HAA = nn.Parameter(torch.zeros(heads, units, units))
+        self.kind_bias_KH = nn.Parameter(torch.zeros(len(KINDS), heads))
+        self.kind_message = nn.Parameter(torch.zeros(len(KINDS), width))
+        self.leave = nn.Linear(width, width)
+
+    def forward(
+        self, nodes_BAW: Tensor, mask_AA: Tensor, kinds_AA: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return the nodes after hearing their neighbours, and who heard whom (B, heads, A, A)."""
+        query, key, value = (
+            self._heads(part)
+            for part in self.query_key_value(self.norm(nodes_BAW)).chunk(3, dim=-1)
+        )
+        logits_BHAA = query @ key.transpose(-1, -2) / key.shape[-1] ** 0.5
+        logits_BHAA = logits_BHAA + self.strength_HAA + self.kind_bias_KH[kinds_AA].permute(2, 0, 1)
+        weights_BHAA = logits_BHAA.masked_fill(~mask_AA, -torch.inf).softmax(-1)
+        kinds = self.kind_message[kinds_AA]
+        messages = kinds.reshape(*kinds_AA.shape, self.heads, -1)  # (A, A, H, W / H)
+        heard = weights_BHAA @ value + torch.einsum("bhij,ijhd->bhid", weights_BHAA, messages)
+        return nodes_BAW + self.leave(heard.transpose(1, 2).flatten(2)), weights_BHAA
+
+    def _heads(self, nodes_BAW: Tensor) -> Tensor:
+        rows, units, _ = nodes_BAW.shape
+        return nodes_BAW.reshape(rows, units, self.heads, -1).transpose(1, 2)
+
+
+class UnitGraph(nn.Module):
+    """Evidence tokens to action-unit nodes, messages between them, and the instruction token."""
+
+    def __init__(self, config: EvidenceConfig) -> None:
+        super().__init__()
+        units = len(config.units)
+        self.prior: Prior = prior(config.units, config.graph)
+        self.units = nn.Parameter(torch.randn(units, config.width) * 0.3)
+        self.enter = nn.Linear(config.middle, 2 * config.width)
+        self.high = nn.Linear(2 * config.high, config.width)
+        layers = 0 if config.graph == "none" else config.graph_layers
+        self.layers = nn.ModuleList(
+            RelationLayer(config.width, config.heads, units) for _ in range(layers)
+        )
+        self.node_norm = nn.LayerNorm(config.width)
+        self.node_head = nn.Linear(config.width, 1)
+        self.pool = nn.Linear(config.width, 1)
+        self.out = nn.Linear(config.width, config.hidden)
+        self.token_norm = TokenNorm(config)
+        # Not buffers: they follow from the configuration, and no loader need know them.
+        self._edges: dict[torch.device, tuple[Tensor, Tensor]] = {}
+
+    def nodes(self, tokens_BNC: Tensor, high_BD: Tensor) -> Tensor:
+        """Return what each unit finds in the evidence (B, A, width)."""
+        key, value = self.enter(tokens_BNC).chunk(2, dim=-1)
+        query_BAW = self.units.expand(len(key), -1, -1)
+        found = functional.scaled_dot_product_attention(query_BAW, key, value)
+        return cast(Tensor, self.units + found + self.high(high_BD)[:, None])
+
+    def converse(self, nodes_BAW: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Return the nodes after all rounds, and the weights of each round."""
+        mask_AA, kinds_AA = self._edges_on(nodes_BAW.device)
+        weights = []
+        for layer in self.layers:
+            nodes_BAW, heard = layer(nodes_BAW, mask_AA, kinds_AA)
+            weights.append(heard)
+        return self.node_norm(nodes_BAW), weights
+
+    def forward(self, tokens_BNC: Tensor, high_BD: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Return the instruction token (B, hidden), each node's logit (B, A) and the weights."""
+        nodes_BAW, weights = self.converse(self.nodes(tokens_BNC, high_BD))
+        share_BA1 = self.pool(nodes_BAW).softmax(1)
+        token_BD = self.token_norm(self.out((share_BA1 * nodes_BAW).sum(1)))
+        return token_BD, self.node_head(nodes_BAW).squeeze(-1), weights
+
+    def _edges_on(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        if device not in self._edges:
+            self._edges[device] = (
+                torch.tensor(self.prior.mask_AA, device=device),
+                torch.tensor(self.prior.kinds_AA, device=device),
+            )
+        return self._edges[device]
