@@ -7,6 +7,7 @@ BIN     := $(VENV)/bin
 STAMP   := $(VENV)/.installed-$(HARDWARE)
 REAL    := .cache/fixtures/.complete
 OUT     ?= runs/demo
+BOTH_CORES := --numprocesses 2
 export OMP_WAIT_POLICY := passive
 # Many images switch bytecode files off; then every start of vLLM compiles its 5,000 modules again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -35,10 +36,7 @@ demo: $(STAMP) $(REAL) ## Run the whole chain: made clips, fine-tune, merge, ser
 	$(BIN)/mllm-affect demo --out $(OUT) --real-video "$$($(BIN)/python -m tests.real_videos --print talking)"
 
 test: $(STAMP) $(REAL) lint ## Run the tests with coverage (under 15 minutes with the install)
-	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -m "not rebuild"
-	$(BIN)/coverage combine --quiet
-	$(BIN)/coverage report --fail-under=90
+	$(BIN)/python -m pytest -m "not rebuild" $(BOTH_CORES) --cov --cov-report=term --cov-fail-under=90
 
 test-slow: $(STAMP) $(REAL) ## Rebuild the miniature and run the demo, held to their figures
 	$(BIN)/python -m pytest -m rebuild

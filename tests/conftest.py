@@ -2,7 +2,7 @@
 
 import signal
 
-pytest_plugins = ("engine_server",)
+pytest_plugins = ("engine_server", "two_at_once")
 
 # A shell that starts the tests in the background has them ignore Ctrl-C, and every child inherits
 # that; the tests that stop a child by Ctrl-C need the ordinary answer to it.

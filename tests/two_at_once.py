@@ -1,0 +1,52 @@
+"""Which tests run in one process when two processes share them (`pytest --numprocesses 2`).
+
+Does: keep each test file in one process, so that what its fixtures made serves all of it; keep all
+files that ask the shared model server in the same one, so that it is started once; begin with the
+longest.  Does not: change anything in a run of one process but the order.
+
+Groups by mark (`--dist loadgroup` of pytest-xdist 3.8.0) do nothing under pytest 9.2, which no
+longer lets a plugin rename a test; hence a scheduler that reads the file's name.
+"""
+
+from functools import cache
+from pathlib import Path
+
+import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
+
+ROOT = Path(__file__).resolve().parent.parent
+ASKING = ("running_engine", "vllm_engine")
+"""The fixtures of the shared model server."""
+
+
+@cache
+def group(file: str) -> str:
+    """The model server's group, or the file itself."""
+    text = (ROOT / file).read_text(encoding="utf-8")
+    return "model server" if any(fixture in text for fixture in ASKING) else file
+
+
+class FileScheduling(LoadScopeScheduling):
+    """Gives whole groups of files to one process, in the order of collection."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group(nodeid.split("::", 1)[0])
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FileScheduling:
+    """Replace the scheduler that `--dist` names."""
+    config.option.loadscopereorder = False
+    return FileScheduling(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Bring the long groups to the front; files keep their order within each."""
+    items.sort(key=lambda item: _place(item.nodeid.split("::", 1)[0]))
+
+
+def _place(file: str) -> int:
+    """The model server first, then training and the miniature, then the rest."""
+    if group(file) != file:
+        return 0
+    return 1 if Path(file).parent.name in {"finetune", "model"} else 2
