@@ -102,7 +102,7 @@ def training_command(
 def media_variables(sampling: Sampling, max_seconds: float) -> dict[str, str]:
     """Return the variables under which frames and audio pass through ms-swift unchanged."""
     cells = math.ceil(sampling.max_pixels / CELL**2)
-    frames = math.ceil(max_seconds * sampling.fps) + 2
+    frames = sampling.most_frames(max_seconds)
     length = math.ceil(cells * frames / 2 / LENGTH_SHARE) + 1
     return {
         "FPS": str(float(sampling.fps)),

@@ -11,7 +11,7 @@ preparing again only decodes what is new.
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -208,7 +208,7 @@ def _questions(
             "version": ROWS_VERSION,
             "source": video.source.sha256,
             "prompt": task.prompt_hash,
-            "sampling": asdict(preparation.sampling),
+            "sampling": preparation.sampling.facts(),
             "segmenter": [SEGMENTER, preparation.max_seconds],
         }
     )
@@ -277,7 +277,7 @@ def _manifest(
         "participants_sha256": sha256_json(participants),
         "tasks": {task.id: task.prompt_hash for task in preparation.tasks},
         "segmenter": {"name": SEGMENTER, "max_seconds": preparation.max_seconds},
-        "sampling": asdict(preparation.sampling),
+        "sampling": preparation.sampling.facts(),
         "data": {"kind": labelled.kind, "left_out": dict(labelled.left_out)},
         "examples_sha256": labelled.sha256,
         "rows_version": ROWS_VERSION,

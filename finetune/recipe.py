@@ -41,7 +41,9 @@ class Recipe(BaseModel):
     split: str = Field("train", description="Which split of the examples to train on.")
     max_seconds: float = Field(5.0, gt=0, le=60, description="Longest segment, in seconds.")
     sampling: Sampling | None = Field(
-        None, description="Frame rate and size; else the checkpoint's own, else the task's."
+        None,
+        description="Rate, size and policy of frames; else rate and size are the checkpoint's own "
+        "and the rest the task's.",
     )
 
     segment_rule: SegmentRule = Field(

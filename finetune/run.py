@@ -10,7 +10,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from finetune.recipe import Recipe
 from mllm_affect.errors import EngineError, UserError
 from mllm_affect.files import sha256_file, sha256_json, write_json
 from mllm_affect.media.cache import ClipCache
+from mllm_affect.media.sampling.policy import Uniform
 from mllm_affect.media.types import Sampling
 from mllm_affect.model.profile import FILE_NAME, ModelProfile, write_profile
 from mllm_affect.tasks.prompts import load_task
@@ -260,8 +261,13 @@ def _calibrate(
 def _profile(plan: Plan) -> ModelProfile:
     asked = {task.id: task.prompt_hash for task in plan.tasks}
     known = plan.base.profile.prompt_hashes
+    policies = plan.base.profile.policies | {task.id: plan.sampling.policy for task in plan.tasks}
     return plan.base.profile.model_copy(
-        update={"sampling": plan.sampling, "prompt_hashes": known | asked}
+        update={
+            "sampling": replace(plan.sampling, policy=Uniform()),
+            "policies": policies,
+            "prompt_hashes": known | asked,
+        }
     )
 
 

@@ -101,7 +101,10 @@ def _sampling(task: str | None, fps: float | None, max_pixels: int | None) -> "S
 
     if task is not None:
         if fps is not None or max_pixels is not None:
-            raise UserError("bad_options", "--task says the rate and size; leave out the others.")
+            raise UserError(
+                "bad_options",
+                "--task says how frames are sampled; leave out --fps and --max-pixels.",
+            )
         return load_task(task).sampling
     usual = Sampling()
     return Sampling(fps or usual.fps, max_pixels or usual.max_pixels)

@@ -26,7 +26,7 @@ from mllm_affect.media.cache import ClipCache, cached_segments
 from mllm_affect.media.cache.content_hash import RememberedHashes
 from mllm_affect.media.cache.entry import entry_key, policy
 from mllm_affect.media.cutting import MAX_SECONDS, bound_ticks
-from mllm_affect.media.sampling import model_size
+from mllm_affect.media.sampling.picture_size import model_size
 from mllm_affect.media.types import Sampling, Segment
 
 PREPARED, VERDICTS, MANIFEST, RUNNING = (

@@ -29,7 +29,7 @@ from mllm_affect.media.decoding.opening import open_media
 from mllm_affect.media.decoding.planned import UnplannedError, planned_frames
 from mllm_affect.media.decoding.timeline import Timeline
 from mllm_affect.media.parts import AnyPart, Collector, FramePart, Parts, SoundPart
-from mllm_affect.media.sampling import ModelFrames
+from mllm_affect.media.sampling.model_frames import ModelFrames
 from mllm_affect.media.types import Clip, Sampling, Segment, Source
 
 if TYPE_CHECKING:

@@ -4,13 +4,15 @@ Does: hold facts and decoded content.  Does not: open files.
 Time is seconds as float on the video's own timestamps; frames are counted in decode order.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mllm_affect.media.parts import Parts
+from mllm_affect.media.sampling.policy import UNIFORM, SamplingPolicy
 
 AUDIO_RATE = 16_000
 """Samples a second of every audio array, in hertz."""
@@ -78,13 +80,26 @@ class Segment:
 class Sampling:
     """How a clip is turned into model frames; part of everything an answer depends on.
 
-    Frames are taken at `fps` per second of the segment, scaled (aspect kept as nearly as the
-    multiples of 32 allow) to at most `max_pixels`, and padded to an even count by repeating the
-    last one, because the vision tower reads frames in pairs.
+    `policy` says which frames of the segment; they are scaled (aspect kept as nearly as the
+    multiples of 32 allow) to at most `max_pixels`, padded to an even count by repeating the last
+    one, because the vision tower reads frames in pairs, and shown to the model as if at `fps` a
+    second.  The uniform policy takes them at that rate; others show a moment slower or faster.
     """
 
     fps: float = 2.0
     max_pixels: int = 448 * 256
+    policy: SamplingPolicy = UNIFORM
+
+    def facts(self) -> dict[str, Any]:
+        """Return what is hashed.  The uniform policy goes without saying, as before others came."""
+        stated = asdict(self)
+        if self.policy == UNIFORM:
+            del stated["policy"]
+        return stated
+
+    def most_frames(self, duration_s: float) -> int:
+        """Return how many frames a segment of this length gives at most, padding included."""
+        return self.policy.most_frames(duration_s, self.fps)
 
 
 @dataclass(frozen=True)

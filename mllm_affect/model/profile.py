@@ -6,6 +6,7 @@ Qwen3-Omni and is fed by the task's own sampling.
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mllm_affect.errors import UserError
 from mllm_affect.files import write_json
+from mllm_affect.media.sampling.policy import SamplingPolicy
 from mllm_affect.media.types import Sampling
 from mllm_affect.tasks.task import Task
 
@@ -22,22 +24,25 @@ FILE_NAME = "mllm_affect.json"
 class ModelProfile(BaseModel):
     """How to feed a checkpoint.
 
-    `sampling` None: use the task's.  `prompt_hashes` maps task ids to the prompt hashes the
-    checkpoint was trained with.  `note` is shown to whoever asks the model.
+    `sampling` None: use the task's.  Its rate and size hold for every task; which frames are chosen
+    is the task's own affair, unless `policies` says, by task id, by which policy the checkpoint
+    learned it.  `prompt_hashes` maps task ids to the prompt hashes it was trained with.  `note` is
+    shown to whoever asks the model.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["miniature", "qwen3-omni"] = "qwen3-omni"
     sampling: Sampling | None = None
+    policies: dict[str, SamplingPolicy] = {}
     prompt_hashes: dict[str, str] = {}
     note: str = ""
 
     def fit(self, task: Task) -> Task:
         """Return `task` with the sampling that this checkpoint needs."""
-        if self.sampling is None:
-            return task
-        return task.model_copy(update={"sampling": self.sampling})
+        policy = self.policies.get(task.id, task.sampling.policy)
+        sampling = replace(self.sampling or task.sampling, policy=policy)
+        return task.model_copy(update={"sampling": sampling})
 
     def refuse_other_prompt(self, task: Task) -> None:
         """Raise UserError `other_prompt` for a task learned in another wording.

@@ -5,7 +5,7 @@ that was fitted for other inputs, and apply the rule.  Does not: fit, or read fi
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from mllm_affect.errors import UserError
 from mllm_affect.scoring.abstention import Abstention, Quality, Remark, reasons_to_abstain
@@ -103,6 +103,6 @@ def _differences(task: Task, scoring: TaskScoring, segmenter: str, max_seconds: 
         "another prompt": (task.prompt_hash, scoring.prompt_hash),
         "other answers": ((task.answers, task.positive), (scoring.answers, scoring.positive)),
         "another segmenter": ((segmenter, max_seconds), (scoring.segmenter, scoring.max_seconds)),
-        "another sampling": (asdict(task.sampling), asdict(scoring.sampling)),
+        "another sampling": (task.sampling, scoring.sampling),
     }
     return [name for name, (now, then) in pairs.items() if now != then]

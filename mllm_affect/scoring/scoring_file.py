@@ -99,7 +99,8 @@ class TaskScoring(_Frozen):
     @property
     def id(self) -> str:
         """The calibration's id: the SHA-256 of the whole entry.  Travels with every answer."""
-        return sha256_json(self.model_dump(mode="json"))
+        stated = self.model_dump(mode="json") | {"sampling": self.sampling.facts()}
+        return sha256_json(stated)
 
 
 class ScoringFile(_Frozen):

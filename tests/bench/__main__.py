@@ -22,7 +22,7 @@ from mllm_affect.files import write_text
 from mllm_affect.media.cutting import read_timeline
 from mllm_affect.media.probe import probe
 from mllm_affect.media.reader import needed_frames
-from mllm_affect.media.sampling import ModelFrames
+from mllm_affect.media.sampling.model_frames import ModelFrames
 from tests.bench.videos import KINDS, SECONDS, Kind, make
 from tests.bench.ways import (
     FLOOR,

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from mllm_affect.media.decoding.frames import TimedFrame
 from mllm_affect.media.export.ffmpeg import ffmpeg_path
 from mllm_affect.media.reader import read_video
-from mllm_affect.media.sampling import model_size, to_model_picture
+from mllm_affect.media.sampling.picture_size import model_size, to_model_picture
 from mllm_affect.media.segment import segment
 from mllm_affect.media.types import Sampling, Segment, Source
 from tests.bench.videos import run_ffmpeg

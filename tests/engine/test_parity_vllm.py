@@ -13,6 +13,7 @@ import pytest
 import torch
 from engine_server import RunningEngine
 from noise_inputs import QUESTION, noise_input
+from peak_inputs import peak_input
 
 from mllm_affect.engine.request_parts import content_parts
 from mllm_affect.engine.transformers_engine import TransformersEngine
@@ -61,9 +62,9 @@ def cut_video(folder: Path, seconds: float, sound: bool) -> Path:
 def inputs(
     running_engine: RunningEngine, tmp_path_factory: pytest.TempPathFactory
 ) -> list[ModelInput]:
-    """Clips of ten made videos, and one of noise."""
+    """Clips of ten made videos, one of noise, and one sampled around its motion peak."""
     folder, task = tmp_path_factory.mktemp("parity"), question_task(QUESTION, ("yes", "no"))
-    made = [noise_input(1, frames=6, samples=24_160)]
+    made = [noise_input(1, frames=6, samples=24_160), peak_input(folder, running_engine.sampling)]
     for seconds in LENGTHS_S:
         for sound in (True, False):
             source = probe(cut_video(folder, seconds, sound))

@@ -9,6 +9,7 @@ from large_base import CONFIG, write_large_base
 from finetune.base import choose_sampling, read_base
 from finetune.recipe import load_recipe
 from mllm_affect.errors import UserError
+from mllm_affect.media.sampling.policy import FixedCount
 from mllm_affect.media.types import Sampling
 from mllm_affect.model.profile import ModelProfile, write_profile
 from mllm_affect.tasks.prompts import load_task
@@ -78,6 +79,21 @@ def test_sampling_is_the_recipe_s_else_the_checkpoint_s_else_the_task_s(tmp_path
     assert choose_sampling(recipe, base, (task,)) == Sampling(1.0, 2048)
     own = recipe.model_copy(update={"sampling": Sampling(13.0, 4096)})
     assert choose_sampling(own, base, (task,)) == Sampling(13.0, 4096)
+
+
+def test_rate_and_size_are_the_checkpoint_s_but_frames_are_chosen_as_the_task_says(
+    tmp_path: Path,
+) -> None:
+    folder = write_large_base(tmp_path)
+    write_profile(folder, ModelProfile(sampling=Sampling(1.0, 2048)))
+    base, task = read_base(str(folder)), load_task("me_vqa-coarse")
+    recipe = load_recipe("qwen3-omni-30b-a3b-lora")
+    assert choose_sampling(recipe, base, (task,)) == Sampling(1.0, 2048, task.sampling.policy)
+    taught = base.profile.model_copy(update={"policies": {task.id: FixedCount(4)}})
+    write_profile(folder, taught)
+    base = read_base(str(folder))
+    assert choose_sampling(recipe, base, (task,)) == Sampling(1.0, 2048, FixedCount(4))
+    assert base.profile.fit(load_task("ah")).sampling == Sampling(1.0, 2048)
 
 
 def test_rates_with_fractional_positions_are_refused(tmp_path: Path) -> None:

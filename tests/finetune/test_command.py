@@ -9,6 +9,7 @@ from large_base import write_large_base
 from finetune.base import choose_sampling, read_base
 from finetune.command import TrainingCommand, media_variables, training_command
 from finetune.recipe import load_recipe
+from mllm_affect.media.sampling.policy import MotionPeak
 from mllm_affect.media.types import Sampling
 from mllm_affect.tasks.prompts import load_task
 
@@ -49,7 +50,10 @@ def test_every_attention_layer_of_the_language_model_gets_an_adapter(tmp_path: P
     assert all(module.startswith("thinker.model.layers.") for module in modules)
 
 
-@pytest.mark.parametrize("sampling", [Sampling(4.0, 4096), Sampling(2.0, 114_688), Sampling(26.0)])
+@pytest.mark.parametrize(
+    "sampling",
+    [Sampling(4.0, 4096), Sampling(2.0, 114_688), Sampling(26.0), Sampling(policy=MotionPeak())],
+)
 def test_no_frame_within_the_sampling_is_resized(sampling: Sampling) -> None:
     # The rules of qwen_omni_utils' fetch_video for a list of frames, in its own terms.
     given = media_variables(sampling, max_seconds=5.0)
@@ -58,7 +62,7 @@ def test_no_frame_within_the_sampling_is_resized(sampling: Sampling) -> None:
     }
     cell = 16 * variables["SPATIAL_MERGE_SIZE"]
     smallest = variables["VIDEO_MIN_TOKEN_NUM"] * cell**2
-    frames = 5.0 * sampling.fps + 2
+    frames = sampling.most_frames(5.0)
     share = variables["MODEL_SEQ_LEN"] * cell**2 * 0.9 / frames * 2
     largest = min(variables["VIDEO_MAX_TOKEN_NUM"] * cell**2, share)
     assert 32 % cell == 0

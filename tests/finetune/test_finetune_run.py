@@ -17,6 +17,7 @@ from finetune.run import run
 from mllm_affect.data.made.folders import make_folders
 from mllm_affect.errors import EngineError
 from mllm_affect.files import read_jsonl
+from mllm_affect.media.sampling.policy import Uniform
 from mllm_affect.media.types import Sampling
 from mllm_affect.model.profile import read_profile
 from mllm_affect.tasks.prompts import load_task
@@ -119,6 +120,7 @@ def test_the_checkpoint_says_how_it_is_fed(finished: tuple[Path, list[Any]]) -> 
     profile = read_profile(finished[0] / "merged")
     assert profile.kind == "miniature"
     assert profile.sampling == Sampling(fps=4.0, max_pixels=4096)
+    assert profile.policies == {"ah_demo": Uniform()}
     assert profile.prompt_hashes == {"ah_demo": load_task("ah_demo").prompt_hash}
 
 

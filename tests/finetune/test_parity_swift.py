@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from large_base import write_large_base
 from noise_inputs import noise_input
+from peak_inputs import peak_input
 
 from finetune.base import read_base
 from finetune.command import training_command
@@ -46,11 +47,19 @@ INPUTS = (
 
 
 @pytest.fixture(scope="module")
-def swift_batch(untrained: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> tuple[ModelInput, ...]:
+    """Noise, and a clip sampled around its motion peak."""
+    return (*INPUTS, peak_input(tmp_path_factory.mktemp("peak"), SAMPLING))
+
+
+@pytest.fixture(scope="module")
+def swift_batch(
+    inputs: tuple[ModelInput, ...], untrained: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
     from safetensors.torch import load_file
 
     folder = tmp_path_factory.mktemp("rows")
-    write_jsonl(folder / "rows.jsonl", [write_row(folder, item, "yes") for item in INPUTS])
+    write_jsonl(folder / "rows.jsonl", [write_row(folder, item, "yes") for item in inputs])
     recipe = parse_recipe(RECIPE, "test", {"model": str(untrained)})
     command = training_command(
         recipe, read_base(recipe.model), SAMPLING, folder, folder / "training"
@@ -76,14 +85,14 @@ def swift_batch(untrained: Path, tmp_path_factory: pytest.TempPathFactory) -> di
 
 
 @pytest.fixture(scope="module")
-def reference(untrained: Path) -> list[dict[str, Any]]:
+def reference(inputs: tuple[ModelInput, ...], untrained: Path) -> list[dict[str, Any]]:
     from transformers import Qwen3OmniMoeForConditionalGeneration, Qwen3OmniMoeProcessor
 
     from mllm_affect.model.encode import encode, positions
 
     processor = Qwen3OmniMoeProcessor.from_pretrained(untrained)
     model = Qwen3OmniMoeForConditionalGeneration.from_pretrained(untrained)
-    encoded = [encode(processor, item) for item in INPUTS]
+    encoded = [encode(processor, item) for item in inputs]
     return [{**item, "position_ids": positions(model, item)} for item in encoded]
 
 
@@ -131,7 +140,7 @@ def test_audio_features_are_equal(swift_batch: Any, reference: Any) -> None:
     import torch
 
     heard = [expected for expected in reference if "input_features" in expected]
-    assert len(heard) == swift_batch["input_features"].shape[0] == 7
+    assert len(heard) == swift_batch["input_features"].shape[0] == 8
     for row, expected in enumerate(heard):
         frames = int(expected["feature_attention_mask"].sum())
         assert int(swift_batch["feature_attention_mask"][row].sum()) == frames

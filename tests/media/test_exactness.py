@@ -25,7 +25,7 @@ from mllm_affect.media.decoding.opening import open_media
 from mllm_affect.media.decoding.timeline import Timeline, TimelineReader
 from mllm_affect.media.probe import probe
 from mllm_affect.media.reader import read_clips, read_video
-from mllm_affect.media.sampling import to_model_picture
+from mllm_affect.media.sampling.picture_size import to_model_picture
 from mllm_affect.media.segment import segment
 from mllm_affect.media.types import Clip, Sampling, Source
 

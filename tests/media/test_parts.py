@@ -12,7 +12,7 @@ from read_video import MadeVideo
 from mllm_affect.media.decoding.frames import TimedFrame
 from mllm_affect.media.parts import AnyPart, Parts, every_frame
 from mllm_affect.media.reader import read_clips, read_video
-from mllm_affect.media.sampling import ModelFrames
+from mllm_affect.media.sampling.model_frames import ModelFrames
 from mllm_affect.media.types import Sampling, Segment, Source
 
 SAMPLING = Sampling(fps=4.0, max_pixels=192 * 96)

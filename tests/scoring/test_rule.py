@@ -7,6 +7,7 @@ import pytest
 from scoring_entry import SEGMENTER, entry
 
 from mllm_affect.errors import UserError
+from mllm_affect.media.sampling.policy import FixedCount
 from mllm_affect.media.types import Clip, Sampling, Segment
 from mllm_affect.scoring.abstention import Abstention, Quality, quality_of, reasons_to_abstain
 from mllm_affect.scoring.rule import rule_for
@@ -48,6 +49,7 @@ def test_a_scoring_pools_calibrates_and_decides() -> None:
         ({"segmenter": "whole"}, "segmenter"),
         ({"max_seconds": 8.0}, "segmenter"),
         ({"sampling": Sampling(fps=4.0)}, "sampling"),
+        ({"sampling": Sampling(policy=FixedCount(8))}, "sampling"),
         ({"answers": ("no", "yes")}, "answers"),
     ],
 )

@@ -6,6 +6,7 @@ from mllm_affect.data.megc.answers import ONE_OF
 from mllm_affect.data.megc.questions import TEXTS, VQA, Kind, recognise
 from mllm_affect.data.megc.vocabulary import ACTION_UNITS, FINE_IN_TEST
 from mllm_affect.errors import UserError
+from mllm_affect.media.sampling.policy import MotionPeak
 from mllm_affect.tasks.family import Family
 from mllm_affect.tasks.prompts import (
     load_family,
@@ -37,6 +38,15 @@ def test_the_challenges_questions_and_words_are_its_own(name: str) -> None:
         assert family.kinds["fine"].answers == FINE_IN_TEST
         assert family.kinds["unit"].answers == tuple(ACTION_UNITS)
         assert {known[kind] for kind in family.kinds} <= VQA
+
+
+def test_expressions_under_half_a_second_are_asked_about_at_native_rate() -> None:
+    policy = load_task("me_vqa-coarse").sampling.policy
+    assert policy == MotionPeak(count=16, rate=30)
+    assert policy.count / policy.rate >= 0.5
+    longer = load_task("me_lvqa-event_here").sampling.policy
+    assert isinstance(longer, MotionPeak)
+    assert longer.rate * 0.2 >= 3, "three frames of the shortest"
 
 
 def test_a_kind_is_a_task_with_its_own_question_and_hash() -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mllm_affect.errors import UserError
+from mllm_affect.media.sampling.policy import FixedCount, Uniform
 from mllm_affect.media.types import Clip, Sampling, Segment
 from mllm_affect.tasks.model_input import model_input
 from mllm_affect.tasks.prompts import load_task, parse_task, question_task, shipped_task_ids
@@ -63,6 +64,9 @@ def test_prompt_file_of_the_user_is_read(tmp_path: Path) -> None:
         "id: x\nquestion: q\nanswers: [a, b]\npositive: c\n",
         "id: x\nquestion: ''\n",
         "id: x\nquestion: q\ntemperature: 1\n",
+        "id: x\nquestion: q\nsampling: {policy: {kind: guess}}\n",
+        "id: x\nquestion: q\nsampling: {policy: {count: 8}}\n",
+        "id: x\nquestion: q\nsampling: {policy: {kind: fixed_count, rate: 8}}\n",
         "id: 'Bad Id'\nquestion: q\n",
         "id: [",
         "!!python/object/apply:os.getcwd []",
@@ -73,6 +77,18 @@ def test_unusable_prompt_is_refused_with_its_place(text: str) -> None:
     with pytest.raises(UserError, match=r"mine\.yaml") as caught:
         parse_task(text, where="mine.yaml")
     assert caught.value.code == "bad_prompt_file"
+
+
+def test_a_prompt_says_which_frames_are_chosen() -> None:
+    head = "id: x\nquestion: q\nsampling: "
+    plain = parse_task(head + "{fps: 4.0, max_pixels: 4096}", where="here")
+    assert plain.sampling == Sampling(4.0, 4096, Uniform())
+    few = parse_task(head + "{policy: {kind: fixed_count, count: 6}}", where="here")
+    assert few.sampling == Sampling(policy=FixedCount(6))
+    assert parse_task(few.model_dump_json(), where="here") == few
+    with pytest.raises(UserError, match="count is 1") as caught:
+        parse_task(head + "{policy: {kind: motion_peak, count: 1}}", where="here")
+    assert caught.value.code == "bad_sampling"
 
 
 def test_same_question_gives_the_same_task_id() -> None:

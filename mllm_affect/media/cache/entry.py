@@ -69,7 +69,7 @@ def policy(
         "fields": [field.name for field in fields(Clip)],
         "parts": [[part.kept_as, repr(part)] for part in parts],
         "segmenter": [SEGMENTER, max_seconds],
-        "sampling": {"kind": type(sampling).__name__, **asdict(sampling)},
+        "sampling": {"kind": type(sampling).__name__, **sampling.facts()},
         "pyav": av.__version__,
         "ffmpeg": {name: list(version) for name, version in sorted(av.library_versions.items())},
     }

@@ -19,7 +19,8 @@ from mllm_affect.media.face.people import Followed, People
 from mllm_affect.media.face.track import track_of
 from mllm_affect.media.face.types import Face, FaceTrack
 from mllm_affect.media.parts import every_frame
-from mllm_affect.media.sampling import SAME_TIME_S, upright
+from mllm_affect.media.sampling.picture_size import upright
+from mllm_affect.media.sampling.policy import SAME_TIME_S
 from mllm_affect.media.types import Source
 
 BLOCK_BYTES = 64 << 20

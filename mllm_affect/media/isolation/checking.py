@@ -4,7 +4,6 @@ Does: hold sources, segments and clips to the limits and to what was asked for.
 Does not: rebuild them (see wire) or read files.
 """
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -21,7 +20,8 @@ from mllm_affect.media.limits import (
 )
 from mllm_affect.media.probe import check_source
 from mllm_affect.media.refusals import MediaError
-from mllm_affect.media.sampling import SAME_TIME_S, model_size
+from mllm_affect.media.sampling.picture_size import model_size
+from mllm_affect.media.sampling.policy import SAME_TIME_S
 from mllm_affect.media.types import AUDIO_RATE, Clip, Segment, Source
 
 
@@ -77,8 +77,7 @@ def check_clip(
     frames, *picture = clip.frames_THWC.shape
     width, height = model_size(source.width, source.height, sampling.max_pixels)
     _hold(picture == [height, width, 3] and frames % 2 == 0 and frames >= 2)
-    # A frame more where the end was not known, and one more to make them even.
-    _hold(frames <= math.ceil(segment.duration_s * sampling.fps) + 2)
+    _hold(frames <= sampling.most_frames(segment.duration_s))
     _hold(len(clip.times_T) == frames and bool(np.isfinite(clip.times_T).all()))
     _hold(segment.has_audio == (clip.audio_S is not None))
     if clip.audio_S is not None:

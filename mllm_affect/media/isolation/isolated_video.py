@@ -32,7 +32,7 @@ from mllm_affect.media.limits import DEFAULT_CHILD_LIMITS, DEFAULT_LIMITS, Child
 from mllm_affect.media.parts import AnyPart, Parts, SoundPart
 from mllm_affect.media.probe import MICROSECOND, check_size
 from mllm_affect.media.refusals import MediaError
-from mllm_affect.media.sampling import model_size
+from mllm_affect.media.sampling.picture_size import model_size
 from mllm_affect.media.types import Clip, Sampling, Segment, Source
 
 

@@ -154,6 +154,9 @@ def rebuild(value: Any, hint: Any, arrays: Sequence[NDArray[Any]], name: str = "
         _hold(type(value) is hint, hint.__name__)
         _hold(hint is not str or len(value) <= MAX_TEXT, "a short text")
         return value
+    if origin is typing.Literal:
+        _hold(type(value) is str and value in arguments, "one of a few words")
+        return value
     if hint is float:
         _hold(type(value) in (int, float) and abs(value) <= sys.float_info.max, "a number")
         return float(value)

@@ -1,0 +1,58 @@
+"""The size at which a picture is seen, and bringing a decoded frame to it.
+
+Does: find a size in the model's multiples, scale and turn frames.  Does not: choose frames.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mllm_affect.errors import UserError
+from mllm_affect.media.decoding.frames import TimedFrame
+from mllm_affect.media.types import FRAME_MULTIPLE, Sampling, Source
+
+
+def model_size(width: int, height: int, max_pixels: int) -> tuple[int, int]:
+    """Return the model's (width, height) for a picture of this size.
+
+    Both sides are multiples of 32 and at least 32, their product at most `max_pixels`, the aspect
+    as near as that allows; pictures are shrunk, and enlarged only to reach the next multiple.
+    Raises UserError `bad_sampling` when `max_pixels` does not hold one 32x32 block.
+    """
+    if max_pixels < FRAME_MULTIPLE**2:
+        raise UserError(
+            "bad_sampling", f"max_pixels is {max_pixels}; give at least {FRAME_MULTIPLE**2}."
+        )
+    scale = min(1.0, math.sqrt(max_pixels / (width * height)))
+    wide, high = (max(1.0, side * scale / FRAME_MULTIPLE) for side in (width, height))
+    blocks = max_pixels // FRAME_MULTIPLE**2
+    choices = [
+        (across, down)
+        for across in {math.floor(wide), math.ceil(wide)}
+        for down in {math.floor(high), math.ceil(high)}
+        if across * down <= blocks
+    ] or [(min(math.floor(wide), blocks), max(1, blocks // math.floor(wide)))]
+    across, down = min(
+        choices,
+        key=lambda c: abs(math.log(c[0] / wide)) + abs(math.log(c[1] / high)),
+    )
+    return across * FRAME_MULTIPLE, down * FRAME_MULTIPLE
+
+
+def to_model_picture(frame: TimedFrame, source: Source, sampling: Sampling) -> NDArray[np.uint8]:
+    """Scale one decoded frame to the model's size, turned upright.  Returns HWC uint8 RGB."""
+    return upright(frame, source, *model_size(source.width, source.height, sampling.max_pixels))
+
+
+def upright(frame: TimedFrame, source: Source, width: int, height: int) -> NDArray[np.uint8]:
+    """Scale one decoded frame to a size as shown, after turning it.  Returns HWC uint8 RGB."""
+    turned = source.rotation in (90, 270)
+    scaled = frame.picture.reformat(
+        width=height if turned else width,
+        height=width if turned else height,
+        format="rgb24",
+        interpolation="AREA",
+    )
+    upright_HWC = np.rot90(scaled.to_ndarray(), k=source.rotation // 90)
+    return np.ascontiguousarray(upright_HWC, dtype=np.uint8)
