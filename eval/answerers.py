@@ -18,6 +18,7 @@ from mllm_affect.files import sha256_file, sha256_json
 from mllm_affect.model.profile import ModelProfile
 from mllm_affect.tasks.prompts import shipped_task_ids
 from mllm_affect.tasks.task import Task
+from mllm_affect.tasks.video_context import UNKNOWN, VideoContext
 
 ECHO = Path("echo")
 """The `model` that stands for the engine without a model."""
@@ -66,8 +67,12 @@ def open_answerer(
 def _service(task: Task, url: str, api_key: str | None) -> OpenAnswerer:
     from mllm_affect.client import ask
 
-    def answer(video: Path) -> Answer:
-        return ask(video, task=task.id, url=url, api_key=api_key).as_dict()
+    def answer(video: Path, context: VideoContext) -> Answer:
+        told = context if task.context else UNKNOWN
+        return ask(
+            video, task=task.id, transcript=told.transcript, asked=told.asked,
+            url=url, api_key=api_key,
+        ).as_dict()  # fmt: skip
 
     return OpenAnswerer(answer, {"engine": "service"})
 
@@ -95,9 +100,9 @@ def _checkpoint(
     settings["calibration"] = scoring.id if scoring else None
     change_clip = ablate(ablation) if ablation else None
 
-    def answer(video: Path) -> Answer:
+    def answer(video: Path, context: VideoContext) -> Answer:
         return answer_video(
-            following_links(video), task, engine, profile,
+            following_links(video), task, engine, profile, context=context,
             scorings=scorings, force=force, cache=clips, trusted=trusted,
             change_clip=change_clip,
         ).as_dict()  # fmt: skip

@@ -38,7 +38,11 @@ def page(
     settings: Mapping[str, Any] | None = None,
     thumbnails: bool = True,
 ) -> report.Page:
-    """Lay out the report; `data` is the folder of the videos, None if it is not known."""
+    """Lay out the report; `data` is the folder of the videos, None if it is not known.
+
+    Single videos are shown only of participants who did not refuse to appear in publications.
+    """
+    shown = _publishable(predictions, examples)
     return report.Page(
         title=f"Evaluation of {summary.task}",
         lead=f"{summary.videos:,} videos of {summary.participants:,} participants, each asked the "
@@ -48,14 +52,22 @@ def page(
         figures=(*report.summary_figures(summary), *_frame_figure(details)),
         pictures=[
             *_bars(summary, details),
-            *_timelines(predictions, examples, label, data, thumbnails),
+            *_timelines(shown, examples, label, data, thumbnails),
             *_reliability(summary, predictions, details),
         ],
         tables=[*report.summary_tables(summary), *_tables(summary, details)],
-        answer=_one_answer(predictions),
+        answer=_one_answer(shown),
         settings={**(settings or {}), **_decisions(predictions)},
         limits=LIMITS,
     )
+
+
+def _publishable(
+    predictions: Sequence[Prediction], examples: Sequence[Example]
+) -> list[Prediction]:
+    """Return the predictions about videos that may be shown one by one."""
+    refused = {item.video for item in examples if item.publishable is False}
+    return [item for item in predictions if item.video not in refused]
 
 
 def _frame_figure(details: Details) -> list[report.Figure]:

@@ -32,7 +32,7 @@ Advance = Callable[[int, int], None]
 class Plan:
     """What to evaluate.
 
-    `task` is a shipped id or a prompt file; `label` None means the task's id; `split` None means
+    `task` is a shipped id or a prompt file; `label` None means the task's own; `split` None means
     every split.  `url` asks a service; else `model` answers here, None being the embedded one.
     `force`: although the checkpoint was trained with another prompt.  `cache`: a folder that keeps
     decoded clips.  `trusted`: videos are decoded in this process.
@@ -81,7 +81,7 @@ def run(plan: Plan, out: Path, advance: Advance = lambda _done, _total: None) ->
     from mllm_affect.tasks.prompts import load_task
 
     task = load_task(plan.task)
-    label = plan.label or task.id
+    label = plan.label or task.label_name
     labelled = read_labelled(plan.data)
     every = labelled.examples
     examples = choose(every, plan.split, label, plan.limit)
@@ -125,9 +125,10 @@ def from_file(
     """Measure an existing predictions file, beside the examples in `data` if given.
 
     Only with `data` is it known which videos have no prediction; they count as wrong.
-    `label` None means the task's id.  Raises UserError.
+    `label` None means the task's own.  Raises UserError.
     """
     from mllm_affect.data.labelled import read_labelled
+    from mllm_affect.tasks.prompts import label_of
 
     predictions = read_predictions(path)
     settings: dict[str, Any] = {"predictions": sha256_file(path)}
@@ -136,7 +137,7 @@ def from_file(
     if data is not None and predictions:
         labelled = read_labelled(data)
         examples, licensed = labelled.examples, labelled.kind != PLAIN
-        label = label or predictions[0].task
+        label = label or label_of(predictions[0].task)
         predictions = join(predictions, examples, split, label)
         settings |= {
             "examples": labelled.sha256, "split": split, "label": label,

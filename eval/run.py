@@ -17,6 +17,7 @@ from mllm_affect.data.examples import Example
 from mllm_affect.errors import UserError
 from mllm_affect.scoring.pooling import decide
 from mllm_affect.tasks.task import Task
+from mllm_affect.tasks.video_context import VideoContext, context_of
 
 NOT_ABOUT_A_VIDEO = frozenset(
     {
@@ -40,8 +41,8 @@ NOT_ABOUT_A_VIDEO = frozenset(
 Answer = Mapping[str, Any]
 """A video's answer in the service's JSON form; see mllm_affect.scoring.answers."""
 
-Answerer = Callable[[Path], Answer]
-"""Asks one question about one video."""
+Answerer = Callable[[Path, VideoContext], Answer]
+"""Asks one question about one video, of which so much is known."""
 
 
 def choose(
@@ -111,7 +112,7 @@ def _ask_about(example: Example, folder: Path, task: Task, label: str, ask: Answ
         "topic": example.topic,
     }
     try:
-        answer = ask(folder / example.video)
+        answer = ask(folder / example.video, context_of(example))
     except UserError as error:
         if error.code in NOT_ABOUT_A_VIDEO:
             raise

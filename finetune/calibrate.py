@@ -26,6 +26,7 @@ from mllm_affect.scoring.pooling import CANDIDATES
 from mllm_affect.scoring.scoring_file import write_scoring
 from mllm_affect.scoring.thresholds import ThresholdPolicy
 from mllm_affect.tasks.task import Task
+from mllm_affect.tasks.video_context import context_of
 
 Report = Callable[[Progress], None]
 
@@ -51,17 +52,17 @@ def validation_examples(data: Path, stage: CalibrateStage, tasks: Sequence[Task]
     """
     chosen = [item for item in read_labelled(data).examples if item.split == stage.split]
     for task in tasks:
-        if not any(task.id in item.labels for item in chosen):
+        if not any(task.label_name in item.labels for item in chosen):
             raise UserError(
                 "bad_data",
                 f"The recipe calibrates on split {stage.split!r}, where no video of {data} has a "
-                f"label for {task.id}; add some, or set calibrate to null.",
+                f"label {task.label_name}; add some, or set calibrate to null.",
             )
-        labelled = [item for item in chosen if task.id in item.labels]
+        labelled = [item for item in chosen if task.label_name in item.labels]
         check_labels(
             task,
             [item.participant for item in labelled],
-            [item.labels[task.id] for item in labelled],
+            [item.labels[task.label_name] for item in labelled],
             stage.folds,
         )
     return chosen
@@ -86,15 +87,16 @@ def calibrate_checkpoint(
     Raises UserError where videos of both labels or participants are too few.
     """
     examples = validation_examples(data, stage, tasks)
-    asked = [(task, item) for task in tasks for item in examples if task.id in item.labels]
+    asked = [(task, item) for task in tasks for item in examples if task.label_name in item.labels]
     found: dict[str, list[ScoredVideo]] = {task.id: [] for task in tasks}
     for done, (task, example) in enumerate(asked):
         report(Progress("calibrate", done, len(asked)))
 
-        def answer(video: Path, task: Task = task) -> VideoAnswer:
+        def answer(video: Path, task: Task = task, example: Example = example) -> VideoAnswer:
             return answer_video(
-                video, task, engine, profile, max_seconds, cache=cache, trusted=trusted
-            )
+                video, task, engine, profile, max_seconds,
+                context=context_of(example), cache=cache, trusted=trusted,
+            )  # fmt: skip
 
         scored = _ask(data, example, task, answer)
         if scored is not None:
@@ -104,7 +106,7 @@ def calibrate_checkpoint(
     ids = {}
     for task in tasks:
         videos = found[task.id]
-        wanted = sum(task.id in item.labels for item in examples)
+        wanted = sum(task.label_name in item.labels for item in examples)
         origin = Origin(
             split=stage.split,
             unusable=wanted - len(videos),
@@ -134,7 +136,7 @@ def _ask(
         return None
     return ScoredVideo(
         participant=example.participant,
-        label=example.labels[task.id],
+        label=example.labels[task.label_name],
         distributions=[segment.probabilities for segment in answer.segments],
         durations_s=[segment.duration_s for segment in answer.segments],
     )

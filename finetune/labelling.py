@@ -66,8 +66,8 @@ def segment_answer(
     The video's own label, unless that is the task's positive one and its spans are known: then
     calm parts get the other answer.  A task of more than two answers knows no such other.
     """
-    label = example.labels[task.id]
-    spans = example.spans.get(task.id)
+    label = example.labels[task.label_name]
+    spans = example.spans.get(task.label_name)
     if spans is None or label != task.positive or len(task.answers) != 2:
         return label
     positive = is_positive(start_s, end_s, spans, rule)

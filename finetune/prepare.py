@@ -28,6 +28,7 @@ from mllm_affect.media.video import Video, following_links, open_video, read_cac
 from mllm_affect.tasks.model_input import model_input
 from mllm_affect.tasks.rows import media_of, with_answer, without_answer, write_row
 from mllm_affect.tasks.task import Task
+from mllm_affect.tasks.video_context import VideoContext, context_of, told_with
 
 ROWS_NAME = "rows.jsonl"
 GRPO_NAME = "grpo.jsonl"
@@ -134,13 +135,13 @@ def check_participants(examples: Sequence[Example]) -> None:
 def _check_answers(examples: Sequence[Example], tasks: Sequence[Task]) -> None:
     for example in examples:
         for task in tasks:
-            answer = example.labels.get(task.id)
+            answer = example.labels.get(task.label_name)
             if answer is None:
                 continue
             if task.answers and answer not in task.answers:
                 raise UserError(
                     "bad_data",
-                    f"{example.video} is labelled {task.id}={answer!r}; "
+                    f"{example.video} is labelled {task.label_name}={answer!r}; "
                     f"the task's answers are {', '.join(task.answers)}.",
                 )
 
@@ -161,9 +162,9 @@ def _rows_of(
     """Return what is asked about one video and the number of its segments."""
     made: list[_Asked] = []
     segments = 0
-    tasks = [task for task in preparation.tasks if task.id in example.labels]
+    tasks = [task for task in preparation.tasks if task.label_name in example.labels]
     for task in tasks:
-        kept = _questions(video, task, preparation, out, cache)
+        kept = _questions(video, task, context_of(example), preparation, out, cache)
         segments = len(kept)
         for item in kept:
             start_s, end_s = item["span_s"]
@@ -200,35 +201,45 @@ def _balanced_rows(asked: Sequence[_Asked], preparation: Preparation) -> list[di
 
 
 def _questions(
-    video: Video, task: Task, preparation: Preparation, out: Path, cache: ClipCache | None
+    video: Video,
+    task: Task,
+    context: VideoContext,
+    preparation: Preparation,
+    out: Path,
+    cache: ClipCache | None,
 ) -> list[dict[str, Any]]:
     """Return span and row of each segment, answers blank; from the last time if still there."""
-    key = sha256_json(
-        {
-            "version": ROWS_VERSION,
-            "source": video.source.sha256,
-            "prompt": task.prompt_hash,
-            "sampling": preparation.sampling.facts(),
-            "segmenter": [SEGMENTER, preparation.max_seconds],
-        }
-    )
+    shaping: dict[str, Any] = {
+        "version": ROWS_VERSION,
+        "source": video.source.sha256,
+        "prompt": task.prompt_hash,
+        "sampling": preparation.sampling.facts(),
+        "segmenter": [SEGMENTER, preparation.max_seconds],
+    }
+    told = context.sha256_for(task.context)
+    key = sha256_json(shaping | ({"context": told} if told else {}))
     path = out / KEPT / f"{key[:32]}.json"
     if path.is_file():
         kept: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
         if all((out / name).is_file() for item in kept for name in media_of(item["row"])):
             return kept
-    kept = list(_asked(video, task, preparation, out, cache))
+    kept = list(_asked(video, task, context, preparation, out, cache))
     write_json(path, kept)
     return kept
 
 
 def _asked(
-    video: Video, task: Task, preparation: Preparation, out: Path, cache: ClipCache | None
+    video: Video,
+    task: Task,
+    context: VideoContext,
+    preparation: Preparation,
+    out: Path,
+    cache: ClipCache | None,
 ) -> Iterator[dict[str, Any]]:
     clips = read_cached(video, preparation.sampling, preparation.max_seconds, cache)
-    for clip in clips:
+    for clip, told in told_with(clips, task.context, context):
         span_s = [clip.segment.start_s, clip.segment.end_s]
-        yield {"span_s": span_s, "row": write_row(out, model_input(clip, task), answer="")}
+        yield {"span_s": span_s, "row": write_row(out, model_input(clip, task, told), answer="")}
 
 
 def _label_counts(asked: Sequence[_Asked], preparation: Preparation) -> dict[str, Any]:
@@ -264,7 +275,7 @@ def _manifest(
 ) -> dict[str, Any]:
     answers = Counter(row["messages"][-1]["content"] for row in rows)
     participants = sorted({example.participant for example in chosen})
-    wanted = {task.id for task in preparation.tasks}
+    wanted = {task.label_name for task in preparation.tasks}
     return {
         "rows": len(rows),
         "videos": len(chosen),

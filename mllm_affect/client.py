@@ -4,12 +4,14 @@ Does: send the file, return the typed answer, turn the service's problems into e
 Does not: start a service or read the video.
 """
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
 
 from mllm_affect.errors import EngineError, UserError
+from mllm_affect.media.speech.transcript import Transcript
 from mllm_affect.scoring.answers import VideoAnswer
 
 DEFAULT_URL = "http://127.0.0.1:8000"
@@ -22,12 +24,16 @@ def ask(
     *,
     task: str | None = None,
     answers: Sequence[str] = (),
+    transcript: str | Path | Transcript | None = None,
+    asked: str | None = None,
     url: str = DEFAULT_URL,
     api_key: str | None = None,
 ) -> VideoAnswer:
     """Ask the service at `url` about a video file: a shipped `task`, or a `question` of your own.
 
-    `answers`: what a question may be answered with; none for free text.
+    `answers`: what a question may be answered with; none for free text.  For tasks that tell the
+    model so: `transcript` (a file, see media.speech.transcript_files, or read already) is what is
+    said, `asked` what the person was asked.
     Raises UserError for a video or question that cannot be used, EngineError `service_away` when
     nothing answers at `url`, or with the service's code when its model is away.
     """
@@ -36,14 +42,16 @@ def ask(
         raise UserError("file_not_found", f"No video file at {path}; check the path.")
     if (task is None) == (question is None):
         raise UserError("bad_question", "Give either a task or a question.")
-    fields = {"task": task} if task is not None else {"question": question, "answers": [*answers]}
+    fields: dict[str, str | list[str] | None] = {"asked": asked}
+    fields |= {"task": task} if task is not None else {"question": question, "answers": [*answers]}
+    files = {} if transcript is None else {"transcript": _transcript_file(transcript)}
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
     try:
         with path.open("rb") as stream, httpx.Client(timeout=_timeout()) as http:
             response = http.post(
                 f"{url.rstrip('/')}/v1/ask",
-                data=fields,
-                files={"video": ("video", stream, "application/octet-stream")},
+                data={name: value for name, value in fields.items() if value is not None},
+                files={"video": ("video", stream, "application/octet-stream"), **files},
                 headers=headers,
             )
     except httpx.UnsupportedProtocol as error:
@@ -54,6 +62,19 @@ def ask(
             f"No service answers at {url}; start one with `mllm-affect serve`, or give --url.",
         ) from error
     return _answer(response)
+
+
+def _transcript_file(transcript: str | Path | Transcript) -> tuple[str, bytes]:
+    """Return name and content of the file to send; the kind is told by the name's ending."""
+    if isinstance(transcript, Transcript):
+        if not transcript.chunks:
+            return "transcript.txt", transcript.text.encode()
+        chunks = [{"text": c.text, "timestamp": [c.start_s, c.end_s]} for c in transcript.chunks]
+        return "transcript.json", json.dumps({"chunks": chunks}).encode()
+    path = Path(transcript)
+    if not path.is_file():
+        raise UserError("transcript_not_found", f"No transcript at {path}; check the path.")
+    return f"transcript{path.suffix}", path.read_bytes()
 
 
 def _timeout() -> httpx.Timeout:

@@ -21,13 +21,21 @@ from mllm_affect.scoring.abstention import Remark
 from mllm_affect.scoring.answers import SegmentAnswer, VideoAnswer, segment_answer
 from mllm_affect.scoring.rule import Rule, Verdict, rule_for
 from mllm_affect.scoring.scoring_file import ScoringFile
+from mllm_affect.tasks.context import NOTHING, Part, Told
 from mllm_affect.tasks.model_input import model_input
 from mllm_affect.tasks.task import Task
+from mllm_affect.tasks.video_context import UNKNOWN, VideoContext, told_with
 
 CLIPS_AT_ONCE = 8
 """Clips in memory and in flight for one video."""
 
 UNSCORED = ScoringFile()
+
+PART_NAMES: dict[Part, str] = {
+    "asked": "what the person was asked",
+    "segment": "what is said in each segment",
+    "video": "what is said in the video",
+}
 
 OnSegment = Callable[[SegmentAnswer], None]
 """Called with each segment's answer, in order, as soon as it is known."""
@@ -40,6 +48,7 @@ def answer_video(
     profile: ModelProfile | None = None,
     max_seconds: float = MAX_SECONDS,
     *,
+    context: VideoContext = UNKNOWN,
     scorings: ScoringFile = UNSCORED,
     force: bool = False,
     limits: Limits = DEFAULT_LIMITS,
@@ -51,7 +60,8 @@ def answer_video(
     """Answer `task` about every segment of a video and pool the answers.
 
     `profile`: of the checkpoint that answers; its sampling is used and what it says about itself
-    becomes a warning.  `scorings`: its scoring.json, which pools, calibrates and decides instead
+    becomes a warning.  `context`: what was asked and said, which only a task with a context tells
+    the model.  `scorings`: its scoring.json, which pools, calibrates and decides instead
     of the task.  `force` lets a checkpoint answer in another wording than it was trained or scored
     with.  `cache`: where decoded clips are kept.  The video is decoded in a process of its own
     unless it is `trusted`.  `change_clip` is applied to every clip before the model sees it (for
@@ -73,9 +83,12 @@ def answer_video(
         clips = clock.while_waiting("read", read)
         if change_clip is not None:
             clips = map(change_clip, clips)
-        while some := list(islice(clips, CLIPS_AT_ONCE)):
+        told = told_with(clips, task.context, context)
+        while some := list(islice(told, CLIPS_AT_ONCE)):
             with clock.stage("model"):
-                new = ask_about(some, task, engine)
+                new = ask_about(
+                    [clip for clip, _ in some], task, engine, [said for _, said in some]
+                )
             answered += new
             if on_segment is not None:
                 for segment in new:
@@ -92,6 +105,7 @@ def answer_video(
         task=task.id,
         question=task.question,
         prompt_hash=task.prompt_hash,
+        context_sha256=context.sha256_for(task.context),
         pooling=rule.pooling,
         positive=rule.positive,
         threshold=rule.threshold,
@@ -102,13 +116,16 @@ def answer_video(
         source_sha256=source.sha256,
         duration_s=sum(part.duration_s for part in answered),
         timings_s=clock.spent(),
-        warnings=tuple(_remarks(answered, task, profile, rule)),
+        warnings=tuple(_remarks(answered, task, context, profile, rule)),
     )
 
 
-def ask_about(clips: Sequence[Clip], task: Task, engine: Engine) -> list[SegmentAnswer]:
-    """Return the engine's answers about some clips, in order."""
-    inputs = [model_input(clip, task) for clip in clips]
+def ask_about(
+    clips: Sequence[Clip], task: Task, engine: Engine, told: Sequence[Told] | None = None
+) -> list[SegmentAnswer]:
+    """Return the engine's answers about some clips, in order; `told`: what is known of each."""
+    known = told or [NOTHING] * len(clips)
+    inputs = [model_input(clip, task, said) for clip, said in zip(clips, known, strict=True)]
     if not task.answers:
         texts = engine.generate(inputs, task.max_new_tokens)
         return [
@@ -133,7 +150,11 @@ def _verdict(task: Task, rule: Rule, answered: Sequence[SegmentAnswer]) -> Verdi
 
 
 def _remarks(
-    answered: Sequence[SegmentAnswer], task: Task, profile: ModelProfile, rule: Rule
+    answered: Sequence[SegmentAnswer],
+    task: Task,
+    context: VideoContext,
+    profile: ModelProfile,
+    rule: Rule,
 ) -> Iterator[Remark]:
     """Yield what the reader of the answer should know."""
     silent = sum(not part.has_audio for part in answered)
@@ -146,6 +167,13 @@ def _remarks(
         yield Remark(
             code="partly_no_audio",
             sentence=f"{silent} of {len(answered)} segments have no sound.",
+        )
+    told = task.context.parts if task.context else ()
+    missing = [PART_NAMES[part] for part in told if not context.known(part)]
+    if missing:
+        yield Remark(
+            code="context_missing",
+            sentence=f"The task tells the model {' and '.join(missing)}, which is not known here.",
         )
     if not task.answers and len(answered) > 1:
         yield Remark(

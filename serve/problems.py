@@ -22,6 +22,7 @@ STATUS_OF_CODE = {
     "unknown_task": HTTPStatus.NOT_FOUND,
     "file_too_large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     "video_too_long": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    "transcript_too_large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     "audio_too_long": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     "media_too_big": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     "unsupported_container": HTTPStatus.UNSUPPORTED_MEDIA_TYPE,

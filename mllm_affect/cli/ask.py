@@ -30,6 +30,12 @@ def ask(
     answer: Annotated[
         list[str] | None, typer.Option(help="An allowed answer to the question; repeatable.")
     ] = None,
+    transcript: Annotated[
+        Path | None, typer.Option(help="What is said (.vtt, .srt, .json, .yml, text), for a task.")
+    ] = None,
+    asked: Annotated[
+        str | None, typer.Option(help="What the person was asked, for a task that tells it.")
+    ] = None,
     url: Annotated[str, typer.Option(help="Address of the service.")] = "http://127.0.0.1:8000",
     api_key_file: Annotated[Path | None, typer.Option(help="File with the API key.")] = None,
     out_file: Annotated[
@@ -51,8 +57,9 @@ def ask(
         format_of(path)
     key = read_key(api_key_file) if api_key_file else None
     found = ask_service(
-        video, question, task=task, answers=tuple(answer or ()), url=url, api_key=key
-    )
+        video, question, task=task, answers=tuple(answer or ()),
+        transcript=transcript, asked=asked, url=url, api_key=key,
+    )  # fmt: skip
     for path in out_file or ():
         write_export(Analysis(video.name, (found,)), path)
     if json:

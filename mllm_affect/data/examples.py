@@ -20,14 +20,15 @@ class Example(BaseModel):
 
     `video` is its path below the folder, with forward slashes.  `participant` (and `voice`, where
     it is another's) says who is seen and heard, so that nobody is in two splits.  `labels` gives
-    the right answer by the name of the question, which is a task's id.
+    the right answer by the name of the question, which is a task's id or its `label`.
 
     What only some datasets know: `spans` says by label where the positive answer holds (start and
     end in seconds on the video's own timestamps) and `frame_spans` the same as annotated in frames
     (first and last index, both included; never computed from seconds); a label that is absent there
     is unknown, an empty list means nowhere.  `topic` names what the person was asked (for
     instance `3`), `asked` is its text or kind, `transcript` what they said and `words` when: start
-    and end in seconds, and the text, in order.
+    and end in seconds, and the text, in order.  `publishable` is whether the participant agreed to
+    be shown in publications.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -43,6 +44,7 @@ class Example(BaseModel):
     asked: str | None = None
     transcript: str | None = None
     words: tuple[tuple[float, float, str], ...] = ()
+    publishable: bool | None = None
 
     @field_validator("video")
     @classmethod

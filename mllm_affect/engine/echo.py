@@ -53,7 +53,7 @@ class EchoEngine:
 
 def _byte(made: ModelInput, answer: str) -> int:
     """Return a number from 0 to 255 drawn from the input and the answer."""
-    digest = hashlib.sha256(made.prompt_hash.encode())
+    digest = hashlib.sha256(made.prompt_hash.encode() + made.text.encode())
     digest.update(made.frames_THWC.tobytes())
     if made.audio_S is not None:
         digest.update(made.audio_S.tobytes())

@@ -17,8 +17,8 @@ from mllm_affect.errors import UserError
 from mllm_affect.media.types import AUDIO_RATE
 from mllm_affect.tasks.model_input import ModelInput
 
-CONTROL_TOKEN = re.compile(r"<\|[^|<>]*\|>")
-"""How this family of models writes tokens that stand for roles and media."""
+CONTROL_TOKEN = re.compile(r"<\|[^|<>]*\|>|</?(?:think|tool_call|tool_response|tts_[a-z_]+)>")
+"""How this family of models writes tokens that stand for roles, media, thoughts and tools."""
 
 
 def content_parts(made: ModelInput) -> list[dict[str, Any]]:

@@ -119,7 +119,7 @@ def _video(frames_THWC: NDArray[np.uint8]) -> Tensor:
 
 
 def _check_text(tokenizer: Any, text: str) -> None:
-    for token in tokenizer.all_special_tokens:
+    for token in {*tokenizer.all_special_tokens, *tokenizer.get_added_vocab()}:
         if token in text:
             raise UserError(
                 "bad_question",

@@ -64,6 +64,10 @@ class VideoAnswer(_Frozen):
     task: str = Field(description="Id of the task; made from the question where that was asked.")
     question: str
     prompt_hash: str
+    context_sha256: str | None = Field(
+        default=None,
+        description="Hash of what the model was told of questions and words; null: nothing.",
+    )
     pooling: str
     positive: str | None
     threshold: float

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mllm_affect.media.types import Clip, Segment
+from mllm_affect.tasks.context import NOTHING, Told
 from mllm_affect.tasks.task import Task
 
 
@@ -31,13 +32,17 @@ class ModelInput:
     audio_S: NDArray[np.int16] | None
 
 
-def model_input(clip: Clip, task: Task) -> ModelInput:
-    """Return what the model reads when `task` is asked about `clip`."""
+def model_input(clip: Clip, task: Task, told: Told = NOTHING) -> ModelInput:
+    """Return what the model reads when `task` is asked about `clip`.
+
+    `told`: what is known besides the clip; a task without a context tells nothing of it.
+    """
+    wording = task.context
     return ModelInput(
         segment=clip.segment,
         task_id=task.id,
         prompt_hash=task.prompt_hash,
-        text=task.question,
+        text=task.question if wording is None else wording.text(told, task.question),
         fps=clip.sampling.fps,
         frames_THWC=clip.frames_THWC,
         audio_S=clip.audio_S,

@@ -67,6 +67,11 @@ def load_task(id_or_path: str) -> Task:
     return parse_task(_shipped_text(id_or_path), where=f"prompts/{id_or_path}.yaml")
 
 
+def label_of(task_id: str) -> str:
+    """Return what labelled sets call the right answer to a task; of one unknown here, its id."""
+    return load_task(task_id).label_name if task_id in shipped_task_ids() else task_id
+
+
 def parse_task(text: str, where: str) -> Task:
     """Parse the YAML text of one prompt file; `where` names it in errors."""
     try:

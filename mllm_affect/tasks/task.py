@@ -9,13 +9,16 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from mllm_affect.files import sha256_json
 from mllm_affect.media.types import Sampling
+from mllm_affect.tasks.context import ContextWording
 
 
 class Task(BaseModel):
     """A question with its answer space.
 
     `answers` empty means free text: such a task has no probabilities.  `positive` names the
-    answer whose probability is pooled over segments and compared with `threshold`.
+    answer whose probability is pooled over segments and compared with `threshold`.  `context` says
+    what else the model is told, and `label` which label of a labelled set answers the question,
+    where that is not called like the task.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -23,6 +26,8 @@ class Task(BaseModel):
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
     version: int = Field(default=1, ge=1)
     title: str = ""
+    label: str | None = None
+    context: ContextWording | None = None
     question: str = Field(min_length=1)
     answers: tuple[str, ...] = ()
     positive: str | None = None
@@ -43,8 +48,15 @@ class Task(BaseModel):
         return self
 
     @property
+    def label_name(self) -> str:
+        """What the right answer is called in labelled sets."""
+        return self.label or self.id
+
+    @property
     def prompt_hash(self) -> str:
-        """SHA-256 of what the model reads: question, answers, version.  Kept with checkpoints."""
-        return sha256_json(
-            {"question": self.question, "answers": list(self.answers), "version": self.version}
-        )
+        """SHA-256 of what the model reads: question, answers, version and, where there is one, the
+        wording of the context.  Kept with checkpoints."""
+        read = {"question": self.question, "answers": list(self.answers), "version": self.version}
+        if self.context is not None:
+            read["context"] = self.context.model_dump(mode="json")
+        return sha256_json(read)

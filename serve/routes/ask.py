@@ -14,6 +14,7 @@ from mllm_affect.tasks.prompts import load_task, question_task, shipped_task_ids
 from mllm_affect.tasks.task import Task
 from serve.problems import problem_responses
 from serve.state import State, bearer
+from serve.told import context_of_request
 from serve.uploads import stored
 
 router = APIRouter(tags=["ask"], dependencies=[Depends(bearer)])
@@ -33,21 +34,33 @@ def ask(
     answers: Annotated[
         list[str] | None, Form(description="What the question may be answered with.")
     ] = None,
+    transcript: Annotated[
+        UploadFile | None,
+        File(description="What is said: .vtt, .srt, .json, .yml, or plain text without times."),
+    ] = None,
+    transcript_text: Annotated[str | None, Form(description="The same as plain text.")] = None,
+    asked: Annotated[
+        str | None, Form(description="What the person in the video was asked.")
+    ] = None,
 ) -> VideoAnswer:
     """Answer a task, or a question of your own, about each segment and about the video.
 
+    A task that tells the model what was asked and said takes `asked` and `transcript` (or
+    `transcript_text`); a line whose part is not given is left out of its prompt.
     With `answers` the result has a probability for each of them; without, the text is free.
     The video is deleted when the answer is sent.
     """
-    asked = chosen_task(task, question, tuple(answers or ()))
+    chosen = chosen_task(task, question, tuple(answers or ()))
+    context = context_of_request(chosen, transcript, transcript_text, asked)
     if not state.engine.is_ready():
         raise EngineError("engine_away", "The model server is not ready; try again in a moment.")
     with stored(video, state.settings.max_upload_bytes) as path:
         return answer_video(
             path,
-            asked,
+            chosen,
             state.engine,
             state.profile,
+            context=context,
             scorings=state.scorings,
             force=state.force,
             limits=state.settings.limits,

@@ -11,13 +11,17 @@ router = APIRouter(tags=["tasks"], dependencies=[Depends(bearer)])
 
 
 class TaskInfo(BaseModel):
-    """A task that comes with the service; `trained`: whether the model learned this wording."""
+    """A task that comes with the service; `trained`: whether the model learned this wording.
+
+    `context`: what it tells the model besides the clip, of `asked`, `segment` and `video`.
+    """
 
     id: str
     version: int
     title: str
     question: str
     answers: list[str]
+    context: list[str] = []
     prompt_hash: str
     trained: bool
 
@@ -46,6 +50,7 @@ def list_tasks(state: State) -> list[TaskInfo]:
             title=task.title,
             question=task.question,
             answers=list(task.answers),
+            context=list(task.context.parts) if task.context else [],
             prompt_hash=task.prompt_hash,
             trained=task.prompt_hash in known,
         )

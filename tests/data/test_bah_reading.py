@@ -241,3 +241,37 @@ def test_a_plain_list_still_opens_by_the_same_door(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         read_labelled(tmp_path / "nowhere")
     assert caught.value.code == "no_examples"
+
+
+def test_words_come_from_the_transcripts_own_files_where_annotations_have_none(
+    release: Path,
+) -> None:
+    before = read_labelled(release)
+    (release / "video_annotation_transcript.yaml").unlink()
+    after = read_labelled(release)
+    for with_both, with_files in zip(before.examples, after.examples, strict=True):
+        assert with_files.words == with_both.words != ()
+    files = sorted((release / "transcription").rglob("*.yml"))
+    files[0].write_text("chunks: no list\n", encoding="utf-8")
+    files[1].unlink()
+    silent = [example for example in read_labelled(release).examples if not example.words]
+    assert len(silent) == 2
+    assert list(read_release(release).transcripts.problems) == [
+        files[0].relative_to(release).as_posix()
+    ]
+    assert read_labelled(release).sha256 != after.sha256
+
+
+def test_who_may_be_shown_reaches_the_examples(release: Path) -> None:
+    people = release / "meta_data.yml"
+    text = people.read_text(encoding="utf-8")
+    text = text.replace(
+        "M001:\n  Use in challenges: 'Yes'\n  Use in publications: 'Yes'",
+        "M001:\n  Use in challenges: 'Yes'\n  Use in publications: 'No'",
+    )
+    text = text.replace("M002:\n  Use in challenges: 'Yes'\n  Use in publications: 'Yes'\n", "")
+    people.write_text(text, encoding="utf-8")
+    shown = {
+        example.participant: example.publishable for example in read_labelled(release).examples
+    }
+    assert (shown["M001"], shown["M002"], shown["M003"]) == (False, False, True)

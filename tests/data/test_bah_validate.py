@@ -77,7 +77,7 @@ def test_a_sound_release_passes_with_all_its_quirks(release: Path) -> None:
     status, report = validate(release, "--decode")
     assert (status, report["fit"], codes(report)) == (0, True, set())
     assert codes(report, "notices") >= {"unlisted_clip"}
-    assert len(report["checks"]) == 9
+    assert len(report["checks"]) == 10
 
 
 def participant_on_both_sides(release: Path) -> None:
@@ -115,6 +115,12 @@ def missing_clip(release: Path) -> None:
 def text_as_clip(release: Path) -> None:
     (release / PATHS[0]).unlink()
     (release / PATHS[0]).write_text("this is no video", encoding="utf-8")
+
+
+def bad_only_transcript(release: Path) -> None:
+    (release / ANNOTATIONS).unlink()
+    path = next(iter(sorted((release / "transcription").rglob("*.yml"))))
+    rewrite(path, lambda text: text.replace("chunks:", "pieces:"))
 
 
 def half_a_clip(release: Path) -> None:
@@ -188,6 +194,7 @@ def bad_line(release: Path) -> None:
         (duplicate_annotation, "duplicate_id", ANNOTATIONS),
         (byte_order_mark, "byte_order_mark", "split/val.txt"),
         (windows_line_ends, "windows_line_ends", "split/val.txt"),
+        (bad_only_transcript, "bad_transcript", "holds no list of chunks"),
         (bad_line, "bad_line", "split/val.txt, line 3"),
     ],
     ids=lambda value: getattr(value, "__name__", None),

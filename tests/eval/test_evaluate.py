@@ -11,6 +11,7 @@ from eval.run import check_labels, choose, predict
 from mllm_affect.data.examples import Example
 from mllm_affect.errors import EngineError, UserError
 from mllm_affect.tasks.prompts import load_task, question_task
+from mllm_affect.tasks.video_context import VideoContext
 
 TASK = load_task("ah")
 
@@ -22,7 +23,7 @@ def example(video: str, answer: str = "yes", split: str = "test") -> Example:
 EXAMPLES = [example("a.mp4"), example("b.mp4", "no"), example("c.mp4", split="train")]
 
 
-def yes_to_all(video: Path) -> Mapping[str, Any]:
+def yes_to_all(video: Path, context: VideoContext) -> Mapping[str, Any]:
     probabilities = {"yes": 0.7, "no": 0.3}
     segment = {
         "index": 0, "start_s": 0.0, "end_s": 4.0, "answer": "yes", "probabilities": probabilities,
@@ -62,7 +63,7 @@ def test_predictions_keep_labels_answers_and_segments(tmp_path: Path) -> None:
 
 
 def test_a_video_that_cannot_be_used_counts_as_wrong_with_its_reason(tmp_path: Path) -> None:
-    def refuse(video: Path) -> Mapping[str, Any]:
+    def refuse(video: Path, context: VideoContext) -> Mapping[str, Any]:
         raise UserError("no_frames", f"{video.name} has no frames.")
 
     (row,) = predict(EXAMPLES[:1], tmp_path, TASK, "ah", refuse, PredictionsLog(tmp_path, {}))
@@ -71,7 +72,7 @@ def test_a_video_that_cannot_be_used_counts_as_wrong_with_its_reason(tmp_path: P
 
 
 def test_a_refused_key_stops_the_run_instead_of_counting_as_wrong(tmp_path: Path) -> None:
-    def refuse(video: Path) -> Mapping[str, Any]:
+    def refuse(video: Path, context: VideoContext) -> Mapping[str, Any]:
         raise UserError("unauthorized", "The key is wrong.")
 
     log = PredictionsLog(tmp_path, {})
@@ -81,8 +82,8 @@ def test_a_refused_key_stops_the_run_instead_of_counting_as_wrong(tmp_path: Path
 
 
 def test_an_answer_outside_the_answer_space_is_unusable(tmp_path: Path) -> None:
-    def mumble(video: Path) -> Mapping[str, Any]:
-        return {**yes_to_all(video), "answer": "perhaps"}
+    def mumble(video: Path, context: VideoContext) -> Mapping[str, Any]:
+        return {**yes_to_all(video, context), "answer": "perhaps"}
 
     (row,) = predict(EXAMPLES[:1], tmp_path, TASK, "ah", mumble, PredictionsLog(tmp_path, {}))
     assert row.unparsed
@@ -92,11 +93,11 @@ def test_an_answer_outside_the_answer_space_is_unusable(tmp_path: Path) -> None:
 def test_an_engine_that_is_away_stops_the_run_and_a_second_run_goes_on(tmp_path: Path) -> None:
     asked: list[str] = []
 
-    def falls_over(video: Path) -> Mapping[str, Any]:
+    def falls_over(video: Path, context: VideoContext) -> Mapping[str, Any]:
         asked.append(video.name)
         if video.name == "b.mp4" and asked.count("b.mp4") == 1:
             raise EngineError("engine_away", "The engine is away.")
-        return yes_to_all(video)
+        return yes_to_all(video, context)
 
     chosen = choose(EXAMPLES, "test", "ah")
     with pytest.raises(EngineError):

@@ -150,3 +150,17 @@ def test_people_of_a_licensed_dataset_are_shown_only_on_request(
         measure.write(measurement, tmp_path / name, thumbnails)
         html = (tmp_path / name / "report.html").read_text()
         assert ("<image" in html) is shown, name
+
+
+def test_who_refused_publications_is_never_shown(folder: Path, tmp_path: Path) -> None:
+    found = measure.from_file(folder / "ours.jsonl", folder, "test")
+    refusing = {item.participant for item in found.examples[:4]}
+    examples = [
+        item.model_copy(update={"publishable": item.participant not in refusing})
+        for item in found.examples
+    ]
+    measure.write(replace(found, examples=examples), tmp_path, thumbnails=True)
+    html = (tmp_path / "report.html").read_text()
+    assert "<image" not in html, "only the first four have videos"
+    assert not any(item.video in html for item in examples[:4])
+    assert any(item.video in html for item in examples[4:]), "others are shown"

@@ -16,6 +16,7 @@ from mllm_affect.model.profile import read_profile
 from mllm_affect.scoring.answers import VideoAnswer
 from mllm_affect.scoring.scoring_file import read_scoring, write_scoring
 from mllm_affect.tasks.prompts import load_task
+from mllm_affect.tasks.video_context import UNKNOWN
 
 
 class ReadyTransformers(TransformersEngine):
@@ -35,7 +36,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_service_answers_as_evaluation_does(checkpoint: Path, video: Path) -> None:
     task = load_task("ah")
     with open_answerer(task, checkpoint, None, None) as answerer:
-        evaluated = VideoAnswer.model_validate(answerer.ask(video))
+        evaluated = VideoAnswer.model_validate(answerer.ask(video, UNKNOWN))
         assert answerer.settings["calibration"] == evaluated.calibration
     engine = ReadyTransformers(checkpoint)
     scorings = read_scoring(checkpoint)

@@ -14,6 +14,7 @@ from mllm_affect.tasks.task import Task
 
 FROZEN_HASHES = {
     "ah": "89319bd001ccddc7ae883ebd1c4be4554e9a10d00978186c5bbe2a4d0b5daccb",
+    "ah_context": "fd6a8bccebe72a649542646e5accced0f2218c9f38a6e3651c18602dfebc1b93",
     "ah_demo": "49907e193592b7b7611ef066a64cc73e5877d8aae44604d50dc2dafd14634d43",
 }
 

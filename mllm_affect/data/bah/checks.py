@@ -58,6 +58,7 @@ def check_release(
     return [
         Verdict("lists are clean", len(release.rows), tuple(map(_noted, notes))),
         Verdict("annotations are readable", len(release.annotations), unreadable),
+        _verdict("transcripts are readable", _transcripts(release), _unread(release)),
         _verdict("every video is named once", len(release.rows), _duplicates(release)),
         _verdict("splits share no participant", _people(release), _leaks(release)),
         _verdict("labels agree", len(release.rows), _labels(release, frame_labels)),
@@ -94,6 +95,17 @@ def _noted(note: Note) -> Finding:
 
 def _place(row: SplitRow) -> str:
     return f"split/{row.split}.txt, line {row.line}"
+
+
+def _transcripts(release: Release) -> int:
+    """Return how many videos' words are known."""
+    annotated = sum(bool(item.words) for item in release.annotations.values())
+    return annotated + len(release.transcripts.words) + len(release.transcripts.problems)
+
+
+def _unread(release: Release) -> Iterator[Finding]:
+    for where, sentence in release.transcripts.problems.items():
+        yield Finding("bad_transcript", where, f"is the only transcript of its video: {sentence}")
 
 
 def _duplicates(release: Release) -> Iterator[Finding]:

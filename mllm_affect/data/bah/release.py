@@ -7,7 +7,7 @@ checks), or open videos.
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mllm_affect.data.bah.annotation import Annotation
@@ -24,9 +24,9 @@ from mllm_affect.data.bah.layout import (
     question_of,
 )
 from mllm_affect.data.bah.split_files import Note, SplitRow, read_splits
+from mllm_affect.data.bah.transcripts import FileTranscripts, read_files, timed_words
 from mllm_affect.data.examples import Example
 from mllm_affect.files import sha256_file, sha256_json
-from mllm_affect.media.speech.transcript import RawChunk, one_timeline
 
 TASK = "ah"
 ANSWERS = {0: "no", 1: "yes"}
@@ -37,7 +37,7 @@ class Release:
     """Everything a release's text files say.
 
     `videos`: path below the folder by key.  `rows`: lines of the split lists.  `annotations` and
-    `consent` by key and by participant.
+    `consent` by key and by participant.  `transcripts`: files read where annotations lack words.
     """
 
     folder: Path
@@ -47,12 +47,14 @@ class Release:
     annotations: Mapping[str, Annotation]
     consent: Mapping[str, Consent]
     notes: tuple[Note, ...]
+    transcripts: FileTranscripts = field(default_factory=FileTranscripts)
 
     def sha256(self) -> str:
         """Return a hash of all that labels and splits were read from."""
         lists = [self.folder / SPLIT_FOLDER / f"{split}.txt" for split in SPLITS]
         files = [*lists, self.folder / PARTICIPANTS]
         hashes = [sha256_file(path) for path in files if path.is_file()]
+        hashes += [sha256_json(self.transcripts.words)] if self.transcripts.words else []
         return sha256_json([*hashes, self.index.sha256 if self.index else None])
 
 
@@ -65,6 +67,7 @@ def read_release(folder: Path, annotations: bool = True) -> Release:
     rows = tuple(read_splits(folder, notes))
     index = read_index(folder) if annotations else None
     by_key = {key_of(item.written): item for item in (index.videos if index else ())}
+    silent = [row.key for row in rows if not (row.key in by_key and by_key[row.key].words)]
     return Release(
         folder=folder,
         videos=dict(find_videos(folder)),
@@ -73,6 +76,7 @@ def read_release(folder: Path, annotations: bool = True) -> Release:
         annotations=by_key,
         consent=read_consent(folder),
         notes=tuple(notes),
+        transcripts=read_files(folder, silent),
     )
 
 
@@ -103,17 +107,6 @@ def refused_challenges(release: Release, key: str) -> bool:
     return consent is not None and consent.challenges is False
 
 
-def timed_words(annotation: Annotation | None) -> tuple[tuple[float, float, str], ...]:
-    """Return what was said when (start, end in seconds, text), its clock mended."""
-    if annotation is None or not annotation.words:
-        return ()
-    raw = [RawChunk(item.text, item.start_s, item.end_s) for item in annotation.words]
-    return tuple(
-        (round(chunk.start_s, 3), round(chunk.end_s, 3), chunk.text)
-        for chunk in one_timeline(raw).chunks
-    )
-
-
 def _example(release: Release, row: SplitRow) -> Example:
     annotation = release.annotations.get(row.key)
     label = row.label
@@ -123,7 +116,10 @@ def _example(release: Release, row: SplitRow) -> Example:
     known = annotation is not None and label is not None
     spans = annotation.spans_s if annotation else ()
     frames = annotation.frame_spans if annotation else ()
-    said = (annotation.transcript if annotation else None) or row.transcript.strip()
+    words = timed_words(annotation) or release.transcripts.words.get(row.key, ())
+    written = (annotation.transcript if annotation else None) or row.transcript.strip()
+    said = written or " ".join(text for _, _, text in words)
+    consent = release.consent.get(participant_of(row.key))
     return Example(
         video=release.videos.get(row.key, row.written.strip()),
         participant=participant_of(row.key),
@@ -135,5 +131,6 @@ def _example(release: Release, row: SplitRow) -> Example:
         topic=question,
         asked=QUESTIONS[question] if question else None,
         transcript=said or None,
-        words=timed_words(annotation),
+        words=words,
+        publishable=consent is not None and consent.publications is True,
     )

@@ -47,11 +47,21 @@ def read_transcript(path: Path, duration_s: float | None = None) -> Transcript:
     Raises UserError `transcript_not_found`, `transcript_too_large`, `transcript_not_utf8`,
     `bad_transcript`.
     """
-    text = _text(path)
+    if not path.is_file():
+        raise UserError("transcript_not_found", f"No transcript at {path}; check the path.")
+    with path.open("rb") as stream:
+        content = stream.read(MAX_BYTES + 1)
     try:
-        return _parse(text, path.suffix.lower(), duration_s)
+        return parse_transcript(content, path.suffix, duration_s)
     except UserError as error:
         raise UserError(error.code, f"{path.name}: {error.sentence}") from error
+
+
+def parse_transcript(
+    content: bytes, suffix: str, duration_s: float | None = None, max_bytes: int = MAX_BYTES
+) -> Transcript:
+    """Parse the content of a transcript's file; see `read_transcript`, which it raises as."""
+    return _parse(_text(content, max_bytes), suffix.lower(), duration_s)
 
 
 def chunks_of(value: Any) -> list[RawChunk]:
@@ -66,28 +76,29 @@ def chunks_of(value: Any) -> list[RawChunk]:
         raise UserError("bad_transcript", "It holds no list of chunks or segments.")
     if len(listed) > MAX_CHUNKS:
         raise UserError("bad_transcript", f"It holds more than {MAX_CHUNKS} chunks.")
-    return [_chunk(item, place) for place, item in enumerate(listed, start=1)]
+    chunks = [_chunk(item, place) for place, item in enumerate(listed, start=1)]
+    if sum(len(chunk.text) for chunk in chunks) > MAX_BYTES:  # a text may be named many times
+        raise UserError("bad_transcript", f"Its texts have more than {MAX_BYTES:,} characters.")
+    return chunks
 
 
-def _text(path: Path) -> str:
-    if not path.is_file():
-        raise UserError("transcript_not_found", f"No transcript at {path}; check the path.")
-    with path.open("rb") as stream:
-        content = stream.read(MAX_BYTES + 1)
-    if len(content) > MAX_BYTES:
-        raise UserError(
-            "transcript_too_large", f"{path.name} is larger than {MAX_BYTES >> 20} MiB; split it."
-        )
+def _text(content: bytes, max_bytes: int) -> str:
+    if len(content) > max_bytes:
+        raise UserError("transcript_too_large", f"It is larger than {_size(max_bytes)}; split it.")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(
             "transcript_not_utf8",
-            f"{path.name} is not UTF-8 text (byte {error.start + 1}); save it as UTF-8.",
+            f"It is not UTF-8 text (byte {error.start + 1}); save it as UTF-8.",
         ) from error
     if "\0" in text:
-        raise UserError("bad_transcript", f"{path.name} holds NUL bytes; give a text file.")
+        raise UserError("bad_transcript", "It holds NUL bytes; give a text file.")
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _size(count: int) -> str:
+    return f"{count >> 20} MiB" if count >= 1 << 20 else f"{count >> 10} KiB"
 
 
 def _parse(text: str, suffix: str, duration_s: float | None) -> Transcript:
@@ -147,7 +158,10 @@ def _json(text: str) -> Any:
 
 
 class _Loader(yaml.CSafeLoader):
-    """A safe loader that also reads the tuples that Python programs write."""
+    """A safe loader that also reads the tuples that Python programs write, and merges nothing."""
+
+    def flatten_mapping(self, _node: yaml.MappingNode) -> None:
+        """Leave `<<` as it is, which is then refused: merges can multiply without bound."""
 
 
 def _tuple(loader: _Loader, node: yaml.SequenceNode) -> tuple[Any, ...]:
