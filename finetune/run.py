@@ -105,7 +105,7 @@ def run(
     started = time.monotonic()
     preparation = Preparation(
         plan.tasks, plan.sampling, recipe.split, recipe.max_seconds, recipe.segment_rule,
-        recipe.balance, recipe.seed,
+        recipe.balance, recipe.seed if recipe.balance_seed is None else recipe.balance_seed,
     )  # fmt: skip
     rows = prepare_rows(recipe.data, preparation, plan.out / ROWS, report, cache, trusted=trusted)
     _refuse_bad_rows(plan, report)

@@ -23,7 +23,7 @@ from mllm_affect.engine.vllm_server import VllmServer, refuse_port_in_use
 from mllm_affect.engine.warm_up import warm_up
 from mllm_affect.errors import EngineError, UserError
 from mllm_affect.media.types import Sampling
-from mllm_affect.scoring.scoring_file import read_scoring
+from mllm_affect.scoring.scoring_file import scoring_of
 from serve.app import create_app
 from serve.served_engine import ServedEngine
 from serve.settings import ServiceSettings, refuse_unsafe
@@ -60,7 +60,7 @@ def run_service(plan: ServicePlan, say: Say) -> None:
     """
     refuse_unsafe(plan.settings)
     profile = check_checkpoint(plan.checkpoint)
-    scorings = read_scoring(plan.checkpoint)
+    scorings = scoring_of(plan.checkpoint, plan.force)
     refuse_port_in_use(plan.settings.host, plan.settings.port)
     address = f"http://{plan.settings.host}:{plan.settings.port}"
     say(f"Serving {plan.model_name} at {address} (interactive: {address}/docs)")

@@ -45,7 +45,7 @@ def take_apart(row: dict[str, Any], limits: RowLimits) -> tuple[Parts | None, li
         frames, audio = _media(row)
     except WrongRowError as error:
         return None, [error.fault]
-    task = next((task for task in limits.tasks if task.question == text), None)
+    task = next((task for task in limits.tasks if task.asks(text)), None)
     people = tuple((key, row[key]) for key in ("participant", "voice") if row.get(key))
     parts = Parts(text, answer, frames, audio, task, people, row.get("split"))
     return parts, list(_question(text, answer, task, limits))

@@ -52,6 +52,12 @@ class Task(BaseModel):
         """What the right answer is called in labelled sets."""
         return self.label or self.id
 
+    def asks(self, text: str) -> bool:
+        """Whether a text asks this task's question: alone, or after lines of its context."""
+        return text == self.question or (
+            self.context is not None and text.endswith(f"\n{self.question}")
+        )
+
     @property
     def prompt_hash(self) -> str:
         """SHA-256 of what the model reads: question, answers, version and, where there is one, the
