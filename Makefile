@@ -13,7 +13,7 @@ export OMP_WAIT_POLICY := passive
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow lint format fuzz bench figures docs serve miniature clean
+.PHONY: help install demo megc test test-slow lint format fuzz bench figures docs serve miniature clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -37,6 +37,9 @@ demo: $(STAMP) $(REAL) ## Run the whole chain: made clips, fine-tune, merge, ser
 
 test: $(STAMP) $(REAL) lint ## Run the tests with coverage (under 15 minutes with the install)
 	$(BIN)/python -m pytest -m "not rebuild" $(BOTH_CORES) --cov --cov-report=term --cov-fail-under=90
+
+megc: $(STAMP) ## Run the micro-expression commands on made data, both tasks, into runs/
+	$(BIN)/python -m eval.me_chain
 
 test-slow: $(STAMP) $(REAL) ## Rebuild the miniature and run the demo, held to their figures
 	$(BIN)/python -m pytest -m rebuild

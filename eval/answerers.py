@@ -14,6 +14,8 @@ from eval.ablations import Ablation, ablate
 from eval.run import Answer, Answerer
 from mllm_affect.engine.types import Engine
 from mllm_affect.errors import UserError
+from mllm_affect.files import sha256_file, sha256_json
+from mllm_affect.media.types import Sampling
 from mllm_affect.model.profile import ModelProfile
 from mllm_affect.tasks.prompts import shipped_task_ids
 from mllm_affect.tasks.task import Task
@@ -89,16 +91,12 @@ def _checkpoint(
     from mllm_affect.media.video import following_links
     from mllm_affect.model.miniature import embedded_checkpoint
     from mllm_affect.pipeline import answer_video
-    from mllm_affect.scoring.scoring_file import ScoringFile, scoring_of
+    from mllm_affect.scoring.scoring_file import ScoringFile, read_scoring
 
     clips = open_cache(cache)
     folder = embedded_checkpoint() if model is None else model
     engine, profile, settings = _load(folder)
-    scorings = ScoringFile()
-    if folder != ECHO:
-        scorings = scoring_of(folder, force, settings["weights"])
-    if ablation is not None:  # what was taken away on purpose is no reason to abstain
-        scorings = scorings.never_abstaining()
+    scorings = ScoringFile() if folder == ECHO else read_scoring(folder)
     scoring = scorings.tasks.get(task.id)
     settings["calibration"] = scoring.id if scoring else None
     change_clip = ablate(ablation) if ablation else None
@@ -116,6 +114,34 @@ def _checkpoint(
         engine.close()
 
 
+@contextmanager
+def open_engine(
+    model: Path | None, engine_url: str | None = None
+) -> Iterator[tuple[Engine, ModelProfile, dict[str, str | None]]]:
+    """Open an engine for a checkpoint, the embedded miniature where `model` is None.
+
+    Yields the engine, how it must be fed, and what its answers depend on.  `engine_url`: a running
+    vLLM server that serves this checkpoint.  Raises UserError as loading does.
+    """
+    from mllm_affect.model.miniature import embedded_checkpoint
+
+    folder = embedded_checkpoint() if model is None else model
+    if engine_url is None:
+        engine, profile, settings = _load(folder)
+    else:
+        from mllm_affect.engine.checkpoint import check_checkpoint
+        from mllm_affect.engine.vllm_client import VllmEngine
+
+        profile = check_checkpoint(folder)
+        rate = (profile.sampling or Sampling()).fps
+        engine = VllmEngine(engine_url, rate, folder.name)
+        settings = {"engine": "vllm", "weights": weights_hash(folder)}
+    try:
+        yield engine, profile, settings
+    finally:
+        engine.close()
+
+
 def _load(folder: Path) -> tuple[Engine, ModelProfile, dict[str, str | None]]:
     """Load the engine of a checkpoint folder; ECHO is the engine without a model."""
     if folder == ECHO:
@@ -124,8 +150,13 @@ def _load(folder: Path) -> tuple[Engine, ModelProfile, dict[str, str | None]]:
         return EchoEngine(), ModelProfile(note=ECHO_NOTE), {"engine": "echo"}
     from mllm_affect.engine.checkpoint import check_checkpoint
     from mllm_affect.engine.transformers_engine import TransformersEngine
-    from mllm_affect.model.weights_hash import weights_hash
 
     profile = check_checkpoint(folder)
     settings: dict[str, str | None] = {"engine": "transformers", "weights": weights_hash(folder)}
     return TransformersEngine(folder), profile, settings
+
+
+def weights_hash(folder: Path) -> str:
+    """Return one SHA-256 over the configuration and weight files of a checkpoint."""
+    files = [folder / "config.json", *sorted(folder.glob("*.safetensors"))]
+    return sha256_json({path.name: sha256_file(path) for path in files})

@@ -20,6 +20,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from eval import me_chain
 from eval.ah_chain import chain_figures
 from eval.provenance import code_hash
 from mllm_affect.files import read_jsonl
@@ -143,6 +144,25 @@ def ah_chain(key: str) -> float:
     return float(chain_figures(Path())[key])
 
 
+def me_chain_figure(task: str, table: str, name: str) -> float:
+    """Return one figure of the micro-expression commands on made data."""
+    return float(me_chain.chain_figures(Path())[task][table][name])
+
+
+@cache
+def scanned() -> Mapping[str, Any]:
+    """What scanning a long folder and a long video costs besides the model."""
+    found: Mapping[str, Any] = json.loads(
+        subprocess.run(SCAN, check=True, capture_output=True, text=True, timeout=1800).stdout
+    )
+    return found
+
+
+def scan_figure(name: str, figure: str) -> float:
+    """Return one figure of scanning the folder (`frames`) or the video."""
+    return float(scanned()[name][figure])
+
+
 @cache
 def bah_index() -> Mapping[str, Any]:
     """Seconds and peak memory of reading 91 MB of made annotations, and of loading the index."""
@@ -156,6 +176,8 @@ BAH_INDEX = [sys.executable, "-m", "tests.bench_bah_index"]
 FACES = "mllm-affect segment VIDEO --faces --out runs/faces"
 DEMO = "mllm-affect demo"
 AH = "the five commands of the README on a made release of BAH"
+SCAN = [sys.executable, "-m", "tests.bench_scan"]
+ME = "the commands of the README on made micro-expressions"
 DEMO_SEEDS = "mllm-affect demo --offline --seed 1 --out runs/demo-seed-1 (and 2)"
 
 
@@ -196,6 +218,50 @@ CLAIMS: tuple[Claim, ...] = (
         "%",
         "python -m eval.megc.joint_gain",
         joint_gain,
+    ),
+    Claim(
+        "coarse class on held-out made people, UF1",
+        Goal(at_least=0.70),
+        "",
+        ME,
+        partial(me_chain_figure, "vqa", "figures", "UF1 Coarse Overall"),
+    ),
+    Claim(
+        "coarse class without looking, UF1",
+        Goal(at_most=0.40),
+        "",
+        ME,
+        partial(me_chain_figure, "vqa", "floor", "UF1 Coarse Overall"),
+    ),
+    Claim(
+        "events counted in made videos of one to three minutes, mean absolute error",
+        Goal(at_most=0.5),
+        "events",
+        ME,
+        partial(me_chain_figure, "lvqa", "figures", "MAE events Overall"),
+    ),
+    *(
+        claim
+        for name, words in (
+            ("frames", "10,000 frames at 200 a second"),
+            ("video", "a video of ten minutes at 30 frames a second"),
+        )
+        for claim in (
+            Claim(
+                f"scanning {words}, times faster than real time, model excluded",
+                Goal(at_least=1.0),
+                "",
+                "python -m tests.bench_scan",
+                partial(scan_figure, name, "times_real_time"),
+            ),
+            Claim(
+                f"growth of memory while scanning {words}",
+                Goal(at_most=0.10),
+                "%",
+                "python -m tests.bench_scan",
+                partial(scan_figure, name, "growth"),
+            ),
+        )
     ),
     Claim(
         "importing the package",

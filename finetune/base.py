@@ -91,17 +91,18 @@ def load_processor(folder: Path) -> Any:
 def choose_sampling(recipe: Recipe, base: BaseCheckpoint, tasks: tuple[Task, ...]) -> Sampling:
     """Return how clips are sampled: the recipe's way, else the checkpoint's, else the tasks'.
 
-    Raises UserError `bad_sampling` when the tasks disagree, or when the frame rate gives frames
-    fractional positions, which training and serving round differently.
+    Tasks may choose frames by policies of their own; the sampling that gives the most is returned.
+    Raises UserError `bad_sampling` when they disagree on rate or size, or when the frame rate gives
+    frames fractional positions, which training and serving round differently.
     """
-    wanted = {recipe.sampling or base.profile.fit(task).sampling for task in tasks}
-    if len(wanted) > 1:
+    wanted = [recipe.sampling or base.profile.fit(task).sampling for task in tasks]
+    if len({(one.fps, one.max_pixels) for one in wanted}) > 1:
         raise UserError(
             "bad_sampling",
             "The tasks are sampled differently and one training has one frame rate; "
             "set sampling in the recipe.",
         )
-    sampling = wanted.pop()
+    sampling = max(wanted, key=lambda one: one.most_frames(recipe.max_seconds))
     step = TEMPORAL_PATCH * base.positions_per_second / sampling.fps
     if abs(step - round(step)) > 1e-9:
         raise UserError(

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from finetune.calibrate import CalibrateStage
 from finetune.labelling import Balance, SegmentRule
+from finetune.megc.rule import ExpressionRule
 from mllm_affect.errors import UserError
 from mllm_affect.media.types import Sampling
 
@@ -33,10 +34,14 @@ class Recipe(BaseModel):
         None, description="Folder of the checkpoint to start from, or `miniature`."
     )
     data: Path | None = Field(
-        None, description="Folder with examples.jsonl and its videos, or a release of BAH."
+        None,
+        description="Folder with examples.jsonl and its videos, a release of BAH, or the files of "
+        "the micro-expression challenge.",
     )
     tasks: tuple[str, ...] = Field(
-        ("ah",), min_length=1, description="Task ids or prompt files to train on."
+        ("ah",),
+        min_length=1,
+        description="Task ids, families of tasks or prompt files to train on.",
     )
     split: str = Field("train", description="Which split of the examples to train on.")
     max_seconds: float = Field(5.0, gt=0, le=60, description="Longest segment, in seconds.")
@@ -51,13 +56,13 @@ class Recipe(BaseModel):
         description="Which segments of a video with annotated spans are positive; fields: "
         "positive_s, positive_share, negative_share, unclear (drop, negative).",
     )
-    balance: Balance = Field(
-        "none",
-        description="Make all answers as frequent: repeat rows of the rarer (oversample), or leave "
-        "out rows of the others (undersample).",
+    expressions: ExpressionRule = Field(
+        ExpressionRule(),
+        description="Which rows the micro-expression tasks train on; fields: leave_out, "
+        "no_per_yes, calm_per_event, positive_share, negative_share.",
     )
-    balance_seed: int | None = Field(
-        None, ge=0, description="Seed of the balance; null: that of the training."
+    balance: Balance = Field(
+        "none", description="Repeat rows of rarer answers until all are as frequent (oversample)."
     )
 
     method: Literal["lora", "full"] = Field("lora", description="Adapter, or all weights.")

@@ -21,6 +21,7 @@ from finetune.checking.rows import check_rows, limits_beside, refuse_bad_rows
 from finetune.child import run_child
 from finetune.command import ROWS_NAME, TrainingCommand, training_command
 from finetune.folders import gather_full, new_folder
+from finetune.megc.prepare import ExpressionPreparation, prepare_expressions
 from finetune.merge import (
     ADAPTER_CONFIG,
     ADAPTER_WEIGHTS,
@@ -31,13 +32,14 @@ from finetune.merge import (
 from finetune.prepare import Preparation, prepare_rows
 from finetune.progress import Progress, StepLog, last_words, rows_read
 from finetune.recipe import Recipe
+from mllm_affect.data.megc.layout import is_megc
 from mllm_affect.errors import EngineError, UserError
 from mllm_affect.files import sha256_file, sha256_json, write_json
 from mllm_affect.media.cache import ClipCache
 from mllm_affect.media.sampling.policy import Uniform
 from mllm_affect.media.types import Sampling
 from mllm_affect.model.profile import FILE_NAME, ModelProfile, write_profile
-from mllm_affect.tasks.prompts import load_task
+from mllm_affect.tasks.prompts import load_family, shipped_family_ids, tasks_named
 from mllm_affect.tasks.task import Task
 
 Report = Callable[[Progress], None]
@@ -74,7 +76,7 @@ def make_plan(recipe: Recipe, out: Path) -> Plan:
     """Settle checkpoint, tasks, sampling and command.  Raises UserError; touches no file."""
     out = out.expanduser().resolve()
     base = read_base(recipe.model)
-    tasks = tuple(load_task(name) for name in recipe.tasks)
+    tasks = tuple(task for name in recipe.tasks for task in tasks_named(name))
     sampling = choose_sampling(recipe, base, tasks)
     command = training_command(recipe, base, sampling, out / ROWS, out / WORK)
     return Plan(recipe, out, base, tasks, sampling, command)
@@ -103,11 +105,7 @@ def run(
     if recipe.calibrate is not None:
         validation_examples(recipe.data, recipe.calibrate, plan.tasks)
     started = time.monotonic()
-    preparation = Preparation(
-        plan.tasks, plan.sampling, recipe.split, recipe.max_seconds, recipe.segment_rule,
-        recipe.balance, recipe.seed if recipe.balance_seed is None else recipe.balance_seed,
-    )  # fmt: skip
-    rows = prepare_rows(recipe.data, preparation, plan.out / ROWS, report, cache, trusted=trusted)
+    rows = _prepare(plan, recipe.data, report, cache, trusted)
     _refuse_bad_rows(plan, report)
     steps = _train(plan, int(rows["rows"]), report)
     report(Progress("merge"))
@@ -167,6 +165,41 @@ def _refuse_bad_rows(plan: Plan, report: Report) -> None:
             lambda done, total: report(Progress("check", done, total)),
         )
     )
+
+
+def _prepare(
+    plan: Plan, data: Path, report: Report, cache: ClipCache | None, trusted: bool
+) -> dict[str, Any]:
+    """Write the rows of the recipe's data; return their manifest."""
+    recipe, folder = plan.recipe, plan.out / ROWS
+    if is_megc(data):
+        families = tuple(map(load_family, families_of(recipe)))
+        expressions = ExpressionPreparation(
+            families, _profile(plan), recipe.expressions, recipe.balance, recipe.seed,
+            plan.sampling,
+        )  # fmt: skip
+        return prepare_expressions(data, expressions, folder, report, trusted=trusted)
+    preparation = Preparation(
+        plan.tasks, plan.sampling, recipe.split, recipe.max_seconds, recipe.segment_rule,
+        recipe.balance, recipe.seed,
+    )  # fmt: skip
+    return prepare_rows(data, preparation, folder, report, cache, trusted=trusted)
+
+
+def families_of(recipe: Recipe) -> list[str]:
+    """Return the families of tasks that a recipe for the micro-expression challenge names.
+
+    Raises UserError `bad_recipe` for anything else: its data have labels for these alone.
+    """
+    strange = [name for name in recipe.tasks if name not in shipped_family_ids()]
+    if strange:
+        known = ", ".join(shipped_family_ids())
+        raise UserError(
+            "bad_recipe",
+            f"The data are of the micro-expression challenge, which has no labels for {strange[0]};"
+            f" set tasks to some of {known}.",
+        )
+    return list(recipe.tasks)
 
 
 def _train(plan: Plan, rows: int, report: Report) -> list[Progress]:
@@ -261,7 +294,10 @@ def _calibrate(
 def _profile(plan: Plan) -> ModelProfile:
     asked = {task.id: task.prompt_hash for task in plan.tasks}
     known = plan.base.profile.prompt_hashes
-    policies = plan.base.profile.policies | {task.id: plan.sampling.policy for task in plan.tasks}
+    chosen = plan.recipe.sampling
+    policies = plan.base.profile.policies | {
+        task.id: (chosen or plan.base.profile.fit(task).sampling).policy for task in plan.tasks
+    }
     return plan.base.profile.model_copy(
         update={
             "sampling": replace(plan.sampling, policy=Uniform()),

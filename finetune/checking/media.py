@@ -4,7 +4,6 @@ Does: read the files of one row and check them against what the model input prom
 Does not: look at text.
 """
 
-import math
 import wave
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -58,7 +57,7 @@ def _frames(folder: Path, names: Sequence[str], limits: RowLimits) -> NDArray[np
     paths = [_existing(folder, name) for name in names]
     if len(paths) % 2:
         raise WrongRowError("odd_frames", f"{len(paths)} frames: the tower reads them in pairs.")
-    most = math.ceil(limits.max_seconds * limits.sampling.fps) + 2
+    most = limits.sampling.most_frames(limits.max_seconds)
     if len(paths) > most:
         said = f"{limits.max_seconds:g} s at {limits.sampling.fps:g} a second"
         raise WrongRowError("too_many_frames", f"{len(paths)} frames are more than {said}.")

@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from finetune.checking.across import RowsSeen, Seen
 from finetune.checking.findings import Fault, RowLimits, RowsReport, RowVerdict, Tokens
 from finetune.checking.lines import Line, read_lines
@@ -80,7 +82,7 @@ def limits_beside(
         return RowLimits(tasks=tuple(tasks), max_length=max_length, sampling=_any_sampling())
     return RowLimits(
         tasks=tuple(tasks) or tuple(load_task(name) for name in manifest["tasks"]),
-        sampling=Sampling(**manifest["sampling"]),
+        sampling=TypeAdapter(Sampling).validate_python(manifest["sampling"]),
         max_seconds=float(manifest["segmenter"]["max_seconds"]),
         max_length=max_length,
         repeats_allowed=manifest.get("balance", "none") != "none",

@@ -18,6 +18,7 @@ VERBS = (
     "finetune",
     "serve",
     "evaluate",
+    "predict",
     "ensemble",
     "calibrate",
     "export",

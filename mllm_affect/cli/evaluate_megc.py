@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mllm_affect.cli.common import Json, out, print_json, verb
+from mllm_affect.cli.export_megc import MegcTask
 
 if TYPE_CHECKING:
     from eval.megc.summary import Summary
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 def megc(
     truth: Annotated[
         list[Path],
-        typer.Option("--truth", help="A question file with its true answers; repeat it for sets."),
+        typer.Option(
+            "--truth", help="A question file with its true answers, one a set, or a folder of them."
+        ),
     ],
     predictions: Annotated[
         list[Path],
@@ -29,8 +32,11 @@ def megc(
     out_dir: Annotated[Path, typer.Option("--out", help="Folder for metrics.json.")],
     train: Annotated[
         Path | None,
-        typer.Option("--train", help="Training file: adds what its usual answers would score."),
+        typer.Option("--train", help="Training file or folder: adds what its usual answers score."),
     ] = None,
+    task: Annotated[
+        MegcTask, typer.Option("--task", help="Which files of a folder are meant.")
+    ] = MegcTask.vqa,
     json: Json = False,
 ) -> None:
     """Score answers to the micro-expression challenge's questions, each with its 95 % interval.
@@ -41,8 +47,11 @@ def megc(
     The figures are unofficial: the organisers' scorer could not be read.
     """
     from eval.megc import summary as megc_summary
+    from mllm_affect.data.megc.layout import question_files, train_file
 
-    summary = megc_summary.from_files(truth, predictions, train)
+    summary = megc_summary.from_files(
+        question_files(truth, task.value), predictions, train_file(train, task.value)
+    )
     path = megc_summary.write(summary, out_dir)
     if json:
         print_json({"out": str(path), **summary.as_dict()})

@@ -26,7 +26,9 @@ def megc(
     task: Annotated[MegcTask, typer.Option("--task", help="ME-VQA or ME-LVQA.")],
     questions: Annotated[
         list[Path],
-        typer.Option("--questions", help="An organisers' question file; repeat it for both sets."),
+        typer.Option(
+            "--questions", help="An organisers' question file, one a set, or the folder of both."
+        ),
     ],
     predictions: Annotated[
         list[Path], typer.Option("--predictions", help="Predictions, one JSON line a question.")
@@ -34,7 +36,7 @@ def megc(
     out_file: Annotated[Path, typer.Option("--out", help="The zip to write.")],
     train: Annotated[
         Path | None,
-        typer.Option("--train", help="Training file: counts are written as it writes them."),
+        typer.Option("--train", help="Training file or its folder: counts are written as it does."),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -47,11 +49,14 @@ def megc(
     """
     from eval.exports.megc import prepare, write_submission
     from eval.megc.predictions import read_predicted
+    from mllm_affect.data.megc.layout import question_files, train_file
     from mllm_affect.data.megc.question_files import read_train_file
     from mllm_affect.scoring.event_answers import count_form
 
-    counts = count_form(read_train_file(train)) if train is not None else None
-    submission = prepare(questions, read_predicted(predictions), task.value, counts)
+    trained = train_file(train, task.value)
+    counts = count_form(read_train_file(trained)) if trained is not None else None
+    asked = question_files(questions, task.value)
+    submission = prepare(asked, read_predicted(predictions), task.value, counts)
     try:
         write_submission(submission, out_file)
     except UserError as error:

@@ -24,6 +24,25 @@ class KindPrompt(BaseModel):
     max_new_tokens: int = Field(default=64, ge=1, le=4096)
 
 
+class Scan(BaseModel):
+    """How a long video is looked through: windows of `window_s` seconds, one every `hop_s`.
+
+    Frames are taken `rate` a second; the model is shown them at the sampling's own rate.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rate: float = Field(default=12.0, ge=1, le=240)
+    window_s: float = Field(default=0.65, gt=0, le=5)
+    hop_s: float = Field(default=0.17, gt=0, le=5)
+
+    @model_validator(mode="after")
+    def _windows_leave_no_gap(self) -> Self:
+        if self.hop_s > self.window_s:
+            raise ValueError("hop_s must not be above window_s: frames would be left out")
+        return self
+
+
 class Family(BaseModel):
     """Kinds of question by name; each is a Task called `<family>-<kind>`."""
 
@@ -33,6 +52,7 @@ class Family(BaseModel):
     version: int = Field(default=1, ge=1)
     title: str = ""
     sampling: Sampling = Sampling()
+    scan: Scan = Scan()
     pooling: str = "duration_mean"
     kinds: dict[str, KindPrompt] = Field(min_length=1)
     notes: str = ""

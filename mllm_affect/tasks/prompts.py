@@ -72,6 +72,14 @@ def label_of(task_id: str) -> str:
     return load_task(task_id).label_name if task_id in shipped_task_ids() else task_id
 
 
+def tasks_named(name: str) -> tuple[Task, ...]:
+    """Return the tasks of a family, or the one that `load_task` finds.  Raises as that does."""
+    if name in shipped_family_ids():
+        family = load_family(name)
+        return tuple(map(family.task, family.kinds))
+    return (load_task(name),)
+
+
 def parse_task(text: str, where: str) -> Task:
     """Parse the YAML text of one prompt file; `where` names it in errors."""
     try:

@@ -3,13 +3,17 @@
 Does: describe and hash.  Does not: read files or video.
 """
 
-from typing import Self
+import re
+from typing import Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from mllm_affect.files import sha256_json
 from mllm_affect.media.types import Sampling
 from mllm_affect.tasks.context import ContextWording
+
+BRACES: Final = re.compile(r"\{[a-z_]+\}")
+"""What a family of tasks fills in."""
 
 
 class Task(BaseModel):
@@ -47,16 +51,15 @@ class Task(BaseModel):
             raise ValueError(f"positive answer {self.positive!r} is not among the answers")
         return self
 
+    def asks(self, text: str) -> bool:
+        """Return whether `text` is the question; a name in braces (`{unit}`) stands for any."""
+        parts = map(re.escape, BRACES.split(self.question))
+        return re.fullmatch(".+".join(parts), text) is not None
+
     @property
     def label_name(self) -> str:
         """What the right answer is called in labelled sets."""
         return self.label or self.id
-
-    def asks(self, text: str) -> bool:
-        """Whether a text asks this task's question: alone, or after lines of its context."""
-        return text == self.question or (
-            self.context is not None and text.endswith(f"\n{self.question}")
-        )
 
     @property
     def prompt_hash(self) -> str:

@@ -5,7 +5,7 @@ what is in them (see made_plan).
 
     train/    me_vqa_samm_casme2_smic_v2.jsonl, me_lvqa_samm_casme3.jsonl
     test/     the four question files; test/truth/ the same with true answers
-    sheets/   one coding sheet a dataset of short training clips
+    sheets/   one coding sheet a dataset of short training clips, long_SET of long ones
     clips/    folders of frames: train/SET/SUBJECT/NAME, test/SET-NUMBER, long/NAME
 
 The traps: unpadded frame numbers, a folder with a single image, a missing folder, grey frames;
@@ -21,11 +21,12 @@ from typing import Any
 import numpy as np
 
 from mllm_affect.data.megc.coding_sheets import LAYOUTS
+from mllm_affect.data.megc.layout import LONG, RATE_NAME
 from mllm_affect.data.megc.made_faces import unit_numbers, write_frames
 from mllm_affect.data.megc.made_plan import MadeClip, MegcPlan, plan_long, plan_test, plan_train
 from mllm_affect.data.megc.questions import TEXTS, Asked, Kind, word
 from mllm_affect.data.megc.sentences import analysis_text, joint_sentence
-from mllm_affect.data.megc.vocabulary import ACTION_UNITS, EVENT_TYPES, join_units
+from mllm_affect.data.megc.vocabulary import ACTION_UNITS, EVENT_TYPES, in_order, join_units
 from mllm_affect.errors import UserError
 from mllm_affect.files import write_text
 
@@ -36,6 +37,8 @@ VQA_TRAIN = "train/me_vqa_samm_casme2_smic_v2.jsonl"
 LVQA_TRAIN = "train/me_lvqa_samm_casme3.jsonl"
 
 USUAL_PLAN = MegcPlan()
+HEADINGS_AND_ABOVE = 3
+"""Lines of a sheet before its first clip."""
 
 Rows = list[tuple[Asked, str | int, int]]
 """Questions with their true answers and the number of the wording."""
@@ -53,7 +56,8 @@ def make_megc(
     train, test = plan_train(plan), plan_test(plan)
     long_train, long_test = plan_long(plan, "train"), plan_long(plan, "test")
     _draw(out, train, test, [*long_train, *long_test], progress)
-    _write_sheets(out / "sheets", train)
+    _write_sheets(out / "sheets", "", train)
+    _write_sheets(out / "sheets", LONG, long_train)
     random = np.random.default_rng((plan.seed, 9))
     _write_train(out / VQA_TRAIN, [(clip, clip_rows(clip, random, train=True)) for clip in train])
     _write_train(out / LVQA_TRAIN, [(clip, video_rows(clip, random)) for clip in long_train])
@@ -137,6 +141,8 @@ def _draw(
 
     for folder, clip, only in wanted:
         write_frames(folder, clip.face, only, advance)
+        if clip.face.rate_fps != LAYOUTS[clip.dataset].rate_fps:
+            write_text(folder / RATE_NAME, f"{clip.face.rate_fps:g}\n")
 
 
 def _places(clips: Sequence[MadeClip]) -> Iterator[tuple[MadeClip, int]]:
@@ -148,21 +154,23 @@ def _places(clips: Sequence[MadeClip]) -> Iterator[tuple[MadeClip, int]]:
         yield clip, place
 
 
-def _write_sheets(folder: Path, clips: Sequence[MadeClip]) -> None:
+def _write_sheets(folder: Path, prefix: str, clips: Sequence[MadeClip]) -> None:
+    """Write one line an expression; short clips have one each."""
     for dataset in dict.fromkeys(clip.dataset for clip in clips):
         layout = LAYOUTS[dataset]
         facts = ("subject", "clip", "onset", "apex", "offset", "units", "emotion")
         headings = ",".join(getattr(layout, fact)[0] for fact in facts)
         lines = ["Made data: faces are drawn and ids invented", "", headings]
         for clip in (item for item in clips if item.dataset == dataset):
-            movement, face = clip.movement, clip.face
-            numbers = [
-                str(face.frame_number(t))
-                for t in (movement.onset_s, movement.apex_s, movement.offset_s)
-            ]
-            cells = [clip.subject, clip.name, *numbers, unit_numbers(clip.units), movement.fine]
-            lines.append(",".join(cells))
-        write_text(folder / f"{dataset}.csv", "\n".join(lines) + "\n")
+            for movement in clip.face.movements:
+                numbers = [
+                    str(clip.face.frame_number(t))
+                    for t in (movement.onset_s, movement.apex_s, movement.offset_s)
+                ]
+                units = unit_numbers(in_order(movement.units))
+                lines.append(",".join([clip.subject, clip.name, *numbers, units, movement.fine]))
+        if len(lines) > HEADINGS_AND_ABOVE:
+            write_text(folder / f"{prefix}{dataset}.csv", "\n".join(lines) + "\n")
 
 
 def _write_train(path: Path, asked: Sequence[tuple[MadeClip, Rows]]) -> None:

@@ -15,6 +15,7 @@ from mllm_affect.data.megc.answers import contradictions, read_answer
 from mllm_affect.data.megc.clip_folders import ClipFinder, ClipState
 from mllm_affect.data.megc.coding_sheets import LAYOUTS, read_sheet
 from mllm_affect.data.megc.folds import person
+from mllm_affect.data.megc.layout import LONG
 from mllm_affect.data.megc.question_files import (
     QuestionFile,
     Trained,
@@ -22,7 +23,7 @@ from mllm_affect.data.megc.question_files import (
     read_train_file,
     unknown_questions,
 )
-from mllm_affect.data.megc.questions import ONE_UNIT, SEVERAL_UNITS, VQA
+from mllm_affect.data.megc.questions import LVQA, ONE_UNIT, SEVERAL_UNITS, VQA
 from mllm_affect.errors import UserError
 
 
@@ -63,7 +64,7 @@ def validate(
     """Check question files, training files, the folder of clips and coding sheets by dataset.
 
     Raises UserError for a file that cannot be read at all, and `unknown_dataset` for a sheet of
-    one that LAYOUTS does not know.
+    one that LAYOUTS does not know.  `long_DATASET` is a sheet of long videos.
     """
     finder = ClipFinder(clips) if clips is not None else None
     counts: Counter[str] = Counter()
@@ -172,6 +173,8 @@ def _check_subjects(rows: Sequence[Trained]) -> list[Finding]:
 def _check_sheet(
     dataset: str, path: Path, rows: Sequence[Trained], counts: Counter[str]
 ) -> list[Finding]:
+    kinds = LVQA if dataset.startswith(LONG) else VQA
+    dataset = dataset.removeprefix(LONG)
     layout = LAYOUTS.get(dataset)
     if layout is None:
         raise UserError(
@@ -198,7 +201,7 @@ def _check_sheet(
         for row in rows
         if row.dataset.strip().lower() == dataset
         and row.asked is not None
-        and row.asked.kind in VQA
+        and row.asked.kind in kinds
     }
     findings += [
         Finding("not_coded", name, f"{who}/{clip}", "is trained on but not in the sheet", False)

@@ -1,0 +1,76 @@
+"""What is asked of short clips in training, and the right answers.
+
+Does: choose questions by label and draw which action units are asked about.  Does not: read frames.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from mllm_affect.data.megc.labels import ClipLabel
+from mllm_affect.data.megc.vocabulary import ACTION_UNITS
+from mllm_affect.tasks.family import Family
+from mllm_affect.tasks.task import Task
+
+COARSE, FINE, UNIT, SHOWN, SIDE = "coarse", "fine", "unit", "unit_shown", "unit_side"
+
+Question = tuple[str, Task, str]
+"""Kind, task and the right answer."""
+
+
+def clip_questions(
+    label: ClipLabel,
+    family: Family,
+    others: Sequence[str],
+) -> list[Question]:
+    """Return every question about a clip; `others` are the units asked about that it lacks.
+
+    A fine class that the family's answers lack (contempt, repression) is not asked for; the coarse
+    class is.
+    """
+    asked: list[Question] = []
+    for kind, answer in ((COARSE, label.coarse), (FINE, label.fine)):
+        task = family.task(kind)
+        if answer is not None and answer in task.answers:
+            asked.append((kind, task, answer))
+    if len(label.units) == 1:
+        asked.append((UNIT, family.task(UNIT), label.units[0]))
+    asked += shown_questions(family, label.units, others)
+    for unit, side in label.sides.items():
+        asked.append((SIDE, family.task(SIDE, unit=unit), side))
+    return asked
+
+
+def shown_questions(family: Family, units: Sequence[str], others: Sequence[str]) -> list[Question]:
+    """Return the questions whether units are shown: yes for `units`, no for `others`."""
+    answers = [(unit, "yes") for unit in units] + [(unit, "no") for unit in others]
+    return [(SHOWN, family.task(SHOWN, unit=unit), answer) for unit, answer in answers]
+
+
+class Absent:
+    """Draws action units that a clip does not show.
+
+    Half of them are units that other clips show, the more often the more frequent, so that asking
+    for a unit says nothing about the answer; the others are those that nobody shows.
+    """
+
+    def __init__(self, shown: Sequence[Sequence[str]], no_per_yes: float, seed: int) -> None:
+        counts = {name: sum(name in units for units in shown) for name in ACTION_UNITS}
+        self._counts: Mapping[str, int] = counts
+        self._share, self._random = no_per_yes, np.random.default_rng((seed, 25))
+
+    def draw(self, units: Sequence[str]) -> list[str]:
+        """Return units besides `units`, `no_per_yes` for each of these."""
+        wanted = round(self._share * max(1, len(units)))
+        seen = [name for name in ACTION_UNITS if name not in units and self._counts[name]]
+        never = [name for name in ACTION_UNITS if name not in units and not self._counts[name]]
+        from_seen = min(len(seen), max(wanted - wanted // 3, wanted - len(never)))
+        weights = np.array([self._counts[name] for name in seen], dtype=np.float64)
+        drawn: list[str] = []
+        if from_seen:
+            chosen = self._random.choice(
+                len(seen), from_seen, replace=False, p=weights / weights.sum()
+            )
+            drawn = [seen[place] for place in sorted(chosen)]
+        rest = self._random.permutation(len(never))[: wanted - from_seen]
+        return drawn + [never[place] for place in sorted(rest)]

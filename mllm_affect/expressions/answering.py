@@ -1,0 +1,152 @@
+"""One question about one video, of the challenge or any other, answered as files of them are.
+
+Does: answer the challenge's questions from one profile of the clip or from the events found in a
+long video, any other by the pipeline.  Does not: know HTTP, or read question files.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from mllm_affect import pipeline
+from mllm_affect.data.megc.questions import VQA, Asked, Kind
+from mllm_affect.engine.types import Engine
+from mllm_affect.expressions.asking import ask_clip
+from mllm_affect.expressions.questions import asked_by
+from mllm_affect.expressions.scanning import scan, window_tasks
+from mllm_affect.expressions.sources import most_moving
+from mllm_affect.expressions.windows import overlapping, scanned
+from mllm_affect.media.cutting import MAX_SECONDS, SEGMENTER
+from mllm_affect.media.limits import DEFAULT_LIMITS, Limits
+from mllm_affect.media.types import Sampling, Source
+from mllm_affect.media.video import Video, open_video
+from mllm_affect.model.profile import ModelProfile
+from mllm_affect.scoring import event_answers
+from mllm_affect.scoring.abstention import Remark
+from mllm_affect.scoring.answers import SegmentAnswer, VideoAnswer
+from mllm_affect.scoring.clip_answers import answer_clip
+from mllm_affect.scoring.clip_profile import ClipEvidence, evidence_of
+from mllm_affect.scoring.video_events import DEFAULT_RULE, Event, find_events
+from mllm_affect.tasks.clip_tasks import clip_tasks
+from mllm_affect.tasks.family import Family
+from mllm_affect.tasks.task import Task
+
+POOLING = "profile"
+
+
+def answer_video(
+    video: Path | Source,
+    task: Task,
+    engine: Engine,
+    profile: ModelProfile | None = None,
+    *,
+    force: bool = False,
+    limits: Limits = DEFAULT_LIMITS,
+    trusted: bool = False,
+    **others: Any,
+) -> VideoAnswer:
+    """Answer any task about a video; `others` are the pipeline's and mean nothing to a profile.
+
+    A question of the challenge has as `segments` what its answer rests on: the clip that was
+    looked at, or the events, each with its times.  Raises as `pipeline.answer_video`.
+    """
+    found = asked_by(task)
+    if found is None:
+        return pipeline.answer_video(
+            video, task, engine, profile, force=force, limits=limits, trusted=trusted, **others
+        )
+    family, asked = found
+    profile = profile or ModelProfile()
+    if not force:
+        for kind in family.kinds:
+            profile.refuse_other_prompt(family.task(kind))
+    started = perf_counter()
+    with open_video(video, limits, trusted=trusted) as opened:
+        answer = _about_clip if asked.kind in VQA else _about_events
+        told = answer(opened, family, asked, engine, profile)
+        source = opened.source
+    return VideoAnswer(
+        answer=told.answer,
+        probabilities=dict(told.probabilities),
+        uncalibrated=dict(told.probabilities),
+        segments=told.segments,
+        task=task.id,
+        question=task.question,
+        prompt_hash=task.prompt_hash,
+        pooling=POOLING,
+        positive=None,
+        threshold=DEFAULT_RULE.threshold,
+        model=engine.model_id,
+        sampling=told.sampling,
+        segmenter=SEGMENTER,
+        max_seconds=MAX_SECONDS,
+        source_sha256=source.sha256,
+        duration_s=source.duration_s,
+        timings_s={"total": round(perf_counter() - started, 3)},
+        warnings=_remarks(profile),
+    )
+
+
+@dataclass(frozen=True)
+class _Told:
+    answer: str
+    probabilities: Mapping[str, float]
+    segments: tuple[SegmentAnswer, ...]
+    sampling: Sampling
+
+
+def _about_clip(
+    video: Video, family: Family, asked: Asked, engine: Engine, profile: ModelProfile
+) -> _Told:
+    tasks = {key: profile.fit(task) for key, task in clip_tasks([asked], family).items()}
+    sampling = next(iter(tasks.values())).sampling
+    clip = most_moving(video.read(sampling))
+    evidence = evidence_of(ask_clip(clip, tasks, engine))
+    (answer,) = answer_clip([asked], evidence).answers
+    probabilities = _own_probabilities(asked, evidence)
+    span = clip.segment
+    segment = SegmentAnswer(
+        index=0, start_s=span.start_s, end_s=span.end_s, has_audio=False, answer=answer,
+        probabilities=dict(probabilities),
+    )  # fmt: skip
+    return _Told(answer, probabilities, (segment,), sampling)
+
+
+def _own_probabilities(asked: Asked, evidence: ClipEvidence) -> Mapping[str, float]:
+    """Return what the model says of this question alone; empty for lists and sentences."""
+    if asked.kind is Kind.unit_shown and asked.unit is not None:
+        shown = evidence.shown[asked.unit]
+        return {"yes": shown, "no": 1.0 - shown}
+    if asked.kind is Kind.unit_side and asked.unit is not None:
+        return evidence.side[asked.unit]
+    of_kind = {Kind.coarse: evidence.coarse, Kind.fine: evidence.fine, Kind.unit: evidence.only}
+    return of_kind.get(asked.kind, {})
+
+
+def _about_events(
+    video: Video, family: Family, asked: Asked, engine: Engine, profile: ModelProfile
+) -> _Told:
+    sampling = profile.fit(family.task("event_here")).sampling
+    windows = overlapping(video.read(scanned(family.scan, sampling)), family.scan, sampling)
+    events = find_events(scan(windows, window_tasks(family), engine))
+    settled = event_answers.settle([asked], events)
+    (answer,) = event_answers.answer_video([asked], settled, "string")
+    return _Told(str(answer), {}, tuple(_as_segments(settled.events)), sampling)
+
+
+def _as_segments(events: Sequence[Event]) -> list[SegmentAnswer]:
+    return [
+        SegmentAnswer(
+            index=number, start_s=event.onset_s, end_s=event.offset_s, has_audio=False,
+            answer=event.type, probabilities={event.type: event.probability},
+        )
+        for number, event in enumerate(events)
+    ]  # fmt: skip
+
+
+def _remarks(profile: ModelProfile) -> tuple[Remark, ...]:
+    if not profile.note:
+        return ()
+    return (Remark(code=f"model_{profile.kind.replace('-', '_')}", sentence=profile.note),)

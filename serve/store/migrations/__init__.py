@@ -1,1 +1,0 @@
-"""Alembic's scripts that make and change the tables of the store."""

@@ -1,1 +1,0 @@
-"""One module a change of the tables, in the order of their numbers."""

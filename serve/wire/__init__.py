@@ -1,1 +1,0 @@
-"""What travels: the JSON models of the service, one module a resource."""

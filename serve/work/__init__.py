@@ -1,1 +1,0 @@
-"""Working on analyses: take one, answer its segments through the pipeline, store, go on."""
