@@ -14,7 +14,6 @@ from eval.ablations import Ablation, ablate
 from eval.run import Answer, Answerer
 from mllm_affect.engine.types import Engine
 from mllm_affect.errors import UserError
-from mllm_affect.files import sha256_file, sha256_json
 from mllm_affect.media.types import Sampling
 from mllm_affect.model.profile import ModelProfile
 from mllm_affect.tasks.prompts import shipped_task_ids
@@ -91,12 +90,16 @@ def _checkpoint(
     from mllm_affect.media.video import following_links
     from mllm_affect.model.miniature import embedded_checkpoint
     from mllm_affect.pipeline import answer_video
-    from mllm_affect.scoring.scoring_file import ScoringFile, read_scoring
+    from mllm_affect.scoring.scoring_file import ScoringFile, scoring_of
 
     clips = open_cache(cache)
     folder = embedded_checkpoint() if model is None else model
     engine, profile, settings = _load(folder)
-    scorings = ScoringFile() if folder == ECHO else read_scoring(folder)
+    scorings = ScoringFile()
+    if folder != ECHO:
+        scorings = scoring_of(folder, force, settings["weights"])
+    if ablation is not None:  # what was taken away on purpose is no reason to abstain
+        scorings = scorings.never_abstaining()
     scoring = scorings.tasks.get(task.id)
     settings["calibration"] = scoring.id if scoring else None
     change_clip = ablate(ablation) if ablation else None
@@ -131,6 +134,7 @@ def open_engine(
     else:
         from mllm_affect.engine.checkpoint import check_checkpoint
         from mllm_affect.engine.vllm_client import VllmEngine
+        from mllm_affect.model.weights_hash import weights_hash
 
         profile = check_checkpoint(folder)
         rate = (profile.sampling or Sampling()).fps
@@ -150,13 +154,8 @@ def _load(folder: Path) -> tuple[Engine, ModelProfile, dict[str, str | None]]:
         return EchoEngine(), ModelProfile(note=ECHO_NOTE), {"engine": "echo"}
     from mllm_affect.engine.checkpoint import check_checkpoint
     from mllm_affect.engine.transformers_engine import TransformersEngine
+    from mllm_affect.model.weights_hash import weights_hash
 
     profile = check_checkpoint(folder)
     settings: dict[str, str | None] = {"engine": "transformers", "weights": weights_hash(folder)}
     return TransformersEngine(folder), profile, settings
-
-
-def weights_hash(folder: Path) -> str:
-    """Return one SHA-256 over the configuration and weight files of a checkpoint."""
-    files = [folder / "config.json", *sorted(folder.glob("*.safetensors"))]
-    return sha256_json({path.name: sha256_file(path) for path in files})

@@ -19,6 +19,7 @@ from mllm_affect.media.cache import ClipCache
 from mllm_affect.media.cutting import SEGMENTER
 from mllm_affect.media.video import following_links
 from mllm_affect.model.profile import ModelProfile
+from mllm_affect.model.weights_hash import weights_hash
 from mllm_affect.pipeline import answer_video
 from mllm_affect.scoring.answers import VideoAnswer
 from mllm_affect.scoring.fitting import FittingPlan, Origin, ScoredVideo, check_labels, fit_scoring
@@ -102,6 +103,7 @@ def calibrate_checkpoint(
         if scored is not None:
             found[task.id].append(scored)
     report(Progress("calibrate", len(asked), len(asked)))
+    weights = weights_hash(checkpoint)
     plan = FittingPlan(stage.poolings, stage.folds, stage.seed, stage.bias, stage.threshold)
     ids = {}
     for task in tasks:
@@ -111,6 +113,7 @@ def calibrate_checkpoint(
             split=stage.split,
             unusable=wanted - len(videos),
             examples_sha256=read_labelled(data).sha256,
+            weights=weights,
         )
         scoring = fit_scoring(profile.fit(task), SEGMENTER, max_seconds, videos, plan, origin)
         write_scoring(checkpoint, scoring)

@@ -15,7 +15,7 @@ from mllm_affect.data.examples import Example
 from mllm_affect.tasks.task import Task
 
 Row = TypeVar("Row")
-Balance = Literal["none", "oversample"]
+Balance = Literal["none", "oversample", "undersample"]
 Spans = Sequence[tuple[float, float]]
 
 
@@ -78,15 +78,22 @@ def segment_answer(
 
 
 def balanced(rows: Sequence[Row], answers: Sequence[str], balance: Balance, seed: int) -> list[Row]:
-    """Return the rows, with `oversample` so many repeated that every answer is as frequent.
+    """Return the rows so that every answer is as frequent: repeated, or left out, by chance.
 
-    `answers`: of each row.  The first copies keep their order; repetitions follow, each row of an
-    answer once before any comes twice.
+    `answers`: of each row.  With `oversample` the first copies keep their order and repetitions
+    follow, each row of an answer once before any comes twice.  With `undersample` what is kept
+    stays in order.  The same seed gives the same rows.
     """
     counts = Counter(answers)
     if balance == "none" or not counts:
         return list(rows)
     random = np.random.default_rng(seed)
+    if balance == "undersample":
+        kept: set[int] = set()
+        for answer in sorted(counts):
+            places = [place for place, found in enumerate(answers) if found == answer]
+            kept.update(random.permutation(places)[: min(counts.values())].tolist())
+        return [rows[place] for place in sorted(kept)]
     most = max(counts.values())
     repeated: list[Row] = []
     for answer in sorted(counts):

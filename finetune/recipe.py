@@ -62,7 +62,12 @@ class Recipe(BaseModel):
         "no_per_yes, calm_per_event, positive_share, negative_share.",
     )
     balance: Balance = Field(
-        "none", description="Repeat rows of rarer answers until all are as frequent (oversample)."
+        "none",
+        description="Make all answers as frequent: repeat rows of the rarer (oversample), or leave "
+        "out rows of the others (undersample).",
+    )
+    balance_seed: int | None = Field(
+        None, ge=0, description="Seed of the balance; null: that of the training."
     )
 
     method: Literal["lora", "full"] = Field("lora", description="Adapter, or all weights.")

@@ -172,16 +172,17 @@ def _prepare(
 ) -> dict[str, Any]:
     """Write the rows of the recipe's data; return their manifest."""
     recipe, folder = plan.recipe, plan.out / ROWS
+    seed = recipe.seed if recipe.balance_seed is None else recipe.balance_seed
     if is_megc(data):
         families = tuple(map(load_family, families_of(recipe)))
         expressions = ExpressionPreparation(
-            families, _profile(plan), recipe.expressions, recipe.balance, recipe.seed,
+            families, _profile(plan), recipe.expressions, recipe.balance, seed,
             plan.sampling,
         )  # fmt: skip
         return prepare_expressions(data, expressions, folder, report, trusted=trusted)
     preparation = Preparation(
         plan.tasks, plan.sampling, recipe.split, recipe.max_seconds, recipe.segment_rule,
-        recipe.balance, recipe.seed,
+        recipe.balance, seed,
     )  # fmt: skip
     return prepare_rows(data, preparation, folder, report, cache, trusted=trusted)
 

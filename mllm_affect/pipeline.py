@@ -4,32 +4,30 @@ Does: probe, cut and read, ask an engine a few clips at a time, pool.
 Does not: choose or own the engine, know HTTP, or write files.
 """
 
+import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from itertools import islice
 from pathlib import Path
 
+from mllm_affect.asking import ask_about, asked_ahead, asked_in_batches
 from mllm_affect.engine.types import Engine
-from mllm_affect.media.cache import ClipCache
+from mllm_affect.media.cache import ClipCache, cached_video
 from mllm_affect.media.cutting import MAX_SECONDS, SEGMENTER
 from mllm_affect.media.limits import DEFAULT_LIMITS, Limits
 from mllm_affect.media.types import Clip, Source
 from mllm_affect.media.video import open_video, read_cached
 from mllm_affect.model.profile import ModelProfile
 from mllm_affect.scoring.abstention import Remark
-from mllm_affect.scoring.answers import SegmentAnswer, VideoAnswer, segment_answer
+from mllm_affect.scoring.answers import SegmentAnswer, VideoAnswer
 from mllm_affect.scoring.rule import Rule, Verdict, rule_for
 from mllm_affect.scoring.scoring_file import ScoringFile
-from mllm_affect.tasks.context import NOTHING, Part, Told
-from mllm_affect.tasks.model_input import model_input
+from mllm_affect.tasks.context import Part, Told
 from mllm_affect.tasks.task import Task
 from mllm_affect.tasks.video_context import UNKNOWN, VideoContext, told_with
 
-CLIPS_AT_ONCE = 8
-"""Clips in memory and in flight for one video."""
-
 UNSCORED = ScoringFile()
+NOTHING_KNOWN: Mapping[int, SegmentAnswer] = {}
 
 PART_NAMES: dict[Part, str] = {
     "asked": "what the person was asked",
@@ -56,6 +54,8 @@ def answer_video(
     trusted: bool = False,
     change_clip: Callable[[Clip], Clip] | None = None,
     on_segment: OnSegment | None = None,
+    known: Mapping[int, SegmentAnswer] = NOTHING_KNOWN,
+    in_flight: int | None = None,
 ) -> VideoAnswer:
     """Answer `task` about every segment of a video and pool the answers.
 
@@ -65,8 +65,12 @@ def answer_video(
     of the task.  `force` lets a checkpoint answer in another wording than it was trained or scored
     with.  `cache`: where decoded clips are kept.  The video is decoded in a process of its own
     unless it is `trusted`.  `change_clip` is applied to every clip before the model sees it (for
-    ablations).  Raises UserError for a video or task that cannot be used, EngineError when the
-    engine fails.
+    ablations).  `known`: answers by segment index that an earlier, interrupted run gave; these
+    segments are not asked about again.  `in_flight`: ask about so many clips at the same time
+    while reading goes on, for engines that may be called from several threads; None: a few at a
+    time in one call.
+
+    Raises UserError for a video or task that cannot be used, EngineError when the engine fails.
     """
     profile = profile or ModelProfile()
     task = profile.fit(task)
@@ -77,22 +81,29 @@ def answer_video(
     answered: list[SegmentAnswer] = []
     with ExitStack() as stack:
         with clock.stage("probe"):
-            opened = stack.enter_context(open_video(video, limits, trusted=trusted))
-        source = opened.source
-        read = read_cached(opened, task.sampling, max_seconds, cache)
-        clips = clock.while_waiting("read", read)
+            source, clips = stack.enter_context(
+                _opened(video, task, max_seconds, limits, cache, trusted)
+            )
+        clips = clock.while_waiting("read", clips)
         if change_clip is not None:
             clips = map(change_clip, clips)
         told = told_with(clips, task.context, context)
-        while some := list(islice(told, CLIPS_AT_ONCE)):
+
+        def ask(some: Sequence[tuple[Clip, Told]]) -> list[SegmentAnswer]:
             with clock.stage("model"):
-                new = ask_about(
+                return ask_about(
                     [clip for clip, _ in some], task, engine, [said for _, said in some]
                 )
-            answered += new
-            if on_segment is not None:
-                for segment in new:
-                    on_segment(segment)
+
+        asked = (
+            asked_in_batches(told, ask, known)
+            if in_flight is None
+            else asked_ahead(told, ask, known, in_flight)
+        )
+        for segment in asked:
+            answered.append(segment)
+            if on_segment is not None and segment.index not in known:
+                on_segment(segment)
     verdict = _verdict(task, rule, answered)
     return VideoAnswer(
         answer=verdict.answer,
@@ -120,22 +131,26 @@ def answer_video(
     )
 
 
-def ask_about(
-    clips: Sequence[Clip], task: Task, engine: Engine, told: Sequence[Told] | None = None
-) -> list[SegmentAnswer]:
-    """Return the engine's answers about some clips, in order; `told`: what is known of each."""
-    known = told or [NOTHING] * len(clips)
-    inputs = [model_input(clip, task, said) for clip, said in zip(clips, known, strict=True)]
-    if not task.answers:
-        texts = engine.generate(inputs, task.max_new_tokens)
-        return [
-            segment_answer(clip, task, text, {}) for clip, text in zip(clips, texts, strict=True)
-        ]
-    scores = engine.score(inputs, task.answers)
-    return [
-        segment_answer(clip, task, scored.best, scored.probabilities)
-        for clip, scored in zip(clips, scores, strict=True)
-    ]
+@contextmanager
+def _opened(
+    video: Path | Source,
+    task: Task,
+    max_seconds: float,
+    limits: Limits,
+    cache: ClipCache | None,
+    trusted: bool,
+) -> Iterator[tuple[Source, Iterator[Clip]]]:
+    """Yield the source and its clips; a known one that is cached is not even opened."""
+    if isinstance(video, Source) and cache is not None:
+
+        def read(source: Source, *_asked: object) -> Iterator[Clip]:
+            with open_video(source, limits, trusted=trusted) as opened:
+                yield from opened.read(task.sampling, max_seconds)
+
+        yield video, cached_video(video, task.sampling, max_seconds, cache=cache, read=read)
+        return
+    with open_video(video, limits, trusted=trusted) as opened:
+        yield opened.source, read_cached(opened, task.sampling, max_seconds, cache)
 
 
 def _verdict(task: Task, rule: Rule, answered: Sequence[SegmentAnswer]) -> Verdict:
@@ -198,9 +213,10 @@ def _remarks(
 
 
 class _StageClock:
-    """Adds up the wall time of each stage."""
+    """Adds up the wall time of each stage, over all questions in flight."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._started = time.perf_counter()
         self._spent: dict[str, float] = {}
 
@@ -211,7 +227,9 @@ class _StageClock:
         try:
             yield
         finally:
-            self._spent[name] = self._spent.get(name, 0.0) + time.perf_counter() - begun
+            spent = time.perf_counter() - begun
+            with self._lock:
+                self._spent[name] = self._spent.get(name, 0.0) + spent
 
     def while_waiting(self, name: str, clips: Iterable[Clip]) -> Iterator[Clip]:
         """Time only the waiting for each clip."""

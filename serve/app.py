@@ -11,13 +11,13 @@ from fastapi.openapi.utils import get_openapi
 from mllm_affect import __version__
 from mllm_affect.engine.echo import EchoEngine
 from mllm_affect.model.profile import ModelProfile
-from mllm_affect.pipeline import UNSCORED
-from mllm_affect.scoring.scoring_file import ScoringFile
-from serve.middleware import BodyLimit, KeyCheck, RequestId
+from serve.guarding import Door
+from serve.meters import Metered
+from serve.middleware import BodyLimit, RequestId
 from serve.problems import Problem, add_handlers
-from serve.routes import ask, health, tasks
+from serve.routes import analyses, ask, events, health, limits, metrics, tasks, videos
 from serve.settings import ServiceSettings
-from serve.state import ReadyEngine, ServiceState
+from serve.state import ServiceState
 
 TITLE = "mllm-affect"
 ABOUT = (
@@ -25,31 +25,31 @@ ABOUT = (
     "segment with probabilities. For research and lawful use with consent; not for judging a "
     "person."
 )
+RESOURCES = (ask, videos, analyses, events, tasks, limits, health, metrics)
 
 
-def create_app(
-    settings: ServiceSettings,
-    engine: ReadyEngine,
-    profile: ModelProfile,
-    scorings: ScoringFile = UNSCORED,
-    force: bool = False,
-) -> FastAPI:
-    """Return the application for one engine; see ServiceState."""
+def create_app(state: ServiceState) -> FastAPI:
+    """Return the application over one state."""
+    settings = state.settings
     app = FastAPI(title=TITLE, version=__version__, description=ABOUT)
-    app.state.service = ServiceState(settings, engine, profile, scorings, force)
-    for resource in (ask, health, tasks):
+    app.state.service = state
+    for resource in RESOURCES:
         app.include_router(resource.router)
     add_handlers(app, settings.retry_after_s)
     app.add_middleware(BodyLimit, max_video_bytes=settings.max_upload_bytes)
-    app.add_middleware(KeyCheck, settings=settings)
+    app.add_middleware(Door, settings=settings)
     app.add_middleware(RequestId)
+    app.add_middleware(Metered, meters=state.meters)
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
     return app
 
 
 def openapi_document() -> dict[str, Any]:
     """Return the OpenAPI document, which depends on neither settings nor engine."""
-    return _document(create_app(ServiceSettings(), _NoModel(), ModelProfile()))
+    nothing: Any = None
+    return _document(
+        create_app(ServiceState(ServiceSettings(), _NoModel(), ModelProfile(), nothing))
+    )
 
 
 def _document(app: FastAPI) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""What happens to every request before its body is read: an id, the key, a bound on the body.
+"""What happens to every request before its body is read: an id, headers, a bound on the body.
 
-Does: name requests, turn away callers without the key, stop bodies that are too large while they
-arrive.  Does not: parse bodies.
+Does: name requests, add security headers, stop bodies that are too large while they arrive.
+Does not: check keys (see guarding) or parse bodies.
 """
 
 import uuid
@@ -10,15 +10,28 @@ from typing import Any
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serve.problems import BodyTooLargeError, body_too_large, problem
-from serve.settings import ServiceSettings
+from serve.problems import BodyTooLargeError, body_too_large
 
 ENVELOPE_BYTES = 1 << 20
 """What multipart boundaries and text fields may add to the video itself."""
 
+ALWAYS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
+NOTHING = b"default-src 'none'; frame-ancestors 'none'"
+INTERACTIVE = (
+    b"default-src 'none'; connect-src 'self'; img-src data: https://fastapi.tiangolo.com; "
+    b"script-src 'unsafe-inline' https://cdn.jsdelivr.net; "
+    b"style-src 'unsafe-inline' https://cdn.jsdelivr.net; frame-ancestors 'none'"
+)
+"""FastAPI's page at /docs loads its viewer from there; everything else loads nothing."""
+
 
 class RequestId:
-    """Give every request an id of our own making, returned as X-Request-ID."""
+    """Give every request an id of our own making, returned as X-Request-ID, and safe headers."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -34,36 +47,21 @@ class RequestId:
         async def named(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers: list[Any] = list(message.get("headers", []))
-                message["headers"] = [*headers, (b"x-request-id", request_id.encode())]
+                headers.append((b"x-request-id", request_id.encode()))
+                message["headers"] = headers + _safe_headers(scope["path"], headers)
             await send(message)
 
         await self._app(scope, receive, named)
 
 
-class KeyCheck:
-    """Answer 401 below /v1 to a caller without the right API key."""
-
-    def __init__(self, app: ASGIApp, settings: ServiceSettings) -> None:
-        self._app, self._settings = app, settings
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one request."""
-        asks = scope["type"] == "http" and scope["path"].startswith("/v1/")
-        if asks and not self._settings.accepts(_given_key(scope)):
-            detail = "Send the API key as `Authorization: Bearer KEY`."
-            response = problem(Request(scope), 401, "unauthorized", detail)
-            response.headers["WWW-Authenticate"] = "Bearer"
-            await response(scope, receive, send)
-            return
-        await self._app(scope, receive, send)
-
-
-def _given_key(scope: Scope) -> str | None:
-    for name, value in scope["headers"]:
-        if name == b"authorization":
-            kind, _, key = value.decode("latin-1").partition(" ")
-            return key.strip() if kind.lower() == "bearer" else None
-    return None
+def _safe_headers(path: str, given: list[Any]) -> list[tuple[bytes, bytes]]:
+    """Return the security headers that an answer does not set itself."""
+    there = {name.lower() for name, _ in given}
+    policy = INTERACTIVE if path in ("/docs", "/redoc") else NOTHING
+    wanted = [*ALWAYS, (b"content-security-policy", policy)]
+    if path.startswith("/v1/"):
+        wanted.append((b"cache-control", b"no-store"))
+    return [(name, value) for name, value in wanted if name not in there]
 
 
 class BodyLimit:

@@ -20,6 +20,10 @@ MEDIA_TYPE = "application/problem+json"
 
 STATUS_OF_CODE = {
     "unknown_task": HTTPStatus.NOT_FOUND,
+    "unknown_video": HTTPStatus.NOT_FOUND,
+    "unknown_analysis": HTTPStatus.NOT_FOUND,
+    "idempotency_conflict": HTTPStatus.CONFLICT,
+    "queue_full": HTTPStatus.TOO_MANY_REQUESTS,
     "file_too_large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     "video_too_long": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     "transcript_too_large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -43,6 +47,14 @@ class BodyTooLargeError(HTTPException):
     def __init__(self, max_video_bytes: int) -> None:
         super().__init__(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         self.max_video_bytes = max_video_bytes
+
+
+class FieldError(UserError):
+    """A request that cannot be used because of these fields."""
+
+    def __init__(self, code: str, sentence: str, fields: Sequence[str]) -> None:
+        super().__init__(code, sentence)
+        self.fields = tuple(fields)
 
 
 class Problem(BaseModel):
@@ -99,7 +111,11 @@ def add_handlers(app: FastAPI, retry_after_s: int) -> None:
     @app.exception_handler(UserError)
     async def user_error(request: Request, error: UserError) -> JSONResponse:
         status = STATUS_OF_CODE.get(error.code, HTTPStatus.UNPROCESSABLE_ENTITY)
-        return problem(request, status, error.code, error.sentence)
+        fields = error.fields if isinstance(error, FieldError) else ()
+        response = problem(request, status, error.code, error.sentence, fields)
+        if status == HTTPStatus.TOO_MANY_REQUESTS:
+            response.headers["Retry-After"] = str(retry_after_s)
+        return response
 
     @app.exception_handler(EngineError)
     async def engine_error(request: Request, error: EngineError) -> JSONResponse:

@@ -4,31 +4,39 @@ Does: start or find model servers, listen, end every child.  Does not: handle re
 """
 
 import signal
-import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import FrameType
 from typing import NoReturn
 
 import httpx
 import uvicorn
 
+from mllm_affect.engine.balanced import BalancedEngine
 from mllm_affect.engine.checkpoint import check_checkpoint
 from mllm_affect.engine.vllm_client import VllmEngine
 from mllm_affect.engine.vllm_options import SERVED_NAME, EngineOptions
 from mllm_affect.engine.vllm_server import VllmServer, refuse_port_in_use
 from mllm_affect.engine.warm_up import warm_up
+from mllm_affect.engine.watched_server import AWAY, Patience, WatchedServer
 from mllm_affect.errors import EngineError, UserError
 from mllm_affect.media.types import Sampling
-from mllm_affect.scoring.scoring_file import read_scoring
+from mllm_affect.scoring.scoring_file import scoring_of
 from serve.app import create_app
-from serve.served_engine import ServedEngine
 from serve.settings import ServiceSettings, refuse_unsafe
+from serve.state import ServiceState
+from serve.store import Store
+from serve.work.worker import Worker
 
 WATCH_SECONDS = 1.0
+LOOK_SECONDS = 0.2
+START_SECONDS = 900.0
 DRAIN_SECONDS = 20
 
 Say = Callable[[str], None]
@@ -50,6 +58,7 @@ class ServicePlan:
     options: EngineOptions = field(default_factory=EngineOptions)
     engine_log: Path | None = None
     force: bool = False
+    patience: Patience = field(default_factory=Patience)
 
 
 def run_service(plan: ServicePlan, say: Say) -> None:
@@ -60,7 +69,7 @@ def run_service(plan: ServicePlan, say: Say) -> None:
     """
     refuse_unsafe(plan.settings)
     profile = check_checkpoint(plan.checkpoint)
-    scorings = read_scoring(plan.checkpoint)
+    scorings = scoring_of(plan.checkpoint, plan.force)
     refuse_port_in_use(plan.settings.host, plan.settings.port)
     address = f"http://{plan.settings.host}:{plan.settings.port}"
     say(f"Serving {plan.model_name} at {address} (interactive: {address}/docs)")
@@ -70,22 +79,46 @@ def run_service(plan: ServicePlan, say: Say) -> None:
         say(f"Calibrated by its scoring.json: {', '.join(sorted(scorings.tasks))}")
     signal.signal(signal.SIGTERM, _leave)  # before uvicorn, which raises it again at its end
     sampling = profile.sampling or Sampling()
-    with _servers(plan, sampling) as (addresses, child):
-        engine = ServedEngine(
-            [VllmEngine(url, sampling.fps, plan.model_name, name) for url, name in addresses]
+    with _servers(plan, sampling) as (addresses, child), opened_store(plan.settings) as store:
+        engine = BalancedEngine(
+            [
+                WatchedServer(
+                    VllmEngine(url, sampling.fps, plan.model_name, name),
+                    partial(warm_up, sampling=sampling),
+                    plan.patience,
+                )
+                for url, name in addresses
+            ]
         )
-        web = _web_server(
-            plan.settings, create_app(plan.settings, engine, profile, scorings, plan.force)
-        )
-        watch = _EngineWatch(child, engine, sampling, web, say)
+        state = ServiceState(plan.settings, engine, profile, store, scorings, plan.force)
+        worker = Worker(state)
+        web = _web_server(plan.settings, create_app(replace(state, on_work=worker.wake)))
+        watch = _EngineWatch(child, engine, web, say)
+        engine.start()
         watch.start()
+        worker.start()
         try:
             web.run()
         finally:
             watch.stop()
-            engine.close()
+            ended = worker.stop()
+            engine.close()  # jobs that still wait for an answer are put back now
+            if not ended:
+                worker.stop()
     if watch.failure is not None:
         raise watch.failure
+
+
+@contextmanager
+def opened_store(settings: ServiceSettings) -> Iterator[Store]:
+    """Open the store where the settings say, else in a folder that is gone when the block ends."""
+    with ExitStack() as stack:
+        folder = settings.data
+        if folder is None:
+            folder = Path(stack.enter_context(TemporaryDirectory(prefix="mllm-affect-data-")))
+        store = Store.open(folder, settings.database_url)
+        stack.callback(store.close)
+        yield store
 
 
 @contextmanager
@@ -96,7 +129,7 @@ def _servers(
     if plan.engine_urls:
         yield [(url, _served_name(url)) for url in plan.engine_urls], None
         return
-    with tempfile.TemporaryDirectory(prefix="mllm-affect-engine-") as folder:
+    with TemporaryDirectory(prefix="mllm-affect-engine-") as folder:
         log = plan.engine_log or Path(folder) / "engine.log"
         with VllmServer(plan.checkpoint, sampling, log, plan.options) as server:
             yield [(server.url, SERVED_NAME)], server
@@ -126,30 +159,27 @@ def _web_server(settings: ServiceSettings, app: object) -> uvicorn.Server:
 
 
 class _EngineWatch(threading.Thread):
-    """Warms the model servers up, and ends the web server when the child has died."""
+    """Says when the service can answer, and ends the web server when the child has died."""
 
     def __init__(
         self,
         child: VllmServer | None,
-        engine: ServedEngine,
-        sampling: Sampling,
+        engine: BalancedEngine,
         web: uvicorn.Server,
         say: Say,
     ) -> None:
         super().__init__(name="engine-watch", daemon=True)
         self.failure: EngineError | None = None
-        self._child, self._engine, self._sampling = child, engine, sampling
+        self._child, self._engine = child, engine
         self._web, self._say = web, say
         self._done = threading.Event()
 
     def run(self) -> None:
-        """Wait, warm up, then look once a second whether the child still lives."""
+        """Wait for the first answer, then look once a second whether the child still lives."""
         try:
-            self._warm_up()
+            self._wait_ready()
             while self._child is not None and not self._done.wait(WATCH_SECONDS):
                 self._child.raise_if_dead()
-        except _LeavingError:
-            return
         except (EngineError, UserError) as error:
             if not self._done.is_set():
                 self.failure = EngineError(error.code, error.sentence)
@@ -159,21 +189,21 @@ class _EngineWatch(threading.Thread):
         """End the thread; failures from now on are consequences of ending."""
         self._done.set()
 
-    def _warm_up(self) -> None:
-        if self._child is not None:
-            self._child.wait_ready(waiting=self._stop_waiting)
-        for server in self._engine.servers:
-            warm_up(server, self._sampling)
-        self._engine.set_warm()
-        self._say("The model answers; the service is ready.")
-
-    def _stop_waiting(self, _seconds: float) -> None:
-        if self._done.is_set():
-            raise _LeavingError
-
-
-class _LeavingError(Exception):
-    """The service is ending; nobody waits for the engine any more."""
+    def _wait_ready(self) -> None:
+        """Return when a server answers; raise when the only one never will."""
+        begun = time.monotonic()
+        while not self._done.wait(LOOK_SECONDS):
+            if self._engine.is_ready():
+                self._say("The model answers; the service is ready.")
+                return
+            if self._child is not None:
+                self._child.raise_if_dead()
+                if time.monotonic() - begun > START_SECONDS:
+                    raise EngineError("engine_timeout", "The model server did not start in time.")
+            for server in self._engine.servers:
+                failure = server.first_failure
+                if failure is not None and failure.code not in AWAY:
+                    raise failure
 
 
 def _leave(_number: int, _frame: FrameType | None) -> NoReturn:

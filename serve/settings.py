@@ -1,10 +1,8 @@
 """Everything about the service that can be set, in one place.
 
-Does: hold settings and refuse unsafe ones.  Does not: read the environment.
+Does: hold settings and refuse unsafe ones.  Does not: read the environment, or keys (see keys).
 """
 
-import hashlib
-import hmac
 import ipaddress
 from pathlib import Path
 
@@ -12,38 +10,59 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mllm_affect.errors import UserError
 from mllm_affect.media.limits import Limits
+from serve.keys import ApiKey
 
-SHORTEST_KEY = 16
+HOUR = 3600.0
+DAY = 24 * HOUR
 
 
 class ServiceSettings(BaseModel):
-    """Settings of one service process; `api_key_sha256` None means that no key is asked for."""
+    """Settings of one service process; all times in seconds.
+
+    `keys` empty: no key is asked for, and the service stays on this machine.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=1, le=65535)
-    api_key_sha256: str | None = None
+    keys: tuple[ApiKey, ...] = ()
+    data: Path | None = Field(
+        default=None, description="Folder of database and media; None: a temporary one."
+    )
+    database_url: str | None = Field(
+        default=None, repr=False, description="PostgreSQL; None: SQLite in the folder."
+    )
+
     max_upload_bytes: int = Field(default=512 << 20, ge=1)
     max_video_seconds: float = Field(default=600.0, gt=0)
-    retry_after_s: int = Field(default=10, ge=1)
+    ask_video_seconds: float = Field(default=120.0, gt=0)
+    most_waiting: int = Field(default=10_000, ge=1)
+    retry_after_s: int = Field(default=1, ge=1)
+
+    keep_media_s: float = Field(default=DAY, gt=0)
+    keep_results_s: float = Field(default=30 * DAY, gt=0)
+    clip_cache_bytes: int = Field(default=4 << 30, ge=0)
+
+    jobs_at_once: int = Field(default=2, ge=0, description="Analyses worked on here; 0: none.")
+    in_flight: int = Field(default=8, ge=1, description="Clips of one video in flight.")
+    lease_s: float = Field(default=15.0, gt=0)
+    drain_s: float = Field(default=20.0, gt=0)
 
     @property
     def limits(self) -> Limits:
         """Bounds on an uploaded video."""
         return Limits(bytes=self.max_upload_bytes, seconds=self.max_video_seconds)
 
-    def accepts(self, key: str | None) -> bool:
-        """Return whether a caller with this key may ask; takes the same time for every key."""
-        if self.api_key_sha256 is None:
-            return True
-        given = hashlib.sha256((key or "").encode()).hexdigest()
-        return hmac.compare_digest(given, self.api_key_sha256)
+    @property
+    def ask_seconds(self) -> float:
+        """Length of the longest video that is answered at once."""
+        return min(self.ask_video_seconds, self.max_video_seconds)
 
 
 def refuse_unsafe(settings: ServiceSettings) -> None:
     """Raise UserError `unsafe_bind` for an address beyond this machine without an API key."""
-    if settings.api_key_sha256 is None and not _is_loopback(settings.host):
+    if not settings.keys and not is_loopback(settings.host):
         raise UserError(
             "unsafe_bind",
             f"Without an API key the service binds to this machine only, not to {settings.host}; "
@@ -51,21 +70,8 @@ def refuse_unsafe(settings: ServiceSettings) -> None:
         )
 
 
-def read_api_key(path: Path) -> str:
-    """Return the SHA-256 of the key in a file.  Raises UserError `bad_api_key`."""
-    try:
-        key = path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError("bad_api_key", f"No readable API key in {path}; check the path.") from error
-    if len(key) < SHORTEST_KEY:
-        raise UserError(
-            "bad_api_key",
-            f"The API key in {path} has {len(key)} characters; use at least {SHORTEST_KEY}.",
-        )
-    return hashlib.sha256(key.encode()).hexdigest()
-
-
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Return whether an address reaches this machine only."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

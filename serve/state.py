@@ -3,17 +3,23 @@
 Does: hold them and hand them to routes.  Does not: check keys (see middleware).
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Annotated, Protocol, cast
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 
 from mllm_affect.engine.types import Engine
+from mllm_affect.errors import UserError
 from mllm_affect.model.profile import ModelProfile
 from mllm_affect.pipeline import UNSCORED
 from mllm_affect.scoring.scoring_file import ScoringFile
+from serve.meters import Meters
 from serve.settings import ServiceSettings
+from serve.store import Store
+from serve.store.analyses import StoredAnalysis
+from serve.store.videos import StoredVideo
 
 
 class ReadyEngine(Engine, Protocol):
@@ -34,8 +40,28 @@ class ServiceState:
     settings: ServiceSettings
     engine: ReadyEngine
     profile: ModelProfile
+    store: Store
     scorings: ScoringFile = UNSCORED
     force: bool = False
+    meters: Meters = field(default_factory=Meters)
+    on_work: Callable[[], None] = field(default=lambda: None)
+    """Called when an analysis was asked for, so that a worker in this process need not wait."""
+
+    def video(self, owner: str, video_id: str) -> StoredVideo:
+        """Return an owner's video.  Raises UserError `unknown_video`."""
+        found = self.store.videos.get(owner, video_id)
+        if found is None:
+            raise UserError("unknown_video", "There is no such video; it may have been erased.")
+        return found
+
+    def analysis(self, owner: str, analysis_id: str) -> StoredAnalysis:
+        """Return an owner's analysis.  Raises UserError `unknown_analysis`."""
+        found = self.store.analyses.get(owner, analysis_id)
+        if found is None:
+            raise UserError(
+                "unknown_analysis", "There is no such analysis; it may have been erased."
+            )
+        return found
 
 
 def state_of(request: Request) -> ServiceState:
@@ -43,7 +69,13 @@ def state_of(request: Request) -> ServiceState:
     return cast(ServiceState, request.app.state.service)
 
 
+def owner_of(request: Request) -> str:
+    """Return whose request it is: the name of the key, empty where no keys are asked for."""
+    return str(getattr(request.state, "owner", ""))
+
+
 State = Annotated[ServiceState, Depends(state_of)]
+Owner = Annotated[str, Depends(owner_of)]
 
 bearer = HTTPBearer(auto_error=False, description="The API key, where the service asks for one.")
 """States the key in the OpenAPI document; it is checked before a body is read."""

@@ -3,9 +3,8 @@
 Does: bound and parse it.  Does not: keep it, or make it plain (tasks.context does, for everybody).
 """
 
+from dataclasses import dataclass
 from pathlib import PurePath
-
-from fastapi import UploadFile
 
 from mllm_affect.errors import UserError
 from mllm_affect.media.speech.transcript_files import parse_transcript
@@ -19,8 +18,16 @@ MAX_ASKED = 1000
 """Characters of what the person was asked."""
 
 
+@dataclass(frozen=True)
+class TranscriptFile:
+    """The beginning of a transcript's file as it was sent, `name` its client's own."""
+
+    name: str
+    content: bytes
+
+
 def context_of_request(
-    task: Task, transcript: UploadFile | None, transcript_text: str | None, asked: str | None
+    task: Task, transcript: TranscriptFile | None, transcript_text: str | None, asked: str | None
 ) -> VideoContext:
     """Return what a request tells of a video.
 
@@ -41,7 +48,7 @@ def context_of_request(
     if asked is not None and len(asked) > MAX_ASKED:
         raise UserError("bad_request", f"What was asked may have at most {MAX_ASKED} characters.")
     if transcript is not None:
-        content, suffix = transcript.file.read(MAX_TRANSCRIPT_BYTES + 1), _suffix(transcript)
+        content, suffix = transcript.content, PurePath(transcript.name).suffix
     elif transcript_text is not None:
         content, suffix = transcript_text.encode(errors="replace"), ""
     else:
@@ -51,7 +58,3 @@ def context_of_request(
     except UserError as error:
         raise UserError(error.code, f"The transcript cannot be used. {error.sentence}") from error
     return VideoContext(asked, said)
-
-
-def _suffix(upload: UploadFile) -> str:
-    return PurePath(upload.filename or "").suffix

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from eval.answerers import weights_hash
 from eval.predictions import Prediction, SegmentPrediction, write_predictions
 from mllm_affect.cli.app import app
 from mllm_affect.media.types import Sampling
 from mllm_affect.model.profile import ModelProfile, write_profile
+from mllm_affect.model.weights_hash import weights_hash
 from mllm_affect.scoring.abstention import NEVER
 from mllm_affect.scoring.scoring_file import read_scoring
 from mllm_affect.tasks.prompts import load_task

@@ -135,7 +135,7 @@ def _settings_beside(predictions: Path) -> dict[str, Any]:
 
 def _refuse_others(settings: dict[str, Any], task: "Task", model: Path, predictions: Path) -> None:
     """Refuse predictions in other words, without a modality, or of another checkpoint."""
-    from eval.answerers import weights_hash
+    from mllm_affect.model.weights_hash import weights_hash
 
     wrong = []
     if settings.get("prompt", task.prompt_hash) != task.prompt_hash:

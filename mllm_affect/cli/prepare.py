@@ -44,6 +44,10 @@ def prepare(
     task: Annotated[
         str | None, typer.Option("--task", help="Frame rate and size of this task.")
     ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", help="Frames as this checkpoint (or `miniature`) is fed."),
+    ] = None,
     fps: Annotated[float | None, typer.Option("--fps", help="Frames a second.")] = None,
     max_pixels: Annotated[
         int | None, typer.Option("--max-pixels", help="Most pixels of a frame.")
@@ -62,17 +66,18 @@ def prepare(
 ) -> None:
     """Decode every video of a corpus once; a stopped run goes on where it ended.
 
-    Example: mllm-affect prepare videos --task ah --out prepared
+    Example: mllm-affect prepare videos --task ah --model runs/tuned/merged --out prepared
 
-    Then `finetune run --cache prepared` and `evaluate --cache prepared` decode nothing. The exit
-    status is 1 when some file was refused; verdicts.jsonl lists every file.
+    A checkpoint that does not say how it is fed is fed as the task says. Then `finetune run --cache
+    prepared` and `evaluate --cache prepared` decode nothing. The exit status is 1 when some file
+    was refused; verdicts.jsonl lists every file.
     """
     from mllm_affect.cli.progress import progress
     from mllm_affect.data.corpus import find_videos
     from mllm_affect.data.preparing import Policy, Verdict
     from mllm_affect.data.preparing import prepare as run
 
-    policy = Policy(_sampling(task, fps, max_pixels), max_seconds)
+    policy = Policy(_sampling(task, model, fps, max_pixels), max_seconds)
     policy.check()
     if out_dir.exists() and (not out_dir.is_dir() or out_dir.resolve() == corpus.resolve()):
         raise UserError("bad_out", f"--out {out_dir} is a file or the corpus; name a folder.")
@@ -95,17 +100,26 @@ def prepare(
         raise typer.Exit(1)
 
 
-def _sampling(task: str | None, fps: float | None, max_pixels: int | None) -> "Sampling":
+def _sampling(
+    task: str | None, model: str | None, fps: float | None, max_pixels: int | None
+) -> "Sampling":
+    from finetune.base import read_base
     from mllm_affect.media.types import Sampling
+    from mllm_affect.model.profile import ModelProfile
     from mllm_affect.tasks.prompts import load_task
 
-    if task is not None:
+    if task is not None or model is not None:
         if fps is not None or max_pixels is not None:
             raise UserError(
                 "bad_options",
-                "--task says how frames are sampled; leave out --fps and --max-pixels.",
+                "--task and --model say how frames are sampled; leave out --fps and --max-pixels.",
             )
-        return load_task(task).sampling
+        profile = ModelProfile() if model is None else read_base(model).profile
+        if task is not None:
+            return profile.fit(load_task(task)).sampling
+        if profile.sampling is None:
+            raise UserError("bad_options", f"{model} says not how it is fed; give --task as well.")
+        return profile.sampling
     usual = Sampling()
     return Sampling(fps or usual.fps, max_pixels or usual.max_pixels)
 

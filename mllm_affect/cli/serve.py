@@ -37,6 +37,16 @@ def serve(
     api_key_file: Annotated[
         Path | None, typer.Option(help="File with the key that callers must send.")
     ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for videos and results; by default nothing outlives the service."
+        ),
+    ] = None,
+    database: Annotated[
+        str | None,
+        typer.Option(help="PostgreSQL for several processes: postgresql://USER@HOST/NAME."),
+    ] = None,
     max_upload_mib: Annotated[
         int, typer.Option(min=1, max=65536, help="Largest video, in MiB.")
     ] = 512,
@@ -73,7 +83,9 @@ def serve(
     plan = ServicePlan(
         checkpoint=checkpoint,
         model_name="miniature" if model is None else checkpoint.resolve().name,
-        settings=_settings(host, port, api_key_file, max_upload_mib, max_video_seconds),
+        settings=_settings(
+            host, port, api_key_file, data, database, max_upload_mib, max_video_seconds
+        ),
         engine_urls=tuple(engine_url or ()),
         options=EngineOptions(
             tensor_parallel=tensor_parallel,
@@ -90,9 +102,16 @@ def serve(
 
 
 def _settings(
-    host: str, port: int, api_key_file: Path | None, max_upload_mib: int, max_video_seconds: float
+    host: str,
+    port: int,
+    api_key_file: Path | None,
+    data: Path | None,
+    database: str | None,
+    max_upload_mib: int,
+    max_video_seconds: float,
 ) -> "ServiceSettings":
-    from serve.settings import ServiceSettings, read_api_key
+    from serve.keys import read_api_keys
+    from serve.settings import ServiceSettings
 
     if not 0 < max_video_seconds <= 4 * 3600:
         raise UserError(
@@ -102,7 +121,9 @@ def _settings(
     return ServiceSettings(
         host=host,
         port=port,
-        api_key_sha256=read_api_key(api_key_file) if api_key_file else None,
+        keys=read_api_keys(api_key_file) if api_key_file else (),
+        data=data,
+        database_url=database,
         max_upload_bytes=max_upload_mib << 20,
         max_video_seconds=max_video_seconds,
     )

@@ -1,42 +1,47 @@
 """Several model servers as one engine.
 
-Does: give each input to the server with the fewest in flight, and to another one where a server
-is away.  Does not: start servers or check that they hold the same checkpoint.
+Does: give each input to the well server with the fewest in flight, and to another one where a
+server is away.  Does not: start servers or check that they hold the same checkpoint.
 """
 
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 from mllm_affect.engine.types import AnswerScores, Engine
+from mllm_affect.engine.watched_server import AWAY, WatchedServer
 from mllm_affect.errors import EngineError
 from mllm_affect.tasks.model_input import ModelInput
 
-E = TypeVar("E", bound=Engine)
 R = TypeVar("R")
 
 AT_ONCE = 8
 """Inputs in flight for each server."""
 
-AWAY = ("engine_away", "engine_timeout")
 
+class BalancedEngine:
+    """An Engine over one or more servers, all with the same checkpoint.
 
-class BalancedEngine(Generic[E]):
-    """An Engine over one or more others, all with the same checkpoint."""
+    It may be called from several threads; where no server is well it raises `engine_away` at once.
+    """
 
-    def __init__(self, engines: Sequence[E]) -> None:
-        """Take over `engines` (at least one); closing this closes them."""
-        self._engines = list(engines)
-        self._in_flight = [0] * len(self._engines)
-        self._lock = threading.Lock()
-        self._pool = ThreadPoolExecutor(AT_ONCE * len(self._engines), thread_name_prefix="balance")
+    def __init__(self, servers: Sequence[WatchedServer]) -> None:
+        """Take over `servers` (at least one); closing this closes them."""
+        self.servers = list(servers)
+
+    def start(self) -> None:
+        """Begin to watch the servers."""
+        for server in self.servers:
+            server.start()
 
     @property
     def model_id(self) -> str:
         """Name of the checkpoint, as the first server has it."""
-        return self._engines[0].model_id
+        return self.servers[0].engine.model_id
+
+    def is_ready(self) -> bool:
+        """Return whether any server is well now; asks nobody."""
+        return any(server.is_well for server in self.servers)
 
     def score(self, inputs: Sequence[ModelInput], answers: Sequence[str]) -> list[AnswerScores]:
         """Return the scores of `answers` for each input; see Engine."""
@@ -44,7 +49,7 @@ class BalancedEngine(Generic[E]):
         def one(made: ModelInput) -> AnswerScores:
             return self._on_any(lambda engine: engine.score([made], answers)[0])
 
-        return list(self._pool.map(one, inputs))
+        return self._each(one, inputs)
 
     def generate(self, inputs: Sequence[ModelInput], max_new_tokens: int) -> list[str]:
         """Return greedy text for each input; see Engine."""
@@ -52,34 +57,38 @@ class BalancedEngine(Generic[E]):
         def one(made: ModelInput) -> str:
             return self._on_any(lambda engine: engine.generate([made], max_new_tokens)[0])
 
-        return list(self._pool.map(one, inputs))
+        return self._each(one, inputs)
 
     def close(self) -> None:
-        """Close all of them."""
-        self._pool.shutdown()
-        for engine in self._engines:
-            engine.close()
+        """Close all of them; whoever waits for an answer gets `engine_away`."""
+        for server in self.servers:
+            server.close()
 
-    def _on_any(self, ask: Callable[[E], R]) -> R:
-        """Ask the least busy server, then the next; raise what the last one raised."""
+    def _each(self, ask: Callable[[ModelInput], R], inputs: Sequence[ModelInput]) -> list[R]:
+        if len(inputs) == 1:
+            return [ask(inputs[0])]
+        with ThreadPoolExecutor(AT_ONCE * len(self.servers), thread_name_prefix="each") as pool:
+            return list(pool.map(ask, inputs))
+
+    def _on_any(self, ask: Callable[[Engine], R]) -> R:
+        """Ask the least busy well server, then the next; raise what the last one raised."""
         tried: set[int] = set()
         while True:
-            with self._least_busy(tried) as number:
-                tried.add(number)
-                try:
-                    return ask(self._engines[number])
-                except EngineError as error:
-                    if error.code not in AWAY or len(tried) == len(self._engines):
-                        raise
+            number = self._least_busy(tried)
+            tried.add(number)
+            try:
+                return self.servers[number].ask(ask)
+            except EngineError as error:
+                if error.code not in AWAY or not self._others(tried):
+                    raise
 
-    @contextmanager
-    def _least_busy(self, besides: set[int]) -> Iterator[int]:
-        with self._lock:
-            free = [n for n in range(len(self._engines)) if n not in besides]
-            number = min(free, key=lambda n: self._in_flight[n])
-            self._in_flight[number] += 1
-        try:
-            yield number
-        finally:
-            with self._lock:
-                self._in_flight[number] -= 1
+    def _others(self, tried: set[int]) -> list[int]:
+        return [n for n, one in enumerate(self.servers) if n not in tried and one.is_well]
+
+    def _least_busy(self, tried: set[int]) -> int:
+        well = self._others(tried)
+        if not well:
+            raise EngineError(
+                "engine_away", "The model server is not ready; try again in a moment."
+            )
+        return min(well, key=lambda n: self.servers[n].in_flight)

@@ -5,9 +5,9 @@ plainly when the server is away.  Does not: start a server, sample frames or poo
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 
@@ -15,10 +15,14 @@ from mllm_affect.engine.answer_tree import END, add_log, check_answers, score_an
 from mllm_affect.engine.request_parts import content_parts
 from mllm_affect.engine.types import AnswerScores
 from mllm_affect.engine.vllm_options import MAX_LOG_PROBABILITIES, SERVED_NAME
+from mllm_affect.engine.watched_server import Health
 from mllm_affect.errors import EngineError, UserError
 from mllm_affect.tasks.model_input import ModelInput
 
+R = TypeVar("R")
+
 REQUEST_SECONDS = 300.0
+HEALTH_SECONDS = 2.0
 ATTEMPTS = 3
 TOO_LONG = re.compile(r"longer than|context length|maximum model length|max_model_len")
 MASKED = -1000.0
@@ -40,8 +44,10 @@ class VllmEngine:
         self._http = httpx.Client(
             base_url=url,
             timeout=httpx.Timeout(REQUEST_SECONDS, connect=2.0),
-            limits=httpx.Limits(max_connections=concurrency),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=concurrency),
         )
+        # Never behind a question that hangs.
+        self._health = httpx.Client(base_url=url, timeout=HEALTH_SECONDS)
         self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="vllm-request")
 
     @property
@@ -56,24 +62,37 @@ class VllmEngine:
         """
         check_answers(answers)
         self._check_rate(inputs)
-        return list(self._pool.map(lambda made: self._score_one(made, answers), inputs))
+        return self._each(lambda made: self._score_one(made, answers), inputs)
 
     def generate(self, inputs: Sequence[ModelInput], max_new_tokens: int) -> list[str]:
         """Return greedy text for each input; see Engine and `score`."""
         self._check_rate(inputs)
-        return list(self._pool.map(lambda made: self._write_one(made, max_new_tokens), inputs))
+        return self._each(lambda made: self._write_one(made, max_new_tokens), inputs)
 
     def is_ready(self) -> bool:
         """Return whether the server answers now."""
+        return self.health() is Health.well
+
+    def health(self) -> Health:
+        """Return what the server's health check says; a connection refused is at once away."""
         try:
-            return self._http.get("/health", timeout=2.0).status_code == httpx.codes.OK
+            status = self._health.get("/health").status_code
+        except httpx.TimeoutException:
+            return Health.silent
         except httpx.HTTPError:
-            return False
+            return Health.away
+        return Health.well if status == httpx.codes.OK else Health.away
 
     def close(self) -> None:
         """Close connections; requests in flight end first."""
         self._pool.shutdown()
         self._http.close()
+        self._health.close()
+
+    def _each(self, ask: Callable[[ModelInput], R], inputs: Sequence[ModelInput]) -> list[R]:
+        if len(inputs) == 1:  # the caller's own thread will do
+            return [ask(inputs[0])]
+        return list(self._pool.map(ask, inputs))
 
     def _check_rate(self, inputs: Sequence[ModelInput]) -> None:
         for made in inputs:

@@ -39,8 +39,8 @@ class SegmentAnswer(_Frozen):
         return self.end_s - self.start_s
 
 
-class VideoAnswer(_Frozen):
-    """The answer about a whole video, with everything that it depends on.
+class VideoVerdict(_Frozen):
+    """The answer about a whole video, with everything that it depends on, without its segments.
 
     `answer` is None for free text about several segments, where each segment has its own, and
     where the rule abstains; the probabilities are told all the same.
@@ -60,7 +60,6 @@ class VideoAnswer(_Frozen):
         description="Id of the entry of scoring.json that pooled, calibrated and decided; null: "
         "the task's own pooling and threshold.",
     )
-    segments: tuple[SegmentAnswer, ...]
     task: str = Field(description="Id of the task; made from the question where that was asked.")
     question: str
     prompt_hash: str
@@ -79,6 +78,16 @@ class VideoAnswer(_Frozen):
     duration_s: float
     timings_s: dict[str, float] = Field(description="Seconds spent per stage.")
     warnings: tuple[Remark, ...] = ()
+
+
+class VideoAnswer(VideoVerdict):
+    """The answer about a whole video, and about each of its segments."""
+
+    segments: tuple[SegmentAnswer, ...]
+
+    def verdict(self) -> VideoVerdict:
+        """Return it without the segments."""
+        return VideoVerdict(**{name: getattr(self, name) for name in VideoVerdict.model_fields})
 
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON form, the same that the service sends."""

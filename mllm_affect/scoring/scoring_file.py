@@ -13,7 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from mllm_affect.errors import UserError
 from mllm_affect.files import sha256_json, write_json
 from mllm_affect.media.types import Sampling
-from mllm_affect.scoring.abstention import Abstention
+from mllm_affect.model.weights_hash import weights_hash
+from mllm_affect.scoring.abstention import NEVER, Abstention
 from mllm_affect.scoring.thresholds import ThresholdPolicy
 
 FILE_NAME = "scoring.json"
@@ -113,6 +114,14 @@ class ScoringFile(_Frozen):
         """Return a copy in which that task is scored so."""
         return self.model_copy(update={"tasks": {**self.tasks, scoring.task: scoring}})
 
+    def never_abstaining(self) -> "ScoringFile":
+        """Return a copy that answers about every video."""
+        tasks = {
+            name: scoring.model_copy(update={"abstention": NEVER})
+            for name, scoring in self.tasks.items()
+        }
+        return self.model_copy(update={"tasks": tasks})
+
 
 def read_scoring(checkpoint: Path) -> ScoringFile:
     """Read the scoring beside a checkpoint; a missing file gives one without tasks.
@@ -127,6 +136,27 @@ def read_scoring(checkpoint: Path) -> ScoringFile:
     except (ValueError, ValidationError) as error:
         reason = str(error).replace("\n", " ")
         raise UserError("bad_scoring", f"{path} cannot be used: {reason}") from error
+
+
+def scoring_of(checkpoint: Path, force: bool = False, weights: str | None = None) -> ScoringFile:
+    """Read the scoring beside a checkpoint that is to answer with it; see `read_scoring`.
+
+    `weights`: the hash of the checkpoint's weights, where it is known already.  Raises UserError
+    `other_scoring` where a task's scoring was fitted to answers of other weights, unless forced.
+    """
+    scorings = read_scoring(checkpoint)
+    fitted_to = {name: item.made_from.weights for name, item in scorings.tasks.items()}
+    if force or not any(fitted_to.values()):
+        return scorings
+    here = weights or weights_hash(checkpoint)
+    others = sorted(name for name, found in fitted_to.items() if found not in (None, here))
+    if others:
+        raise UserError(
+            "other_scoring",
+            f"{checkpoint / FILE_NAME} was fitted to other weights than these (task "
+            f"{', '.join(others)}); run `mllm-affect calibrate` again, or force it.",
+        )
+    return scorings
 
 
 def write_scoring(checkpoint: Path, scoring: TaskScoring) -> Path:

@@ -51,15 +51,19 @@ class Task(BaseModel):
             raise ValueError(f"positive answer {self.positive!r} is not among the answers")
         return self
 
-    def asks(self, text: str) -> bool:
-        """Return whether `text` is the question; a name in braces (`{unit}`) stands for any."""
-        parts = map(re.escape, BRACES.split(self.question))
-        return re.fullmatch(".+".join(parts), text) is not None
-
     @property
     def label_name(self) -> str:
         """What the right answer is called in labelled sets."""
         return self.label or self.id
+
+    def asks(self, text: str) -> bool:
+        """Whether a text asks this task's question: alone, or after lines of its context.
+
+        A name in braces (`{unit}`), which a family of tasks fills in, stands for any.
+        """
+        asked = text.rpartition("\n")[2] if self.context is not None else text
+        parts = map(re.escape, BRACES.split(self.question))
+        return re.fullmatch(".+".join(parts), asked) is not None
 
     @property
     def prompt_hash(self) -> str:

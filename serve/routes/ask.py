@@ -1,84 +1,148 @@
 """`POST /v1/ask`: one video, one question, one answer.
 
-Does: take the upload apart and call the pipeline.  Does not: keep the video.
+Does: answer short videos at once and keep nothing of them; make an analysis of long ones.
+Does not: answer otherwise than the pipeline does.
 """
 
-from typing import Annotated
+from dataclasses import replace
+from typing import Any
 
-from fastapi import APIRouter, Depends, File, Form, UploadFile
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import JSONResponse
+from starlette.concurrency import run_in_threadpool
 
 from mllm_affect.errors import EngineError, UserError
 from mllm_affect.pipeline import answer_video
 from mllm_affect.scoring.answers import VideoAnswer
-from mllm_affect.tasks.prompts import load_task, question_task, shipped_task_ids
 from mllm_affect.tasks.task import Task
-from serve.problems import problem_responses
-from serve.state import State, bearer
+from mllm_affect.tasks.video_context import VideoContext
+from serve.choosing import chosen_task
+from serve.intake import Upload, keep, receive, unnamed
+from serve.problems import FieldError, problem_responses
+from serve.state import Owner, ServiceState, State, bearer
 from serve.told import context_of_request
-from serve.uploads import stored
+from serve.wire.analyses import Analysis, analysis_info
 
 router = APIRouter(tags=["ask"], dependencies=[Depends(bearer)])
+
+ASK_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["video"],
+                    "properties": {
+                        "video": {
+                            "type": "string",
+                            "format": "binary",
+                            "description": "MP4/MOV, Matroska/WebM or AVI.",
+                        },
+                        "task": {"type": "string", "description": "Id of a task, see /v1/tasks."},
+                        "question": {"type": "string", "description": "A question of your own."},
+                        "answers": {
+                            "type": "array",
+                            "items": {"type": "string"},
+                            "description": "What the question may be answered with.",
+                        },
+                        "transcript": {
+                            "type": "string",
+                            "format": "binary",
+                            "description": "What is said, as a file: .vtt, .srt, .json, .yml, or "
+                            "plain text without times.",
+                        },
+                        "transcript_text": {
+                            "type": "string",
+                            "description": "The same as plain text.",
+                        },
+                        "asked": {
+                            "type": "string",
+                            "description": "What the person in the video was asked.",
+                        },
+                    },
+                }
+            }
+        },
+    }
+}
 
 
 @router.post(
     "/v1/ask",
     operation_id="ask",
     summary="Ask about a video",
-    responses=problem_responses(401, 404, 413, 415, 422, 503),
+    response_model=VideoAnswer,
+    responses={
+        202: {"model": Analysis, "description": "A long video: follow the analysis."},
+        **problem_responses(400, 401, 403, 404, 413, 415, 422, 429, 503),
+    },
+    openapi_extra=ASK_BODY,
 )
-def ask(
-    state: State,
-    video: Annotated[UploadFile, File(description="MP4/MOV, Matroska/WebM or AVI.")],
-    task: Annotated[str | None, Form(description="Id of a task, see /v1/tasks.")] = None,
-    question: Annotated[str | None, Form(description="A question of your own.")] = None,
-    answers: Annotated[
-        list[str] | None, Form(description="What the question may be answered with.")
-    ] = None,
-    transcript: Annotated[
-        UploadFile | None,
-        File(description="What is said: .vtt, .srt, .json, .yml, or plain text without times."),
-    ] = None,
-    transcript_text: Annotated[str | None, Form(description="The same as plain text.")] = None,
-    asked: Annotated[
-        str | None, Form(description="What the person in the video was asked.")
-    ] = None,
-) -> VideoAnswer:
+async def ask(request: Request, state: State, owner: Owner) -> Any:
     """Answer a task, or a question of your own, about each segment and about the video.
 
     A task that tells the model what was asked and said takes `asked` and `transcript` (or
     `transcript_text`); a line whose part is not given is left out of its prompt.
     With `answers` the result has a probability for each of them; without, the text is free.
-    The video is deleted when the answer is sent.
+    The video is deleted when the answer is sent.  A video that is longer than /v1/limits says
+    becomes an analysis: 202, with `Location`.
     """
-    chosen = chosen_task(task, question, tuple(answers or ()))
-    context = context_of_request(chosen, transcript, transcript_text, asked)
+    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+        raise FieldError("bad_request", "Send a form with the file video.", ("video",))
+    with state.store.media.incoming(state.settings.max_upload_bytes) as incoming:
+        upload = await receive(request, incoming)
+        task = chosen_task(
+            upload.one("task"), upload.one("question"), tuple(upload.fields.get("answers", ()))
+        )
+        context = context_of_request(
+            task, upload.transcript, upload.one("transcript_text"), upload.one("asked")
+        )
+        return await run_in_threadpool(_answer, state, owner, upload, task, context)
+
+
+def _answer(
+    state: ServiceState, owner: str, upload: Upload, task: Task, context: VideoContext
+) -> VideoAnswer | JSONResponse:
     if not state.engine.is_ready():
         raise EngineError("engine_away", "The model server is not ready; try again in a moment.")
-    with stored(video, state.settings.max_upload_bytes) as path:
-        return answer_video(
-            path,
-            chosen,
-            state.engine,
-            state.profile,
-            context=context,
-            scorings=state.scorings,
-            force=state.force,
-            limits=state.settings.limits,
-        )
+    settings = state.settings
+    try:
+        with unnamed(upload.incoming.path):
+            return answer_video(
+                upload.incoming.path,
+                task,
+                state.engine,
+                state.profile,
+                context=context,
+                scorings=state.scorings,
+                force=state.force,
+                limits=replace(settings.limits, seconds=settings.ask_seconds),
+                in_flight=settings.in_flight,
+            )
+    except UserError as error:
+        if error.code != "video_too_long" or settings.ask_seconds >= settings.max_video_seconds:
+            raise
+    return _later(state, owner, upload, task, context)
 
 
-def chosen_task(task: str | None, question: str | None, answers: tuple[str, ...]) -> Task:
-    """Return the task that a request means.
-
-    Raises UserError `bad_request`, `unknown_task` or `bad_question`.
-    """
-    if (task is None) == (question is None):
-        raise UserError("bad_request", "Give either task or question.")
-    if question is not None:
-        return question_task(question, answers)
-    if answers:
-        raise UserError("bad_request", "A task has its own answers; leave answers out.")
-    if task not in shipped_task_ids():  # never a path: clients do not name files
-        known = ", ".join(shipped_task_ids())
-        raise UserError("unknown_task", f"There is no such task; use one of {known}.")
-    return load_task(task)
+def _later(
+    state: ServiceState, owner: str, upload: Upload, task: Task, context: VideoContext
+) -> JSONResponse:
+    if not state.force:
+        state.profile.refuse_other_prompt(state.profile.fit(task))
+    video = keep(state.store, state.settings, owner, upload)
+    found = state.store.analyses.ask(
+        owner,
+        video,
+        task,
+        state.engine.model_id,
+        context=context,
+        most_waiting=state.settings.most_waiting,
+    )
+    state.on_work()
+    return JSONResponse(
+        analysis_info(found).model_dump(mode="json"),
+        202,
+        {"Location": f"/v1/analyses/{found.id}"},
+    )

@@ -38,7 +38,7 @@ class ModelInfo(BaseModel):
     "/v1/tasks",
     operation_id="list_tasks",
     summary="Tasks that can be asked",
-    responses=problem_responses(401),
+    responses=problem_responses(401, 403, 429),
 )
 def list_tasks(state: State) -> list[TaskInfo]:
     """List the tasks with their questions and answers."""
@@ -62,7 +62,7 @@ def list_tasks(state: State) -> list[TaskInfo]:
     "/v1/models",
     operation_id="list_models",
     summary="Models that answer",
-    responses=problem_responses(401),
+    responses=problem_responses(401, 403, 429),
 )
 def list_models(state: State) -> list[ModelInfo]:
     """List the one model of this service."""

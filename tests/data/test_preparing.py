@@ -316,3 +316,19 @@ def test_the_verb_prints_counts_and_says_by_its_status_whether_all_are_usable(
     assert f"{lines[-1]['usable']} of {lines[-1]['videos']} videos are usable" in shown.stdout
     assert ("refused, empty_file: 1" in shown.stdout) == bool(status)
     assert "0.mp4" in shown.stdout
+
+
+def test_a_checkpoint_says_how_clips_are_prepared(corpus: Path, tmp_path: Path) -> None:
+    words = ["prepare", str(corpus), "--model", "miniature", "--trusted", "--workers", "1"]
+    CliRunner().invoke(app, [*words, "--out", str(tmp_path / "out"), "--task", "ah"])
+    wanted = json.loads((tmp_path / "out/prepare.json").read_text())["policy"]
+    assert (wanted["sampling"]["fps"], wanted["sampling"]["max_pixels"]) == (4.0, 4096)
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    (bare / "config.json").write_text('{"model_type": "qwen3_omni_moe"}')
+    for options in (["--model", str(bare)], ["--model", "miniature", "--fps", "2"]):
+        refused = CliRunner().invoke(
+            app, ["prepare", str(corpus), *options, "--out", str(tmp_path / "no"), "--json"]
+        )
+        assert refused.exit_code == 2, refused.output
+    assert not (tmp_path / "no").exists()

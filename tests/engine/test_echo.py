@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from noise_inputs import noise_input
@@ -9,11 +10,19 @@ from noise_inputs import noise_input
 from mllm_affect.engine.balanced import BalancedEngine
 from mllm_affect.engine.echo import EchoEngine
 from mllm_affect.engine.types import AnswerScores
+from mllm_affect.engine.watched_server import Health, Patience, WatchedServer
 from mllm_affect.errors import EngineError, UserError
 from mllm_affect.tasks.model_input import ModelInput
 
 
-class Away(EchoEngine):
+class Echo(EchoEngine):
+    """The echo engine as a server that is always well."""
+
+    def health(self) -> Health:
+        return Health.well
+
+
+class Away(Echo):
     """A server that is away, or that refuses."""
 
     def __init__(self, code: str = "engine_away") -> None:
@@ -25,7 +34,7 @@ class Away(EchoEngine):
         raise EngineError(self.code, "no")
 
 
-class Meeting(EchoEngine):
+class Meeting(Echo):
     """Answers only once as many requests are in flight as there are servers."""
 
     barrier = threading.Barrier(2, timeout=10)
@@ -33,6 +42,16 @@ class Meeting(EchoEngine):
     def score(self, inputs: Sequence[ModelInput], answers: Sequence[str]) -> list[AnswerScores]:
         self.barrier.wait()
         return super().score(inputs, answers)
+
+
+def together(*engines: Any) -> BalancedEngine:
+    """These engines as one, once all of them are asked."""
+    patience = Patience(look_s=0.01)
+    servers = [WatchedServer(engine, lambda _engine: None, patience) for engine in engines]
+    balanced = BalancedEngine(servers)
+    balanced.start()
+    assert all(server.wait_well(10) for server in servers)
+    return balanced
 
 
 def test_echo_is_the_same_every_time_and_depends_on_the_clip() -> None:
@@ -54,23 +73,23 @@ def test_echo_writes_the_question_back() -> None:
 
 def test_inputs_go_to_all_servers_in_order() -> None:
     inputs = [noise_input(seed) for seed in range(4)]
-    balanced = BalancedEngine([Meeting(), Meeting()])
+    balanced = together(Meeting(), Meeting())
     assert balanced.score(inputs, ("yes", "no")) == EchoEngine().score(inputs, ("yes", "no"))
     assert balanced.generate(inputs, 3) == EchoEngine().generate(inputs, 3)
     balanced.close()
 
 
 def test_a_server_that_is_away_is_passed_over() -> None:
-    balanced = BalancedEngine([Away(), EchoEngine("yes")])
+    balanced = together(Away(), Echo("yes"))
     assert balanced.score([noise_input(0)], ("yes", "no"))[0].best == "yes"
 
 
 def test_all_away_or_a_refusal_is_raised() -> None:
     with pytest.raises(EngineError, match="no"):
-        BalancedEngine([Away(), Away()]).score([noise_input(0)], ("yes", "no"))
+        together(Away(), Away()).score([noise_input(0)], ("yes", "no"))
     refusing, other = Away("engine_refused"), Away()
     with pytest.raises(EngineError) as caught:
-        BalancedEngine([refusing, other]).score([noise_input(0)], ("yes", "no"))
+        together(refusing, other).score([noise_input(0)], ("yes", "no"))
     assert (caught.value.code, other.asked) == ("engine_refused", 0)
 
 

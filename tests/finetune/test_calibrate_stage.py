@@ -16,6 +16,7 @@ from mllm_affect.engine.echo import EchoEngine
 from mllm_affect.errors import UserError
 from mllm_affect.media.types import Sampling
 from mllm_affect.model.profile import ModelProfile
+from mllm_affect.model.weights_hash import weights_hash
 from mllm_affect.pipeline import answer_video
 from mllm_affect.scoring.scoring_file import read_scoring
 from mllm_affect.tasks.prompts import load_task
@@ -35,12 +36,14 @@ def test_every_video_of_the_split_is_asked_and_the_file_written(
     clips: Path, tmp_path: Path
 ) -> None:
     told: list[Progress] = []
+    (tmp_path / "config.json").write_text("{}")
     ids = calibrate_checkpoint(
         tmp_path, PROFILE, clips, CalibrateStage(split="test", folds=3), [TASK], 5.0,
         EchoEngine(), told.append,
     )  # fmt: skip
     scoring = read_scoring(tmp_path).tasks["ah_demo"]
     assert ids == {"ah_demo": scoring.id}
+    assert scoring.made_from.weights == weights_hash(tmp_path)
     assert scoring.made_from.videos == 12
     assert scoring.made_from.split == "test"
     assert (told[0].done, told[-1].done, told[-1].total) == (0, 12, 12)

@@ -83,6 +83,17 @@ def test_balance_repeats_rare_rows_evenly_and_the_same_for_a_seed() -> None:
     assert more != balanced(rows, answers, "oversample", 1)
 
 
+def test_undersampling_keeps_as_many_of_every_answer_in_their_order() -> None:
+    rows = list(range(13))
+    answers = ["no"] * 10 + ["yes"] * 3
+    fewer = balanced(rows, answers, "undersample", 0)
+    assert fewer == sorted(fewer)
+    assert fewer[-3:] == [10, 11, 12]
+    assert len(fewer) == len(set(fewer)) == 6
+    assert fewer == balanced(rows, answers, "undersample", 0)
+    assert fewer != balanced(rows, answers, "undersample", 1)
+
+
 @pytest.fixture
 def clips(tmp_path: Path) -> Path:
     random = np.random.default_rng(0)

@@ -9,9 +9,10 @@ from scoring_entry import SEGMENTER, entry
 from mllm_affect.errors import UserError
 from mllm_affect.media.sampling.policy import FixedCount
 from mllm_affect.media.types import Clip, Sampling, Segment
+from mllm_affect.model.weights_hash import weights_hash
 from mllm_affect.scoring.abstention import Abstention, Quality, quality_of, reasons_to_abstain
 from mllm_affect.scoring.rule import rule_for
-from mllm_affect.scoring.scoring_file import ScoringFile, read_scoring, write_scoring
+from mllm_affect.scoring.scoring_file import ScoringFile, read_scoring, scoring_of, write_scoring
 from mllm_affect.tasks.prompts import load_task
 
 GOOD = Quality(brightness=0.5, has_sound=True)
@@ -72,6 +73,29 @@ def test_any_change_gives_another_id_and_none_is_lost_on_disk(tmp_path: Path) ->
     assert found.tasks == {"ah": first, "other": other}
     assert found.tasks["ah"].id == first.id
     assert len({first.id, other.id, entry(temperature=1.1).id, entry(threshold=0.4).id}) == 4
+
+
+def test_a_scoring_fitted_to_other_weights_is_refused_unless_forced(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "model.safetensors").write_bytes(b"weights")
+    made = entry().made_from.model_copy(update={"weights": weights_hash(tmp_path)})
+    write_scoring(tmp_path, entry(made_from=made))
+    write_scoring(tmp_path, entry(task="other"))  # whose weights nobody noted
+    found = scoring_of(tmp_path)
+    assert found == read_scoring(tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(b"other weights")
+    with pytest.raises(UserError, match=r"other weights than these \(task ah\)") as caught:
+        scoring_of(tmp_path)
+    assert caught.value.code == "other_scoring"
+    assert scoring_of(tmp_path, force=True) == found
+    with pytest.raises(UserError):
+        scoring_of(tmp_path, weights="0" * 64)
+
+
+def test_a_file_can_be_made_to_answer_always() -> None:
+    found = scorings(abstention=Abstention(least_seconds=100.0)).never_abstaining()
+    verdict = rule_for(AH, found, SEGMENTER, 5.0).verdict([{"yes": 0.9, "no": 0.1}], [5.0], [GOOD])
+    assert (verdict.answer, verdict.reasons) == ("yes", ())
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The application with an engine without a model, driven in this process."""
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from fastapi.testclient import TestClient
@@ -12,6 +13,9 @@ from mllm_affect.pipeline import UNSCORED
 from mllm_affect.scoring.scoring_file import ScoringFile
 from serve.app import create_app
 from serve.settings import ServiceSettings
+from serve.state import ServiceState
+from serve.store import Store
+from serve.work.worker import Worker
 
 PROFILE = ModelProfile(kind="miniature", sampling=Sampling(fps=4.0, max_pixels=4096), note="A toy.")
 
@@ -38,8 +42,19 @@ class Service:
     ) -> None:
         self.engine = SwitchedEngine() if engine is None else engine
         settings = settings or ServiceSettings()
-        self.app = create_app(settings, self.engine, profile, scorings, force)
-        self.http = TestClient(self.app, raise_server_exceptions=False)
+        self.folder = TemporaryDirectory()
+        store = Store.open(Path(self.folder.name))
+        self.state = ServiceState(settings, self.engine, profile, store, scorings, force)
+        self.app = create_app(self.state)
+        self.http = TestClient(
+            self.app, raise_server_exceptions=False, base_url="http://127.0.0.1:8000"
+        )
+
+    def worked(self) -> None:
+        """Work on what was asked for until nothing waits."""
+        worker = Worker(self.state)
+        while worker.work_once():
+            pass
 
     def ask(self, content: bytes | Path, **fields: object) -> object:
         """POST /v1/ask with a video."""

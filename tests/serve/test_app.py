@@ -11,7 +11,8 @@ from service_in_process import Service
 from mllm_affect.errors import UserError
 from mllm_affect.tasks.prompts import shipped_task_ids
 from serve.app import openapi_document
-from serve.settings import ServiceSettings, read_api_key, refuse_unsafe
+from serve.keys import ApiKey, read_api_keys
+from serve.settings import ServiceSettings, refuse_unsafe
 
 KEY = "correct horse battery"
 
@@ -19,7 +20,7 @@ KEY = "correct horse battery"
 def keyed(folder: Path) -> TestClient:
     path = folder / "key"
     path.write_text(KEY + "\n")
-    return Service(ServiceSettings(api_key_sha256=read_api_key(path))).http
+    return Service(ServiceSettings(keys=read_api_keys(path))).http
 
 
 def test_health_and_readiness(service: Service) -> None:
@@ -92,7 +93,12 @@ def test_the_document_names_operations_and_problems() -> None:
         for path in document["paths"].values()
         for operation in path.values()
     }
-    assert operations == {"ask", "healthz", "readyz", "list_tasks", "list_models"}
+    assert operations == {
+        "ask", "upload_video", "get_video", "get_video_content", "erase_video",
+        "create_analysis", "list_analyses", "get_analysis", "list_segments", "follow_analysis",
+        "cancel_analysis", "erase_analysis",
+        "list_tasks", "list_models", "get_limits", "healthz", "readyz", "metrics",
+    }  # fmt: skip
     responses = document["paths"]["/v1/ask"]["post"]["responses"]
     assert {"200", "401", "404", "413", "415", "422", "503"} <= set(responses)
     assert "Problem" in document["components"]["schemas"]
@@ -113,7 +119,7 @@ def test_beyond_this_machine_needs_a_key(host: str) -> None:
     with pytest.raises(UserError, match="--api-key-file") as caught:
         refuse_unsafe(ServiceSettings(host=host))
     assert caught.value.code == "unsafe_bind"
-    refuse_unsafe(ServiceSettings(host=host, api_key_sha256="0" * 64))
+    refuse_unsafe(ServiceSettings(host=host, keys=(ApiKey(sha256="0" * 64),)))
 
 
 def test_keys_that_are_none(tmp_path: Path) -> None:
@@ -121,6 +127,6 @@ def test_keys_that_are_none(tmp_path: Path) -> None:
     short.write_text("abc")
     for path in (short, tmp_path / "missing", tmp_path):
         with pytest.raises(UserError) as caught:
-            read_api_key(path)
+            read_api_keys(path)
         assert caught.value.code == "bad_api_key"
         assert "abc" not in caught.value.sentence

@@ -50,3 +50,14 @@ def test_the_service_answers_as_evaluation_does(checkpoint: Path, video: Path) -
         update={"timings_s": {}}
     )
     assert served.probabilities != served.uncalibrated
+
+
+def test_what_is_taken_away_on_purpose_is_no_reason_to_abstain(
+    checkpoint: Path, video: Path
+) -> None:
+    with open_answerer(load_task("ah"), checkpoint, None, "audio") as answerer:
+        deaf = VideoAnswer.model_validate(answerer.ask(video, UNKNOWN))
+        assert answerer.settings["calibration"] == deaf.calibration
+    assert not deaf.abstained
+    assert [part.quality.has_sound for part in deaf.segments if part.quality] == [False, False]
+    assert deaf.calibration != read_scoring(checkpoint).tasks["ah"].id

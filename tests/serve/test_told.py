@@ -10,6 +10,8 @@ from service_in_process import PROFILE, Service
 
 from eval.predictions import PredictionsLog
 from eval.run import predict
+from finetune.checking.findings import RowLimits
+from finetune.checking.shape import take_apart
 from finetune.prepare import Preparation, prepare_rows
 from mllm_affect.client import _transcript_file
 from mllm_affect.data.examples import Example, write_examples
@@ -100,6 +102,10 @@ def test_training_evaluation_and_service_give_the_same_tokens(
     here = "Well, maybe \u2039|im_end|\u203a I will or I will not \u2039audio\u203a"
     assert here in texts[0].splitlines()[-2]
     assert [row["messages"][-1]["content"] for row in rows] == ["yes", "no"]
+    for row in rows:
+        parts, faults = take_apart(row, RowLimits(tasks=(TASK,)))
+        assert parts is not None
+        assert (parts.task, faults) == (TASK, [])
 
 
 def test_other_words_make_other_rows(labelled: tuple[Path, Example], tmp_path: Path) -> None:

@@ -1,0 +1,185 @@
+"""One model server that is asked only while it seems well.
+
+Does: look at its health all the time, notice that it is away, hangs or answers nonsense, give its
+questions up at once then, and try it again with a question of its own until it answers.
+Does not: choose between servers (see balanced), start or end them.
+
+Every question runs in a daemon thread: one that a hung server never answers is left behind and
+holds up nobody, not even the end of the process.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, wait
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol, TypeVar
+
+from mllm_affect.engine.types import Engine
+from mllm_affect.errors import EngineError, UserError
+
+R = TypeVar("R")
+
+AWAY = ("engine_away", "engine_timeout")
+"""Codes of errors after which a server is out at once; other failures must repeat."""
+
+GIVE_UP_LOOK_S = 0.05
+
+
+class Health(StrEnum):
+    """What a server's health check said."""
+
+    well = "well"
+    away = "away"
+    silent = "silent"
+
+
+class HealthyEngine(Engine, Protocol):
+    """An engine whose server can be asked how it is."""
+
+    def health(self) -> Health:
+        """Return how the server is, within a second or two."""
+        ...
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a server may do what before it is out; all in seconds.
+
+    `hung_s`: without any answer, health checks included.  `stall_s`: with questions in flight and
+    none of them answered.  `failures`: senseless answers in a row.
+    """
+
+    look_s: float = 0.25
+    hung_s: float = 5.0
+    stall_s: float = 60.0
+    failures: int = 3
+
+
+class WatchedServer:
+    """A server and what is known about it; out until it has answered a first question.
+
+    `first_question` is asked before anything else, and again after the server was out: it raises
+    where the server does not answer as it should.
+    """
+
+    def __init__(
+        self,
+        engine: HealthyEngine,
+        first_question: Callable[[Engine], None],
+        patience: Patience | None = None,
+    ) -> None:
+        self.engine = engine
+        self._first_question, self._patience = first_question, patience or Patience()
+        self._lock = threading.Lock()
+        self._in_flight: dict[int, float] = {}
+        self._asked = self._failures = 0
+        self._answered_s = self._heard_s = time.monotonic()
+        self._well, self._closed = threading.Event(), threading.Event()
+        self._out_number = 0
+        self.first_failure: EngineError | UserError | None = None
+        self._watch = threading.Thread(target=self._run, name="server-watch", daemon=True)
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._watch.start()
+
+    @property
+    def is_well(self) -> bool:
+        """Whether it is asked now."""
+        return self._well.is_set()
+
+    @property
+    def in_flight(self) -> int:
+        """How many questions it is working on."""
+        return len(self._in_flight)
+
+    def wait_well(self, seconds: float) -> bool:
+        """Wait until it is asked; return whether it is."""
+        return self._well.wait(seconds)
+
+    def ask(self, question: Callable[[Engine], R]) -> R:
+        """Return the server's answer.  Raises what it raises, `engine_away` once it is out."""
+        future: Future[R] = Future()
+        out_number = self._out_number
+        threading.Thread(
+            target=self._answer, args=(question, future), name="question", daemon=True
+        ).start()
+        while not wait([future], GIVE_UP_LOOK_S).done:
+            if self._closed.is_set() or not self.is_well or self._out_number != out_number:
+                raise EngineError(
+                    "engine_away", "The model server does not answer; try again in a moment."
+                )
+        return future.result()
+
+    def close(self) -> None:
+        """Stop watching, and give up what is in flight."""
+        self._closed.set()
+        self._well.clear()
+        if self._watch.is_alive():
+            self._watch.join(self._patience.look_s * 4)
+        self.engine.close()
+
+    def _answer(self, question: Callable[[Engine], R], future: "Future[R]") -> None:
+        with self._lock:
+            self._asked += 1
+            number = self._asked
+            self._in_flight[number] = time.monotonic()
+        try:
+            answer = question(self.engine)
+        except BaseException as error:
+            self._note(number, error)
+            future.set_exception(error)
+        else:
+            self._note(number, None)
+            future.set_result(answer)
+
+    def _note(self, number: int, error: BaseException | None) -> None:
+        with self._lock:
+            self._in_flight.pop(number, None)
+            self._answered_s = time.monotonic()
+            if not isinstance(error, EngineError):
+                self._failures = 0
+                return
+            self._failures += 1
+            if error.code in AWAY or self._failures >= self._patience.failures:
+                self._out()
+
+    def _out(self) -> None:
+        self._well.clear()
+        self._out_number += 1
+
+    def _run(self) -> None:
+        while not self._closed.wait(self._patience.look_s):
+            health = self.engine.health()
+            now = time.monotonic()
+            if health is Health.well:
+                self._heard_s = now
+            if not self.is_well:
+                if health is Health.well:
+                    self._try_again()
+            elif health is Health.away or self._hangs(now):
+                with self._lock:
+                    self._out()
+
+    def _hangs(self, now: float) -> bool:
+        with self._lock:
+            oldest = min(self._in_flight.values(), default=now)
+            answered_s = self._answered_s
+        silent_s = now - max(self._heard_s, answered_s)
+        stalled_s = now - max(oldest, answered_s)
+        return silent_s > self._patience.hung_s or stalled_s > self._patience.stall_s
+
+    def _try_again(self) -> None:
+        try:
+            self._first_question(self.engine)
+        except (EngineError, UserError) as error:
+            self.first_failure = error
+            return
+        with self._lock:
+            self._failures = 0
+            self._in_flight.clear()  # what hangs from before is forgotten
+            self._answered_s = time.monotonic()
+        if not self._closed.is_set():
+            self._well.set()

@@ -1,0 +1,39 @@
+"""Which task a request means.
+
+Does: turn `task`, `question` and `answers` into a Task.  Does not: read prompt files that a client
+names.
+"""
+
+from mllm_affect.engine.answer_tree import check_answers
+from mllm_affect.tasks.prompts import load_task, question_task, shipped_task_ids
+from mllm_affect.tasks.task import Task
+from serve.problems import FieldError
+
+LONGEST_QUESTION = 4_000
+
+
+def chosen_task(task: str | None, question: str | None, answers: tuple[str, ...]) -> Task:
+    """Return the task that a request means.
+
+    Raises UserError `bad_request`, `unknown_task`, `bad_question` or `bad_answers`.
+    """
+    if (task is None) == (question is None):
+        raise FieldError("bad_request", "Give either task or question.", ("task", "question"))
+    if question is not None:
+        if len(question) > LONGEST_QUESTION or "\0" in question:
+            raise FieldError(
+                "bad_question", f"A question has at most {LONGEST_QUESTION} characters.",
+                ("question",),
+            )  # fmt: skip
+        chosen = question_task(question, answers)
+        if chosen.answers:
+            check_answers(chosen.answers)
+        return chosen
+    if answers:
+        raise FieldError(
+            "bad_request", "A task has its own answers; leave answers out.", ("answers",)
+        )
+    if task not in shipped_task_ids():  # never a path: clients do not name files
+        known = ", ".join(shipped_task_ids())
+        raise FieldError("unknown_task", f"There is no such task; use one of {known}.", ("task",))
+    return load_task(task)

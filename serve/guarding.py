@@ -1,0 +1,127 @@
+"""The door: who may come in, to do what, how often, and from which pages.
+
+Does: check API keys, their scopes and rates, and turn away pages of other origins.
+Does not: read bodies, or store keys other than as hashes.
+"""
+
+import threading
+import time
+from collections.abc import Mapping
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from serve.keys import ApiKey, find_key
+from serve.keys import Scope as KeyScope
+from serve.problems import problem
+from serve.settings import ServiceSettings
+
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+
+
+class Door:
+    """Answer 401, 403 or 429 below /v1 and at /metrics to whoever may not come in."""
+
+    def __init__(self, app: ASGIApp, settings: ServiceSettings) -> None:
+        self._app, self._keys = app, settings.keys
+        self._rates = {key.name: _Rate(key) for key in settings.keys}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        guarded = scope["type"] == "http" and _is_guarded(scope["path"])
+        refusal = self._refusal(scope) if guarded else None
+        if refusal is not None:
+            await refusal(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    def _refusal(self, scope: Scope) -> Response | None:
+        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+        request = Request(scope)
+        if not self._keys:
+            return _refuse_strangers(request, headers)
+        key = find_key(self._keys, _given_key(headers))
+        if key is None:
+            detail = "Send the API key as `Authorization: Bearer KEY`."
+            response: Response = problem(request, 401, "unauthorized", detail)
+            response.headers["WWW-Authenticate"] = "Bearer"
+            return response
+        needed = _needed_scope(scope["method"], scope["path"])
+        if needed not in key.scopes:
+            return problem(request, 403, "forbidden", f"This key lacks the scope `{needed}`.")
+        wait_s = self._rates[key.name].wait_s()
+        if wait_s > 0:
+            detail = "This key has asked too often; try again later."
+            response = problem(request, 429, "too_many_requests", detail)
+            response.headers["Retry-After"] = str(max(1, round(wait_s + 0.5)))
+            return response
+        scope["state"]["owner"] = key.name
+        return None
+
+
+class _Rate:
+    """A bucket that holds a minute's requests and fills up steadily."""
+
+    def __init__(self, key: ApiKey) -> None:
+        self._per_s = (key.requests_per_minute or 0) / 60.0
+        self._most = self._left = float(key.requests_per_minute or 0)
+        self._seen = time.monotonic()
+        self._lock = threading.Lock()
+
+    def wait_s(self) -> float:
+        """Take one; return how long to wait where none is left, else 0."""
+        if not self._per_s:
+            return 0.0
+        with self._lock:
+            now = time.monotonic()
+            self._left = min(self._most, self._left + (now - self._seen) * self._per_s)
+            self._seen = now
+            if self._left < 1.0:
+                return (1.0 - self._left) / self._per_s
+            self._left -= 1.0
+            return 0.0
+
+
+def _is_guarded(path: str) -> bool:
+    return path.startswith("/v1/") or path == "/metrics"
+
+
+def _needed_scope(method: str, path: str) -> KeyScope:
+    if path == "/metrics":
+        return "metrics"
+    if method in SAFE_METHODS:
+        return "read"
+    return "erase" if method == "DELETE" else "ask"
+
+
+def _given_key(headers: Mapping[bytes, str]) -> str | None:
+    kind, _, key = headers.get(b"authorization", "").partition(" ")
+    return key.strip() if kind.lower() == "bearer" else None
+
+
+def _refuse_strangers(request: Request, headers: Mapping[bytes, str]) -> Response | None:
+    """Return 403 for what a page of another origin sends to a service without keys.
+
+    Such a page can make a browser on this machine send forms here; a name that leads here by DNS
+    makes it same-origin.
+    """
+    host = headers.get(b"host", "")
+    if not _is_here(host):
+        return problem(request, 403, "forbidden", "Without API keys only this machine may ask.")
+    origin = headers.get(b"origin")
+    if origin is not None and urlsplit(origin).netloc != host:
+        return problem(request, 403, "forbidden", "Pages of other origins may not ask.")
+    if headers.get(b"sec-fetch-site") == "cross-site":
+        return problem(request, 403, "forbidden", "Pages of other origins may not ask.")
+    return None
+
+
+def _is_here(host: str) -> bool:
+    name = urlsplit(f"//{host}").hostname or ""
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return name == "localhost" or name.endswith(".localhost")

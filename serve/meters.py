@@ -1,0 +1,76 @@
+"""What the service counts and times.
+
+Does: hold the metrics of one process in a registry of its own, and count every request.
+Does not: know content; labels are routes, statuses and codes of ours.
+"""
+
+import time
+from collections.abc import Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+STATUSES = ("queued", "running", "succeeded", "failed", "cancelled")
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+
+
+class Meters:
+    """The metrics of one process."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self.requests = Histogram(
+            "mllm_affect_request_seconds", "Time to the last byte of an answer.",
+            ("operation", "status"), registry=self.registry, buckets=SECONDS,
+        )  # fmt: skip
+        self.analyses = Gauge(
+            "mllm_affect_analyses", "Analyses in the store.", ("status",), registry=self.registry
+        )
+        self.ready = Gauge(
+            "mllm_affect_engine_ready", "Whether a model server answers.", registry=self.registry
+        )
+        self.segments = Counter(
+            "mllm_affect_segments", "Segments answered by this process.", registry=self.registry
+        )
+        self.finished = Histogram(
+            "mllm_affect_analysis_seconds", "Time that this process worked on an analysis.",
+            ("outcome",), registry=self.registry, buckets=SECONDS,
+        )  # fmt: skip
+        self.waits = Counter(
+            "mllm_affect_engine_waits", "Analyses put back because no model server answered.",
+            registry=self.registry,
+        )  # fmt: skip
+
+    def count(self, analyses: Mapping[str, int], ready: bool) -> None:
+        """Note how many analyses there are, and whether the engine answers."""
+        for status in STATUSES:
+            self.analyses.labels(status).set(analyses.get(status, 0))
+        self.ready.set(ready)
+
+
+class Metered:
+    """Times every request of an application."""
+
+    def __init__(self, app: ASGIApp, meters: Meters) -> None:
+        self._app, self._meters = app, meters
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begun, status = time.perf_counter(), "500"
+
+        async def seen(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = str(message["status"])
+            await send(message)
+
+        try:
+            await self._app(scope, receive, seen)
+        finally:
+            operation = getattr(scope.get("route"), "operation_id", None) or "none"
+            spent = time.perf_counter() - begun
+            self._meters.requests.labels(operation, status).observe(spent)

@@ -1,0 +1,152 @@
+"""`/v1/analyses`: ask for an analysis, follow it, read its segments, stop and erase it.
+
+Does: what clients do with analyses.  Does not: the work (serve.work) or the events (events).
+"""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, Path, Query, Response
+
+from mllm_affect.errors import UserError
+from serve.choosing import chosen_task
+from serve.problems import problem_responses
+from serve.state import Owner, State, bearer
+from serve.told import TranscriptFile, context_of_request
+from serve.wire.analyses import (
+    Analysis,
+    AnalysisPage,
+    AnalysisRequest,
+    Id,
+    SegmentPage,
+    analysis_info,
+)
+
+router = APIRouter(tags=["analyses"], dependencies=[Depends(bearer)])
+
+AnalysisId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$", description="Id of an analysis.")]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$",
+        description="A name of your own for this request; sent again, it gives the same analysis.",
+    ),
+]  # fmt: skip
+UNKNOWN = "There is no such analysis; it may have been erased."
+
+
+@router.post(
+    "/v1/analyses",
+    operation_id="create_analysis",
+    summary="Ask for an analysis",
+    status_code=202,
+    responses=problem_responses(401, 403, 404, 409, 422, 429),
+)
+def create_analysis(
+    asked: AnalysisRequest,
+    response: Response,
+    state: State,
+    owner: Owner,
+    idempotency_key: IdempotencyKey = None,
+) -> Analysis:
+    """Let a task, or a question of your own, be answered about an uploaded video.
+
+    The answer comes later: follow `Location`, or its `/events`.
+    """
+    task = chosen_task(asked.task, asked.question, tuple(asked.answers))
+    told = None
+    if asked.transcript is not None:
+        content = asked.transcript.encode("utf-8", "replace")
+        told = TranscriptFile(f"transcript.{asked.transcript_kind}", content)
+    context = context_of_request(task, told, None, asked.asked)
+    if not state.force:
+        state.profile.refuse_other_prompt(state.profile.fit(task))
+    video = state.video(owner, asked.video_id)
+    found = state.store.analyses.ask(
+        owner,
+        video,
+        task,
+        state.engine.model_id,
+        idempotency_key,
+        context=context,
+        most_waiting=state.settings.most_waiting,
+    )
+    state.on_work()
+    response.headers["Location"] = f"/v1/analyses/{found.id}"
+    return analysis_info(found)
+
+
+@router.get(
+    "/v1/analyses",
+    operation_id="list_analyses",
+    summary="Your analyses",
+    responses=problem_responses(401, 403, 422, 429),
+)
+def list_analyses(
+    state: State,
+    owner: Owner,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    before: Annotated[Id | None, Query(description="`next` of the page before.")] = None,
+    video_id: Annotated[Id | None, Query(description="Only those about this video.")] = None,
+) -> AnalysisPage:
+    """List analyses, the newest first."""
+    found = state.store.analyses.page(owner, before, limit + 1, video_id)
+    shown = [analysis_info(one) for one in found[:limit]]
+    return AnalysisPage(items=shown, next=shown[-1].id if len(found) > limit else None)
+
+
+@router.get(
+    "/v1/analyses/{analysis_id}",
+    operation_id="get_analysis",
+    summary="How an analysis is getting on",
+    responses=problem_responses(401, 403, 404, 422, 429),
+)
+def get_analysis(analysis_id: AnalysisId, state: State, owner: Owner) -> Analysis:
+    """Return status and progress, and the answer once there is one."""
+    return analysis_info(state.analysis(owner, analysis_id))
+
+
+@router.get(
+    "/v1/analyses/{analysis_id}/segments",
+    operation_id="list_segments",
+    summary="The answers about segments",
+    responses=problem_responses(401, 403, 404, 422, 429),
+)
+def list_segments(
+    analysis_id: AnalysisId,
+    state: State,
+    owner: Owner,
+    start: Annotated[int, Query(ge=0, le=1_000_000, description="Index of the first.")] = 0,
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+) -> SegmentPage:
+    """Return answers about segments in the order of time, also while the analysis runs."""
+    state.analysis(owner, analysis_id)
+    found = state.store.results.page(analysis_id, start, limit + 1)
+    more = found[limit].index if len(found) > limit else None
+    return SegmentPage(items=found[:limit], next=more)
+
+
+@router.post(
+    "/v1/analyses/{analysis_id}/cancel",
+    operation_id="cancel_analysis",
+    summary="Stop an analysis",
+    responses=problem_responses(401, 403, 404, 422, 429),
+)
+def cancel_analysis(analysis_id: AnalysisId, state: State, owner: Owner) -> Analysis:
+    """Stop an analysis and keep what is there; one that is finished stays as it is."""
+    found = state.store.analyses.cancel(owner, analysis_id)
+    if found is None:
+        raise UserError("unknown_analysis", UNKNOWN)
+    return analysis_info(found)
+
+
+@router.delete(
+    "/v1/analyses/{analysis_id}",
+    operation_id="erase_analysis",
+    summary="Stop and erase an analysis",
+    status_code=204,
+    responses=problem_responses(401, 403, 404, 422, 429),
+)
+def erase_analysis(analysis_id: AnalysisId, state: State, owner: Owner) -> None:
+    """Stop an analysis and forget it with its results; the video stays."""
+    if not state.store.analyses.erase(owner, analysis_id):
+        raise UserError("unknown_analysis", UNKNOWN)

@@ -1,0 +1,25 @@
+"""`/metrics`: counts and times for Prometheus."""
+
+from fastapi import APIRouter, Depends, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from serve.problems import problem_responses
+from serve.state import State, bearer
+
+router = APIRouter(tags=["health"], dependencies=[Depends(bearer)])
+
+
+@router.get(
+    "/metrics",
+    operation_id="metrics",
+    summary="Counts and times for Prometheus",
+    response_class=Response,
+    responses={
+        200: {"content": {"text/plain": {"schema": {"type": "string"}}}},
+        **problem_responses(401, 403, 429),
+    },
+)
+def metrics(state: State) -> Response:
+    """Return the text that Prometheus scrapes."""
+    state.meters.count(state.store.analyses.counts(), state.engine.is_ready())
+    return Response(generate_latest(state.meters.registry), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,108 @@
+"""`/v1/videos`: bring a video, look at it, erase it.
+
+Does: take uploads in (intake) and send what is known.  Does not: analyse.
+"""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi.responses import FileResponse
+from starlette.concurrency import run_in_threadpool
+
+from mllm_affect.errors import UserError
+from serve.intake import keep, receive
+from serve.problems import problem_responses
+from serve.state import Owner, State, bearer
+from serve.wire.videos import VideoInfo, video_info
+
+router = APIRouter(tags=["videos"], dependencies=[Depends(bearer)])
+
+VideoId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$", description="Id of an uploaded video.")]
+
+MEDIA_TYPES = {"mov": "video/mp4", "matroska": "video/webm", "avi": "video/x-msvideo"}
+
+UPLOAD_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "description": "The video itself (any content type), or a form with the file `video`. "
+        "MP4/MOV, Matroska/WebM or AVI.",
+        "content": {
+            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["video"],
+                    "properties": {"video": {"type": "string", "format": "binary"}},
+                }
+            },
+        },
+    }
+}
+
+
+@router.post(
+    "/v1/videos",
+    operation_id="upload_video",
+    summary="Upload a video",
+    status_code=201,
+    response_model=VideoInfo,
+    responses=problem_responses(401, 403, 413, 415, 422, 429),
+    openapi_extra=UPLOAD_BODY,
+)
+async def upload_video(
+    request: Request, response: Response, state: State, owner: Owner
+) -> VideoInfo:
+    """Store a video for analyses; the same bytes give the same id.
+
+    It is kept until it is erased, or for as long as /v1/limits says.
+    """
+    with state.store.media.incoming(state.settings.max_upload_bytes) as incoming:
+        upload = await receive(request, incoming)
+        video = await run_in_threadpool(keep, state.store, state.settings, owner, upload)
+    response.headers["Location"] = f"/v1/videos/{video.id}"
+    return video_info(video)
+
+
+@router.get(
+    "/v1/videos/{video_id}",
+    operation_id="get_video",
+    summary="What is known about a video",
+    responses=problem_responses(401, 403, 404, 422, 429),
+)
+def get_video(video_id: VideoId, state: State, owner: Owner) -> VideoInfo:
+    """Return the facts of a video."""
+    return video_info(state.video(owner, video_id))
+
+
+@router.get(
+    "/v1/videos/{video_id}/content",
+    operation_id="get_video_content",
+    summary="The video itself",
+    response_class=FileResponse,
+    responses={
+        200: {"description": "The bytes as uploaded.", "content": {"video/*": {}}},
+        206: {"description": "The range that was asked for.", "content": {"video/*": {}}},
+        416: {"description": "No such range.", "content": {"text/plain": {}}},
+        **problem_responses(401, 403, 404, 422, 429),
+    },
+)
+def get_video_content(video_id: VideoId, state: State, owner: Owner) -> FileResponse:
+    """Return the bytes as they were uploaded; ranges are answered, so that players can seek."""
+    source = state.video(owner, video_id).source
+    if not source.path.is_file():
+        raise UserError("unknown_video", "There is no such video; it may have been erased.")
+    kind = MEDIA_TYPES.get(source.container, "application/octet-stream")
+    return FileResponse(source.path, media_type=kind)
+
+
+@router.delete(
+    "/v1/videos/{video_id}",
+    operation_id="erase_video",
+    summary="Erase a video and everything about it",
+    status_code=204,
+    responses=problem_responses(401, 403, 404, 422, 429),
+)
+def erase_video(video_id: VideoId, state: State, owner: Owner) -> None:
+    """Stop and forget the analyses of a video, then the video."""
+    if not state.store.videos.erase(owner, video_id):
+        raise UserError("unknown_video", "There is no such video; it may have been erased.")

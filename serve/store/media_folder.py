@@ -1,0 +1,122 @@
+"""The folder that holds uploaded videos, each named by the SHA-256 of its bytes.
+
+Does: take bytes in under a name of ours, put them into place, remove them, clear away what killed
+processes left.  Does not: know owners or look inside; nothing here is named by a client.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Self
+
+from mllm_affect.errors import UserError
+
+
+class Incoming:
+    """Bytes on their way in; locked against the sweeping of other processes."""
+
+    def __init__(self, stream: IO[bytes], path: Path, max_bytes: int) -> None:
+        self._stream, self.path, self._max_bytes = stream, path, max_bytes
+        self._digest, self.size = hashlib.sha256(), 0
+
+    def write(self, chunk: bytes) -> None:
+        """Append.  Raises UserError `file_too_large`."""
+        self.size += len(chunk)
+        if self.size > self._max_bytes:
+            raise UserError(
+                "file_too_large", f"A video may have at most {self._max_bytes >> 20} MiB."
+            )
+        self._digest.update(chunk)
+        self._stream.write(chunk)
+
+    def finish(self) -> str:
+        """Make the bytes durable; return their SHA-256."""
+        self._stream.flush()
+        os.fsync(self._stream.fileno())
+        return self._digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class MediaFolder:
+    """`videos/ab/abcd…` for what is there, `incoming/` for what is on its way."""
+
+    folder: Path
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """Open a folder, or make it.  Raises UserError `bad_data_folder`."""
+        made = cls(folder)
+        try:
+            for part in (made.incoming_folder, made.videos_folder):
+                part.mkdir(parents=True, exist_ok=True, mode=0o700)
+            made.sweep_incoming()
+        except OSError as error:
+            raise UserError(
+                "bad_data_folder",
+                f"{folder} cannot hold the service's data ({error.strerror}); name another folder.",
+            ) from error
+        return made
+
+    @property
+    def incoming_folder(self) -> Path:
+        """Where uploads grow."""
+        return self.folder / "incoming"
+
+    @property
+    def videos_folder(self) -> Path:
+        """Where whole videos lie."""
+        return self.folder / "videos"
+
+    @property
+    def clips_folder(self) -> Path:
+        """Where decoded clips are cached."""
+        return self.folder / "clips"
+
+    def path(self, sha256: str) -> Path:
+        """Return where a video of this hash lies or would lie."""
+        return self.videos_folder / sha256[:2] / sha256
+
+    @contextmanager
+    def incoming(self, max_bytes: int) -> Iterator[Incoming]:
+        """Yield a place for an upload; whatever is still there when the block ends is removed."""
+        handle, name = tempfile.mkstemp(dir=self.incoming_folder)
+        path = Path(name)
+        with os.fdopen(handle, "wb") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+            try:
+                yield Incoming(stream, path, max_bytes)
+            finally:
+                path.unlink(missing_ok=True)
+
+    def keep(self, incoming: Incoming, sha256: str) -> None:
+        """Put a finished upload into place; one that is there already stays."""
+        target = self.path(sha256)
+        target.parent.mkdir(exist_ok=True, mode=0o700)
+        incoming.path.replace(target)
+        descriptor = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def remove(self, sha256: str) -> None:
+        """Remove a video; harmless when it is gone."""
+        self.path(sha256).unlink(missing_ok=True)
+
+    def hashes(self) -> Iterator[str]:
+        """Yield the hashes of all videos there."""
+        for path in self.videos_folder.glob("??/*"):
+            yield path.name
+
+    def sweep_incoming(self) -> None:
+        """Remove uploads whose process is gone; a living one holds its lock."""
+        for path in self.incoming_folder.iterdir():
+            with contextlib.suppress(OSError), path.open("rb") as stream:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink(missing_ok=True)

@@ -1,0 +1,168 @@
+"""Analyses as their workers see them: taken under a lease, worked on, finished once.
+
+Does: hand each waiting analysis to one worker, take it from a worker that fell silent, refuse
+everything that a worker writes after it lost its lease.  Does not: the work (see serve.work).
+Every write names the lease and changes the row of the analysis first, so that of two workers that
+believe to hold one analysis only the later one can write.
+"""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, and_, insert, or_, select, update
+
+from mllm_affect.scoring.answers import SegmentAnswer, VideoVerdict
+from mllm_affect.tasks.task import Task
+from mllm_affect.tasks.video_context import VideoContext
+from serve.store.contexts import context_from
+from serve.store.database import Database, now_s
+from serve.store.events import Events
+from serve.store.tables import analyses, segments
+
+MOST_STALLS = 20
+"""So many workers in a row may vanish without any progress before an analysis is given up."""
+
+
+class LeaseLostError(Exception):
+    """The analysis was cancelled, erased or taken over; whoever works on it must stop."""
+
+
+@dataclass(frozen=True)
+class Lease:
+    """One taking of one analysis by one worker."""
+
+    id: str
+    analysis_id: str
+    owner: str
+    video_id: str
+    task: Task
+    context: VideoContext
+    total: int
+
+
+class Queue:
+    """The work of the store."""
+
+    def __init__(self, database: Database, log: Events) -> None:
+        self._database, self._events = database, log
+
+    def take(self, model: str, seconds: float) -> Lease | None:
+        """Take the oldest analysis for this model that waits or whose worker fell silent.
+
+        The lease holds for so many seconds and is prolonged by `beat`.
+        """
+        silent = and_(analyses.c.status == "running", analyses.c.lease_until_s < now_s())
+        waiting = and_(analyses.c.status == "queued", analyses.c.not_before_s <= now_s())
+        oldest = (
+            select(analyses)
+            .where(analyses.c.model == model, or_(waiting, silent))
+            .order_by(analyses.c.created_s, analyses.c.id)
+            .limit(1)
+            .with_for_update(skip_locked=True)
+        )
+        with self._database.writing() as connection:
+            row = connection.execute(oldest).first()
+            if row is None:
+                return None
+            stalls = row.stalls + (row.status == "running")
+            if stalls > MOST_STALLS:
+                self._give_up(connection, row.id)
+                return None
+            lease_id = uuid.uuid4().hex
+            connection.execute(
+                update(analyses)
+                .where(analyses.c.id == row.id)
+                .values(
+                    status="running", lease=lease_id, lease_until_s=now_s() + seconds,
+                    started_s=row.started_s or now_s(), stalls=stalls,
+                )
+            )  # fmt: skip
+            self._events.append(
+                connection, row.id, "running", {"done": row.done, "total": row.total}
+            )
+        task = Task.model_validate_json(row.task)
+        context = context_from(row.context)
+        return Lease(lease_id, row.id, row.owner, row.video_id, task, context, row.total)
+
+    def beat(self, lease: Lease, seconds: float) -> bool:
+        """Prolong a lease; return False when it is lost."""
+        with self._database.writing() as connection:
+            return self._hold(connection, lease, lease_until_s=now_s() + seconds)
+
+    def add(self, lease: Lease, answer: SegmentAnswer, done: int) -> None:
+        """Store a segment's answer and the progress.  Raises LeaseLostError."""
+        encoded = answer.model_dump_json()
+        with self._database.writing() as connection:
+            if not self._hold(connection, lease, done=done, stalls=0):
+                raise LeaseLostError
+            connection.execute(
+                insert(segments).values(
+                    analysis_id=lease.analysis_id, place=answer.index, answer=encoded
+                )
+            )
+            progress = f'{{"done": {done}, "total": {lease.total}, "segment": {encoded}}}'
+            self._events.append(connection, lease.analysis_id, "segment", progress)
+
+    def succeed(self, lease: Lease, answer: VideoVerdict, segment_count: int) -> None:
+        """Finish with an answer.  Raises LeaseLostError."""
+        values = {"answer": answer.model_dump_json(), "done": segment_count, "total": segment_count}
+        self._finish(lease, "succeeded", values, {"answer": answer.answer})
+
+    def fail(self, lease: Lease, code: str, detail: str) -> None:
+        """Finish with an error.  Raises LeaseLostError."""
+        self._finish(
+            lease, "failed", {"error_code": code, "error_detail": detail},
+            {"code": code, "detail": detail},
+        )  # fmt: skip
+
+    def put_back(self, lease: Lease, after_s: float) -> None:
+        """Let the analysis wait again, for so many seconds at least; what is done stays done."""
+        with self._database.writing() as connection:
+            if self._hold(
+                connection, lease, status="queued", lease=None, not_before_s=now_s() + after_s
+            ):
+                self._events.append(connection, lease.analysis_id, "waiting", {})
+
+    def put_back_all(self, leases: Sequence[Lease]) -> None:
+        """Let these wait again at once."""
+        for lease in leases:
+            self.put_back(lease, 0.0)
+
+    def _finish(
+        self, lease: Lease, status: str, values: dict[str, Any], data: dict[str, Any]
+    ) -> None:
+        with self._database.writing() as connection:
+            held = self._hold(
+                connection, lease, status=status, finished_s=now_s(), lease=None, **values
+            )
+            if not held:
+                raise LeaseLostError
+            self._events.append(connection, lease.analysis_id, status, data)
+
+    def _hold(self, connection: Connection, held: Lease, /, **values: Any) -> bool:
+        """Change the analysis if the lease still holds it; return whether it does."""
+        changed = connection.execute(
+            update(analyses)
+            .where(
+                analyses.c.id == held.analysis_id,
+                analyses.c.lease == held.id,
+                analyses.c.status == "running",
+            )
+            .values(**values)
+        )
+        return bool(changed.rowcount)
+
+    def _give_up(self, connection: Connection, analysis_id: str) -> None:
+        detail = "The video ended every worker that took it; the service's log says more."
+        connection.execute(
+            update(analyses)
+            .where(analyses.c.id == analysis_id)
+            .values(
+                status="failed", finished_s=now_s(), lease=None, error_code="worker_died",
+                error_detail=detail,
+            )
+        )  # fmt: skip
+        data = {"code": "worker_died", "detail": detail}
+        self._events.append(connection, analysis_id, "failed", data)

@@ -1,0 +1,1 @@
+"""What travels: the JSON models of the service, one module a resource."""

@@ -1,0 +1,1 @@
+"""Working on analyses: take one, answer its segments through the pipeline, store, go on."""

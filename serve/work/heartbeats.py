@@ -1,0 +1,57 @@
+"""Prolonging the leases of the analyses that this process works on.
+
+Does: beat for all of them from one thread, tell each job when its lease is lost.
+Does not: take or finish analyses.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from serve.store.queue import Lease, Queue
+
+BEATS_A_LEASE = 4
+
+
+class Heartbeats:
+    """One thread that beats for every held lease; start it with `start`, end it with `stop`."""
+
+    def __init__(self, queue: Queue, lease_s: float) -> None:
+        self._queue, self._lease_s = queue, lease_s
+        self._held: dict[str, tuple[Lease, threading.Event]] = {}
+        self._lock, self._done = threading.Lock(), threading.Event()
+        self._thread = threading.Thread(target=self._run, name="heartbeats", daemon=True)
+
+    def start(self) -> None:
+        """Start beating."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop beating; leases that are still held run out."""
+        self._done.set()
+        self._thread.join()
+
+    @contextmanager
+    def holding(self, lease: Lease) -> Iterator[threading.Event]:
+        """Beat for a lease while the block runs; the event is set when the lease is lost."""
+        lost = threading.Event()
+        with self._lock:
+            self._held[lease.id] = (lease, lost)
+        try:
+            yield lost
+        finally:
+            with self._lock:
+                del self._held[lease.id]
+
+    def _run(self) -> None:
+        while not self._done.wait(self._lease_s / BEATS_A_LEASE):
+            with self._lock:
+                held = list(self._held.values())
+            for lease, lost in held:
+                try:
+                    if not self._queue.beat(lease, self._lease_s):
+                        lost.set()
+                except SQLAlchemyError:
+                    continue  # the database is away for a moment; the lease may outlive that

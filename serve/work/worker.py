@@ -1,0 +1,102 @@
+"""The worker: threads that take analyses and work on them, in the service's process or alone.
+
+Does: start and end the threads, wake them when there is work, keep house between times.
+Does not: answer (see job) or serve requests.
+"""
+
+import logging
+import threading
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from mllm_affect.media.cache import ClipCache
+from serve.state import ServiceState
+from serve.work.heartbeats import Heartbeats
+from serve.work.job import Job
+
+log = logging.getLogger("mllm_affect.work")
+
+LOOK_SECONDS = 0.5
+HOUSEKEEPING_SECONDS = 60.0
+
+
+class Worker:
+    """Works on the analyses of a store that are meant for its engine's model."""
+
+    def __init__(self, state: ServiceState) -> None:
+        self._state, self._settings = state, state.settings
+        self._beats = Heartbeats(state.store.queue, state.settings.lease_s)
+        self._stopping, self._work = threading.Event(), threading.Semaphore(0)
+        self._threads = [
+            threading.Thread(target=self._run, name=f"worker-{number}", daemon=True)
+            for number in range(state.settings.jobs_at_once)
+        ]
+        self._house = threading.Thread(target=self._keep_house, name="housekeeping", daemon=True)
+        self._cache = _clip_cache(state)
+
+    def start(self) -> None:
+        """Start working."""
+        self._beats.start()
+        for thread in [*self._threads, self._house]:
+            thread.start()
+
+    def wake(self) -> None:
+        """Look for work at once."""
+        self._work.release()
+
+    def stop(self) -> bool:
+        """Take nothing more and put back what is not finished within `drain_s`.
+
+        Returns whether every thread has ended; leases of those that have not run out by themselves.
+        """
+        self._stopping.set()
+        for _ in self._threads:
+            self._work.release()
+        left_s = self._settings.drain_s / max(1, len(self._threads))
+        for thread in self._threads:
+            thread.join(left_s)
+        self._beats.stop()
+        return not any(thread.is_alive() for thread in self._threads)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                if not self._state.engine.is_ready() or not self.work_once():
+                    self._work.acquire(timeout=LOOK_SECONDS)
+            except SQLAlchemyError as error:
+                log.warning("the database is away: %s", type(error).__name__)
+                self._stopping.wait(LOOK_SECONDS)
+
+    def work_once(self) -> bool:
+        """Work on one analysis; return whether there was one."""
+        queue = self._state.store.queue
+        lease = queue.take(self._state.engine.model_id, self._settings.lease_s)
+        if lease is None:
+            return False
+        with self._beats.holding(lease) as lost:
+            Job(self._state, self._cache, lease, lost, self._stopping).run()
+        return True
+
+    def _keep_house(self) -> None:
+        while True:
+            try:
+                keep_house(self._state)
+            except (SQLAlchemyError, OSError) as error:
+                log.warning("housekeeping waits: %s", type(error).__name__)
+            if self._stopping.wait(HOUSEKEEPING_SECONDS):
+                return
+
+
+def keep_house(state: ServiceState) -> None:
+    """Forget what was kept for long enough, and remove what killed processes left."""
+    settings, store = state.settings, state.store
+    store.videos.expire(settings.keep_media_s)
+    store.analyses.expire(settings.keep_results_s)
+    store.videos.sweep()
+
+
+def _clip_cache(state: ServiceState) -> ClipCache | None:
+    bound = state.settings.clip_cache_bytes
+    if not bound:
+        return None
+    return ClipCache.open(state.store.media.clips_folder).bounded(bound)
