@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 
 from mllm_affect.errors import EngineError, UserError
+from mllm_affect.media.images.folder import video_file
 from mllm_affect.media.speech.transcript import Transcript
 from mllm_affect.scoring.answers import VideoAnswer
 
@@ -28,17 +29,20 @@ def ask(
     asked: str | None = None,
     url: str = DEFAULT_URL,
     api_key: str | None = None,
+    image_fps: float | None = None,
 ) -> VideoAnswer:
     """Ask the service at `url` about a video file: a shipped `task`, or a `question` of your own.
 
     `answers`: what a question may be answered with; none for free text.  For tasks that tell the
     model so: `transcript` (a file, see media.speech.transcript_files, or read already) is what is
     said, `asked` what the person was asked.
+    `answers`: what a question may be answered with; none for free text.  `video` may be a folder of
+    images, `image_fps` a second; they are sent as they are, as one video.
     Raises UserError for a video or question that cannot be used, EngineError `service_away` when
     nothing answers at `url`, or with the service's code when its model is away.
     """
     path = Path(video)
-    if not path.is_file():
+    if not path.exists():
         raise UserError("file_not_found", f"No video file at {path}; check the path.")
     if (task is None) == (question is None):
         raise UserError("bad_question", "Give either a task or a question.")
@@ -47,7 +51,11 @@ def ask(
     files = {} if transcript is None else {"transcript": _transcript_file(transcript)}
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
     try:
-        with path.open("rb") as stream, httpx.Client(timeout=_timeout()) as http:
+        with (
+            video_file(path, image_fps) as file,
+            file.open("rb") as stream,
+            httpx.Client(timeout=_timeout()) as http,
+        ):
             response = http.post(
                 f"{url.rstrip('/')}/v1/ask",
                 data={name: value for name, value in fields.items() if value is not None},

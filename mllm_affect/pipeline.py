@@ -14,6 +14,7 @@ from mllm_affect.asking import ask_about, asked_ahead, asked_in_batches
 from mllm_affect.engine.types import Engine
 from mllm_affect.media.cache import ClipCache, cached_video
 from mllm_affect.media.cutting import MAX_SECONDS, SEGMENTER
+from mllm_affect.media.images.folder import ImageFolder
 from mllm_affect.media.limits import DEFAULT_LIMITS, Limits
 from mllm_affect.media.types import Clip, Source
 from mllm_affect.media.video import open_video, read_cached
@@ -40,7 +41,7 @@ OnSegment = Callable[[SegmentAnswer], None]
 
 
 def answer_video(
-    video: Path | Source,
+    video: Path | Source | ImageFolder,
     task: Task,
     engine: Engine,
     profile: ModelProfile | None = None,
@@ -133,7 +134,7 @@ def answer_video(
 
 @contextmanager
 def _opened(
-    video: Path | Source,
+    video: Path | Source | ImageFolder,
     task: Task,
     max_seconds: float,
     limits: Limits,

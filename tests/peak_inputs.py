@@ -15,7 +15,7 @@ from mllm_affect.tasks.prompts import load_task
 
 def peak_input(folder: Path, sampling: Sampling) -> ModelInput:
     """The native-rate frames that a checkpoint fed at this rate and size gets to see."""
-    spec = plan_clips(1, "test", seed=3)[0]
+    spec = plan_clips(4, "test", seed=3)[0]
     made = make_clip(spec)
     path = folder / "brief.mp4"
     write_video(made.frames_THWC, made.audio_S, path)

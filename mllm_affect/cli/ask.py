@@ -10,7 +10,7 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from mllm_affect.cli.common import Json, err, out, print_json, verb
+from mllm_affect.cli.common import ImageFps, Json, err, out, print_json, verb
 from mllm_affect.errors import UserError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def register(app: typer.Typer) -> None:
 
 @verb
 def ask(
-    video: Annotated[Path, typer.Argument(help="A video file.")],
+    video: Annotated[Path, typer.Argument(help="A video file, or a folder of images.")],
     question: Annotated[str | None, typer.Argument(help="A question of your own.")] = None,
     task: Annotated[str | None, typer.Option(help="A task of the service instead.")] = None,
     answer: Annotated[
@@ -42,6 +42,7 @@ def ask(
         list[Path] | None,
         typer.Option("--out", help="Also write .json, .csv, .parquet, .vtt or .eaf; repeatable."),
     ] = None,
+    image_fps: ImageFps = None,
     json: Json = False,
 ) -> None:
     """Ask about a video; print the answer with probabilities, and each segment's.
@@ -58,7 +59,7 @@ def ask(
     key = read_key(api_key_file) if api_key_file else None
     found = ask_service(
         video, question, task=task, answers=tuple(answer or ()),
-        transcript=transcript, asked=asked, url=url, api_key=key,
+        transcript=transcript, asked=asked, url=url, api_key=key, image_fps=image_fps,
     )  # fmt: skip
     for path in out_file or ():
         write_export(Analysis(video.name, (found,)), path)

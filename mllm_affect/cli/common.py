@@ -32,6 +32,13 @@ Trusted = Annotated[
     ),
 ]
 
+ImageFps = Annotated[
+    float | None,
+    typer.Option(
+        "--image-fps", help="A folder of images is a video too: with so many images a second."
+    ),
+]
+
 
 def print_json(value: Any) -> None:
     """Print one JSON value on one line of standard output."""

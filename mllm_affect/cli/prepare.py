@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from mllm_affect.cli.common import Json, Trusted, out, print_json, verb
+from mllm_affect.cli.common import ImageFps, Json, Trusted, out, print_json, verb
 from mllm_affect.errors import UserError
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ def prepare(
     max_gib: Annotated[
         float | None, typer.Option("--max-gib", min=0, help="Bound on the folder's size.")
     ] = None,
+    image_fps: ImageFps = None,
     trusted: Trusted = False,
     json: Json = False,
 ) -> None:
@@ -77,11 +78,11 @@ def prepare(
     from mllm_affect.data.preparing import Policy, Verdict
     from mllm_affect.data.preparing import prepare as run
 
-    policy = Policy(_sampling(task, model, fps, max_pixels), max_seconds)
+    policy = Policy(_sampling(task, model, fps, max_pixels), max_seconds, image_fps)
     policy.check()
     if out_dir.exists() and (not out_dir.is_dir() or out_dir.resolve() == corpus.resolve()):
         raise UserError("bad_out", f"--out {out_dir} is a file or the corpus; name a folder.")
-    videos = find_videos(corpus, out_dir)
+    videos = find_videos(corpus, out_dir, images=image_fps is not None)
     with progress(f"preparing {corpus.name}", show=not json) as advance:
         advance(0, len(videos.videos))
 

@@ -3,15 +3,19 @@
 Does: print the segments, write segments.jsonl and clip files on request.  Does not: cut itself.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
-from mllm_affect.cli.common import Json, Trusted, out, print_json, verb
+from mllm_affect.cli.common import ImageFps, Json, Trusted, out, print_json, verb
 from mllm_affect.errors import UserError
+
+if TYPE_CHECKING:
+    from mllm_affect.media.types import Segment, Source
 
 
 def register(app: typer.Typer) -> None:
@@ -20,7 +24,9 @@ def register(app: typer.Typer) -> None:
 
 
 def segment_video(
-    video: Annotated[Path, typer.Argument(help="A video file (MP4/MOV, Matroska/WebM, AVI).")],
+    video: Annotated[
+        Path, typer.Argument(help="A video (MP4/MOV, Matroska/WebM, AVI), or a folder of images.")
+    ],
     max_seconds: Annotated[
         float, typer.Option("--max-seconds", help="Upper bound of a segment, in seconds.")
     ] = 5.0,
@@ -42,6 +48,7 @@ def segment_video(
             "--transcript", help="Text, .vtt, .srt, .json or .yml: also write said.jsonl."
         ),
     ] = None,
+    image_fps: ImageFps = None,
     trusted: Trusted = False,
     json: Json = False,
 ) -> None:
@@ -49,8 +56,7 @@ def segment_video(
 
     Example: mllm-affect segment interview.mp4 --out segments --clips --faces --speech
     """
-    from mllm_affect.cli.segment_people import write_people
-    from mllm_affect.media.export.segments_file import write_segments
+    from mllm_affect.media.images.folder import video_file
     from mllm_affect.media.video import following_links, open_video
 
     asked = {"--clips": clips, "--faces": faces, "--speech": speech, "--transcript": transcript}
@@ -59,19 +65,15 @@ def segment_video(
         raise UserError("out_missing", f"{unplaced} needs a folder to write into; give --out DIR.")
     if out_dir is not None and out_dir.exists() and not out_dir.is_dir():
         raise UserError("out_not_a_folder", f"--out {out_dir} is a file; give a folder.")
-    with open_video(following_links(video), trusted=trusted) as opened:
-        source, segments = opened.source, opened.segment(max_seconds)
-    if out_dir is not None and clips:
-        from mllm_affect.cli.progress import progress
-        from mllm_affect.media.export.clip_files import write_clips
-
-        with progress("Writing clips", show=not json) as advance:
-            write_clips(source, segments, out_dir, advance, trusted=trusted)
-    if out_dir is not None:
-        write_people(
-            source, segments, out_dir, faces, speech, transcript, trusted=trusted, show=not json
-        )
-        write_segments(out_dir, segments)
+    with video_file(following_links(video), image_fps, links=trusted) as file:
+        with open_video(file, trusted=trusted) as opened:
+            source, segments = opened.source, opened.segment(max_seconds)
+        if out_dir is not None:
+            if clips:
+                _write_clips(source, segments, out_dir, trusted, show=not json)
+            _write_lists(
+                source, segments, out_dir, faces, speech, transcript, trusted, show=not json
+            )
     if json:
         print_json({"source": source.path.name, "segments": [asdict(s) for s in segments]})
         return
@@ -87,3 +89,31 @@ def segment_video(
             "yes" if part.has_audio else "no",
         )
     out.print(table)
+
+
+def _write_clips(
+    source: "Source", segments: "Sequence[Segment]", out_dir: Path, trusted: bool, *, show: bool
+) -> None:
+    from mllm_affect.cli.progress import progress
+    from mllm_affect.media.export.clip_files import write_clips
+
+    with progress("Writing clips", show=show) as advance:
+        write_clips(source, segments, out_dir, advance, trusted=trusted)
+
+
+def _write_lists(
+    source: "Source",
+    segments: "Sequence[Segment]",
+    out_dir: Path,
+    faces: bool,
+    speech: bool,
+    transcript: Path | None,
+    trusted: bool,
+    *,
+    show: bool,
+) -> None:
+    from mllm_affect.cli.segment_people import write_people
+    from mllm_affect.media.export.segments_file import write_segments
+
+    write_people(source, segments, out_dir, faces, speech, transcript, trusted=trusted, show=show)
+    write_segments(out_dir, segments)

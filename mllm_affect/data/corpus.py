@@ -15,6 +15,7 @@ from mllm_affect.data.examples import FILE_NAME
 from mllm_affect.data.labelled import read_labelled
 from mllm_affect.errors import UserError
 from mllm_affect.media.decoding.opening import sniff
+from mllm_affect.media.images.naming import is_image
 
 SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi"})
 """A file that is called so is taken for a video whatever it holds: its refusal is of interest."""
@@ -36,17 +37,18 @@ class Corpus:
         return self.root / video
 
 
-def find_videos(place: Path, except_below: Path) -> Corpus:
+def find_videos(place: Path, except_below: Path, *, images: bool = False) -> Corpus:
     """Return the videos of a folder, of a list (a path a line, relative to it) or labelled set.
 
     A labelled set (see labelled) holds what its list names.  Any other folder is searched with all
     folders below it, but for hidden files, folders that are links, and what is below
-    `except_below`.  Raises UserError `no_corpus`, `bad_list`, `no_videos`, or as reading a labelled
-    set does.
+    `except_below`.  With `images`, a folder that holds images itself is one video.
+
+    Raises UserError `no_corpus`, `bad_list`, `no_videos`, or as reading a labelled set does.
     """
     if place.is_dir():
         labelled = (place / FILE_NAME).is_file() or is_release(place)
-        corpus = _labelled(place) if labelled else _below(place, except_below)
+        corpus = _labelled(place) if labelled else _below(place, except_below, images)
     elif place.is_file():
         corpus = _listed(place)
     else:
@@ -78,13 +80,15 @@ def _listed(path: Path) -> Corpus:
     return Corpus(path.parent, videos, {"named twice": twice} if twice else {})
 
 
-def _below(folder: Path, except_below: Path) -> Corpus:
+def _below(folder: Path, except_below: Path, images: bool) -> Corpus:
     left_out: Counter[str] = Counter()
-    videos = [
-        path.relative_to(folder).as_posix()
-        for path in _files(folder, except_below.resolve(), left_out)
-        if _may_be_video(path, left_out)
-    ]
+    found: set[Path] = set()
+    for path in _files(folder, except_below.resolve(), left_out):
+        if images and is_image(path):
+            found.add(path.parent)
+        elif _may_be_video(path, left_out):
+            found.add(path)
+    videos = [path.relative_to(folder).as_posix() for path in found]
     return Corpus(folder, tuple(sorted(videos)), dict(sorted(left_out.items())))
 
 

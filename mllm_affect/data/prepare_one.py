@@ -13,6 +13,7 @@ from mllm_affect.errors import UserError
 from mllm_affect.media.cache import ClipCache
 from mllm_affect.media.cache.content_hash import HashedFile, hash_file
 from mllm_affect.media.decoding.opening import open_file, sniff_descriptor
+from mllm_affect.media.images.folder import is_images, video_file
 from mllm_affect.media.limits import DEFAULT_LIMITS
 from mllm_affect.media.probe import check_size
 from mllm_affect.media.types import Sampling, Segment
@@ -43,7 +44,13 @@ class Outcome:
 
 
 def prepare_one(
-    job: Job, *, sampling: Sampling, max_seconds: float, cache: ClipCache, trusted: bool
+    job: Job,
+    *,
+    sampling: Sampling,
+    max_seconds: float,
+    image_fps: float | None,
+    cache: ClipCache,
+    trusted: bool,
 ) -> Outcome:
     """Do the next step of a job.  Raises nothing: a program error becomes a refusal too."""
     started = time.perf_counter()
@@ -51,9 +58,10 @@ def prepare_one(
     try:
         if job.sha256 is None:
             _check(job.path)
-            hashed = hash_file(job.path)
+            hashed = hash_file(job.path, image_fps)
         else:
-            with open_video(following_links(job.path), trusted=trusted) as video:
+            made = video_file(following_links(job.path), image_fps, links=trusted)
+            with made as file, open_video(file, trusted=trusted) as video:
                 if video.source.sha256 != job.sha256:
                     raise UserError("source_changed", f"{job.path.name} changed while it was read.")
                 for clip in read_cached(video, sampling, max_seconds, cache):
@@ -68,7 +76,9 @@ def prepare_one(
 
 
 def _check(path: Path) -> None:
-    """Refuse before reading it through what is no video or too large."""
+    """Refuse before reading it through what is no video or too large; images are looked at then."""
+    if is_images(path):
+        return
     descriptor = open_file(path)
     try:
         sniff_descriptor(descriptor, path.name)

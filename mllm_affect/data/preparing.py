@@ -42,6 +42,7 @@ class Policy:
 
     sampling: Sampling = field(default_factory=Sampling)
     max_seconds: float = MAX_SECONDS
+    image_fps: float | None = None
 
     def check(self) -> None:
         """Raise UserError `bad_sampling` or `bad_max_seconds` where nothing could be prepared."""
@@ -179,14 +180,14 @@ class _Run:
         """Give every video a verdict."""
         jobs: deque[Job] = deque()
         for video in self._corpus.videos:
-            sha256 = self._hashes.get(self._corpus.path(video))
+            sha256 = self._hashes.get(self._corpus.path(video), self._wanted.image_fps)
             if sha256 is None:
                 jobs.append(Job(video, self._corpus.path(video)))
             else:
                 self._decode_once(Job(video, self._corpus.path(video), sha256), jobs)
         work = partial(
             prepare_one, sampling=self._wanted.sampling, max_seconds=self._wanted.max_seconds,
-            cache=self._cache, trusted=self._trusted,
+            image_fps=self._wanted.image_fps, cache=self._cache, trusted=self._trusted,
         )  # fmt: skip
         with closing(run_each(jobs, work, min(workers, max(1, len(jobs))))) as outcomes:
             for job, outcome in outcomes:

@@ -18,6 +18,13 @@ SENTENCES = {
     "file_too_large": "{name} is larger than {limit} MiB; cut or compress it.",
     "unsupported_container": "{name} does not begin like a video; accepted are "
     + f"{', '.join(CONTAINERS.values())}, whatever the name says.",
+    "no_images": "{path} holds no image; give a folder of .png, .jpg or .bmp files, or a video.",
+    "no_image_rate": "{name} is a folder of images; say with --image-fps how many a second.",
+    "bad_image_rate": "{name} is said to have {rate:g} images a second; give 0.1 to 1000.",
+    "mixed_images": "{name} holds images that differ: {image} is {this}, the first is {first}; "
+    "give one kind and size.",
+    "unsupported_image": "{name} is no PNG, JPEG or uncompressed BMP, whatever its name says; "
+    "convert it to PNG.",
     "unreadable_video": "{name} is damaged or cut off: its headers cannot be read; export it "
     "again.",
     "too_many_streams": "{name} holds {streams} streams; at most {limit} are read.",

@@ -1,6 +1,7 @@
-"""One video file, open: in a process of its own, or in this one where the caller trusts it.
+"""One video, open: in a process of its own, or in this one where the caller trusts it.
 
-Does: give both the same face, so that callers choose by a flag.  Does not: decode.
+Does: give both the same face, so that callers choose by a flag; take images for a video.
+Does not: decode.
 A stranger's file is never trusted; a corpus of one's own may be, which saves a process a video.
 """
 
@@ -17,6 +18,7 @@ from mllm_affect.media import reader
 from mllm_affect.media import segment as cutting
 from mllm_affect.media.cache import ClipCache, cached_video
 from mllm_affect.media.cutting import MAX_SECONDS, frame_times
+from mllm_affect.media.images.folder import ImageFolder, is_images, video_file
 from mllm_affect.media.isolation.isolated_video import IsolatedVideo
 from mllm_affect.media.limits import DEFAULT_LIMITS, Limits
 from mllm_affect.media.parts import AnyPart
@@ -86,7 +88,7 @@ def read_cached(
 
 @contextmanager
 def open_video(
-    video: Path | Source,
+    video: Path | Source | ImageFolder,
     limits: Limits = DEFAULT_LIMITS,
     *,
     trusted: bool = False,
@@ -94,9 +96,17 @@ def open_video(
 ) -> Iterator[Video]:
     """Open a video, probe it unless it is a Source, and end its process when the block ends.
 
+    Images are one while the block lasts (see images.folder); a folder without a rate is refused.
     `parts` are made of every clip, besides the model's frames and the sound.  Symbolic links are
     followed only where `trusted`.  Raises UserError as `probe` and `isolation.probe` do.
     """
+    if isinstance(video, Path) and is_images(video):
+        video = ImageFolder(video)
+    if isinstance(video, ImageFolder):
+        made = video_file(video.path, video.fps, limits, links=trusted)
+        with made as file, open_video(file, limits, trusted=trusted, parts=parts) as opened:
+            yield opened
+        return
     if trusted:
         yield TrustedVideo(video if isinstance(video, Source) else probe(video, limits), parts)
         return

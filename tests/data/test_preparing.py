@@ -8,6 +8,7 @@ import shutil
 import threading
 import time
 from collections import deque
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -332,3 +333,32 @@ def test_a_checkpoint_says_how_clips_are_prepared(corpus: Path, tmp_path: Path) 
         )
         assert refused.exit_code == 2, refused.output
     assert not (tmp_path / "no").exists()
+
+
+def test_folders_of_images_are_videos_where_their_rate_is_told(tmp_path: Path) -> None:
+    from PIL import Image
+
+    for name, count in (("one/clip", 30), ("two", 3), ("same", 3)):
+        (tmp_path / "corpus" / name).mkdir(parents=True)
+        for number in range(count):
+            path = tmp_path / "corpus" / name / f"{number}.png"
+            Image.new("L", (64, 64), 8 * number).save(path)
+    write_noise(tmp_path / "corpus/film.mp4", 1.0, 1)
+    plain = find_videos(tmp_path / "corpus", tmp_path / "out")
+    assert (plain.videos, plain.left_out) == (("film.mp4",), {"no video": 36})
+    wanted = replace(POLICY, image_fps=10.0)
+    videos = find_videos(tmp_path / "corpus", tmp_path / "out", images=True)
+    assert videos.videos == ("film.mp4", "one/clip", "same", "two")
+    done = prepare(videos, tmp_path / "out", wanted, 1, trusted=True)
+    verdicts = {one.video: one for one in done.verdicts}
+    assert [one.ok for one in done.verdicts] == [True] * 4
+    assert (verdicts["one/clip"].segments, verdicts["one/clip"].duration_s) == (2, 3.0)
+    assert verdicts["two"].same_as == "same"
+    again = prepare(videos, tmp_path / "out", wanted, 1, trusted=True)
+    assert all(one.cached for one in again.verdicts)
+    other = prepare(videos, tmp_path / "out", replace(POLICY, image_fps=20.0), 1, trusted=True)
+    assert {one.video for one in other.verdicts if one.cached} == {"film.mp4"}
+    (tmp_path / "list.txt").write_text("corpus/two\n")
+    listed = find_videos(tmp_path / "list.txt", tmp_path / "out")
+    (refused,) = prepare(listed, tmp_path / "out", POLICY, 1, trusted=True).verdicts
+    assert (refused.ok, refused.code) == (False, "no_image_rate")

@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 from imageio_ffmpeg import get_ffmpeg_exe
+from PIL import Image
 from scoring_entry import entry
 from service_in_process import PROFILE, Service
 
 from mllm_affect.engine.echo import EchoEngine
 from mllm_affect.engine.types import AnswerScores
 from mllm_affect.errors import EngineError
+from mllm_affect.media.images.folder import ImageFolder, video_file
 from mllm_affect.pipeline import answer_video
 from mllm_affect.scoring.answers import VideoAnswer
 from mllm_affect.scoring.scoring_file import ScoringFile
@@ -49,6 +51,19 @@ def is_problem(response: Any, status: int, code: str) -> dict[str, Any]:
 
 def without_times(answer: VideoAnswer) -> dict[str, Any]:
     return {name: value for name, value in answer.as_dict().items() if name != "timings_s"}
+
+
+def test_images_are_asked_about_as_one_video(service: Service, tmp_path: Path) -> None:
+    (tmp_path / "clip").mkdir()
+    for number in range(8):
+        Image.new("L", (64, 64), 30 * number).save(tmp_path / f"clip/{number}.png")
+    images = ImageFolder(tmp_path / "clip", 4.0)
+    with video_file(images.path, images.fps) as file:
+        response: Any = service.ask(file, task="ah")
+    answer = VideoAnswer.model_validate(response.json())
+    offline = answer_video(images, load_task("ah"), EchoEngine(), PROFILE)
+    assert answer.duration_s == 2.0
+    assert without_times(answer) == without_times(offline)
 
 
 def test_a_task_is_answered_as_the_pipeline_answers(service: Service, video: Path) -> None:

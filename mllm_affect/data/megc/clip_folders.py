@@ -6,7 +6,6 @@ which of them it is, or that it is missing or ambiguous.  Does not: decode anyth
 
 import os
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
@@ -14,8 +13,8 @@ from typing import Final
 
 from mllm_affect.data.megc.folds import person
 from mllm_affect.errors import UserError
+from mllm_affect.media.images.naming import IMAGES, images_in, is_image
 
-IMAGES: Final = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff"})
 VIDEOS: Final = frozenset({".avi", ".mkv", ".mov", ".mp4"})
 
 
@@ -43,17 +42,6 @@ class ClipFiles:
     def usable(self) -> bool:
         """Whether there is something to look at."""
         return self.state in (ClipState.frames, ClipState.single_image, ClipState.video)
-
-
-def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
-    """Return a key that sorts `img36` before `img105`; numbers come before letters."""
-    parts = re.split(r"([0-9]+)", name)
-    return tuple((0, int(part), part) if part.isdecimal() else (1, 0, part) for part in parts)
-
-
-def natural_sort(paths: Iterable[Path]) -> tuple[Path, ...]:
-    """Return the paths in the natural order of their file names."""
-    return tuple(sorted(paths, key=lambda path: natural_key(path.name)))
 
 
 def frame_number(image: Path) -> int | None:
@@ -115,12 +103,10 @@ class ClipFinder:
 
 def _files(name: str, path: Path) -> ClipFiles:
     if path.is_file():
-        if path.suffix.lower() in IMAGES:
+        if is_image(path):
             return ClipFiles(name, ClipState.single_image, path, (path,))
         return ClipFiles(name, ClipState.video, path)
-    images = natural_sort(
-        item for item in path.iterdir() if item.suffix.lower() in IMAGES and item.is_file()
-    )
+    images = images_in(path)
     if not images:
         return ClipFiles(name, ClipState.empty, path)
     state = ClipState.frames if len(images) > 1 else ClipState.single_image

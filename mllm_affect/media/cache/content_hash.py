@@ -12,7 +12,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from mllm_affect.files import sha256_file
+from mllm_affect.files import sha256_file, sha256_json
+from mllm_affect.media.images.folder import is_images, video_file
+from mllm_affect.media.images.naming import images_in
 
 FILE_NAME = "hashes.jsonl"
 SETTLED_NS = 2_000_000_000
@@ -27,13 +29,14 @@ class HashedFile:
     identity: tuple[int, ...] | None
 
 
-def hash_file(path: Path) -> HashedFile:
-    """Read a file through.  Raises OSError."""
-    before = path.stat()
-    digest = sha256_file(path)
-    same = _identity(path.stat()) == _identity(before)
-    settled = time.time_ns() - max(before.st_mtime_ns, before.st_ctime_ns) > SETTLED_NS
-    return HashedFile(digest, _identity(before) if same and settled else None)
+def hash_file(path: Path, image_fps: float | None = None) -> HashedFile:
+    """Read a file through, or images as one video.  Raises OSError, or as `video_file` does."""
+    before, changed_ns = _identity(path, image_fps)
+    with video_file(path, image_fps) as file:
+        digest = sha256_file(file)
+    same = _identity(path, image_fps)[0] == before
+    settled = time.time_ns() - changed_ns > SETTLED_NS
+    return HashedFile(digest, before if same and settled else None)
 
 
 class RememberedHashes:
@@ -51,10 +54,10 @@ class RememberedHashes:
                     row = json.loads(line)
                     self._known[tuple(map(int, row["identity"]))] = str(row["sha256"])
 
-    def get(self, path: Path) -> str | None:
+    def get(self, path: Path, image_fps: float | None = None) -> str | None:
         """Return the hash of a file that was hashed before and has not changed, else None."""
         try:
-            return self._known.get(_identity(path.stat()))
+            return self._known.get(_identity(path, image_fps)[0])
         except (OSError, ValueError):
             return None
 
@@ -69,6 +72,17 @@ class RememberedHashes:
             lines.write("\n" + json.dumps(row))
 
 
-def _identity(status: os.stat_result) -> tuple[int, ...]:
+def _identity(path: Path, image_fps: float | None) -> tuple[tuple[int, ...], int]:
+    """Return what tells a file, or images at a rate, from others, and when it last changed."""
+    if not is_images(path):
+        status = path.stat()
+        return _of_file(status), max(status.st_mtime_ns, status.st_ctime_ns)
+    found = [image.stat() for image in (images_in(path) if path.is_dir() else (path,))]
+    parts = [_of_file(status) for status in (path.stat(), *found)]
+    changed_ns = max((max(one.st_mtime_ns, one.st_ctime_ns) for one in found), default=0)
+    return (int(sha256_json([image_fps, parts]), 16),), changed_ns
+
+
+def _of_file(status: os.stat_result) -> tuple[int, ...]:
     times = (status.st_mtime_ns, status.st_ctime_ns)
     return (status.st_dev, status.st_ino, status.st_size, *times)
