@@ -15,7 +15,18 @@ from serve.guarding import Door
 from serve.meters import Metered
 from serve.middleware import BodyLimit, RequestId
 from serve.problems import Problem, add_handlers
-from serve.routes import analyses, ask, events, health, limits, metrics, tasks, videos
+from serve.routes import (
+    analyses,
+    ask,
+    events,
+    exports,
+    health,
+    limits,
+    metrics,
+    page,
+    tasks,
+    videos,
+)
 from serve.settings import ServiceSettings
 from serve.state import ServiceState
 
@@ -25,7 +36,7 @@ ABOUT = (
     "segment with probabilities. For research and lawful use with consent; not for judging a "
     "person."
 )
-RESOURCES = (ask, videos, analyses, events, tasks, limits, health, metrics)
+RESOURCES = (ask, videos, analyses, events, exports, tasks, limits, health, metrics, page)
 
 
 def create_app(state: ServiceState) -> FastAPI:

@@ -22,6 +22,7 @@ STATUS_OF_CODE = {
     "unknown_task": HTTPStatus.NOT_FOUND,
     "unknown_video": HTTPStatus.NOT_FOUND,
     "unknown_analysis": HTTPStatus.NOT_FOUND,
+    "not_answered": HTTPStatus.CONFLICT,
     "idempotency_conflict": HTTPStatus.CONFLICT,
     "queue_full": HTTPStatus.TOO_MANY_REQUESTS,
     "file_too_large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,

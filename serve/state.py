@@ -16,6 +16,7 @@ from mllm_affect.model.profile import ModelProfile
 from mllm_affect.pipeline import UNSCORED
 from mllm_affect.scoring.scoring_file import ScoringFile
 from serve.meters import Meters
+from serve.observing import Observations
 from serve.settings import ServiceSettings
 from serve.store import Store
 from serve.store.analyses import StoredAnalysis
@@ -44,6 +45,7 @@ class ServiceState:
     scorings: ScoringFile = UNSCORED
     force: bool = False
     meters: Meters = field(default_factory=Meters)
+    observations: Observations = field(default_factory=Observations)
     on_work: Callable[[], None] = field(default=lambda: None)
     """Called when an analysis was asked for, so that a worker in this process need not wait."""
 

@@ -96,7 +96,7 @@ def test_the_document_names_operations_and_problems() -> None:
     assert operations == {
         "ask", "upload_video", "get_video", "get_video_content", "erase_video",
         "create_analysis", "list_analyses", "get_analysis", "list_segments", "follow_analysis",
-        "cancel_analysis", "erase_analysis",
+        "cancel_analysis", "erase_analysis", "export_analysis", "observe_video",
         "list_tasks", "list_models", "get_limits", "healthz", "readyz", "metrics",
     }  # fmt: skip
     responses = document["paths"]["/v1/ask"]["post"]["responses"]

@@ -1,0 +1,77 @@
+"""`/v1/videos/{id}/observed` and `/v1/analyses/{id}/export`: what surrounds an answer, and files.
+
+Does: hand the stored answer and what was observed to the library's exports.
+Does not: word any format (mllm_affect.exports).
+"""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Response
+
+from mllm_affect.errors import UserError
+from mllm_affect.exports import analysis as exporting
+from mllm_affect.exports.formats import MEDIA_TYPES, Format, exported
+from mllm_affect.media.observed import Observed
+from mllm_affect.scoring.answers import VideoAnswer
+from serve.problems import problem_responses
+from serve.routes.analyses import AnalysisId
+from serve.routes.videos import VideoId
+from serve.state import Owner, ServiceState, State, bearer
+
+router = APIRouter(dependencies=[Depends(bearer)])
+
+FILES: dict[str, Any] = {
+    kind.partition(";")[0]: {"schema": {"type": "string", "format": "binary"}}
+    for kind in MEDIA_TYPES.values()
+}
+
+
+@router.get(
+    "/v1/videos/{video_id}/observed",
+    tags=["videos"],
+    operation_id="observe_video",
+    summary="Speech, pauses and the face",
+    responses=problem_responses(401, 403, 404, 422, 429, 503),
+)
+def observe(video_id: VideoId, state: State, owner: Owner) -> list[Observed]:
+    """Return what each segment of a video shows and lets hear; the first time takes a while."""
+    return list(_observed(state, owner, video_id))
+
+
+@router.get(
+    "/v1/analyses/{analysis_id}/export",
+    tags=["analyses"],
+    operation_id="export_analysis",
+    summary="The answer as a file",
+    response_class=Response,
+    responses={
+        200: {"description": "The file.", "content": FILES},
+        **problem_responses(401, 403, 404, 409, 422, 429, 503),
+    },
+)
+def export(
+    analysis_id: AnalysisId,
+    state: State,
+    owner: Owner,
+    format: Annotated[Format, Query(description="Of the file.")] = Format.json,
+    video: Annotated[
+        str, Query(max_length=200, description="The video's file name, for players.")
+    ] = "video",
+    observed: Annotated[
+        bool, Query(description="With speech, pauses and the face; see /v1/videos/{id}/observed.")
+    ] = False,
+) -> Response:
+    """Return a finished analysis as JSON, CSV, Parquet, WebVTT or an ELAN document."""
+    found = state.analysis(owner, analysis_id)
+    if found.answer is None:
+        raise UserError("not_answered", "This analysis has no answer; follow it until it has.")
+    answer = VideoAnswer(**dict(found.answer), segments=tuple(state.store.results.all(found.id)))
+    seen = _observed(state, owner, found.video_id) if observed else ()
+    content = exported(exporting.Analysis(video, (answer,), observed=seen), format)
+    named = {"Content-Disposition": f'attachment; filename="analysis.{format}"'}
+    return Response(content, media_type=MEDIA_TYPES[format], headers=named)
+
+
+def _observed(state: ServiceState, owner: str, video_id: str) -> tuple[Observed, ...]:
+    source = state.video(owner, video_id).source
+    return state.observations.of(video_id, source, state.settings.limits)
