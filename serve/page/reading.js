@@ -1,0 +1,63 @@
+/* Reading an analysis as the page shows it.
+ *
+ * Does: put times on the player's clock, say what a segment says.  Does not: touch the page.
+ */
+
+import { percent } from "./words.js";
+
+const GAP_S = 0.5;
+
+/** Segments with `from` and `to` in seconds from the first frame, in order. */
+export function onPlayer(segments) {
+  const ordered = [...segments].sort((one, two) => one.index - two.index);
+  const zero = ordered[0]?.start_s ?? 0;
+  return ordered.map((part) => ({ ...part, from: part.start_s - zero, to: part.end_s - zero }));
+}
+
+/** What was observed, on the same clock. */
+export function observedOnPlayer(observed) {
+  const zero = observed[0]?.start_s ?? 0;
+  const moved = ({ start_s, end_s }) => ({ from: start_s - zero, to: end_s - zero });
+  return observed.map((one) => ({
+    ...moved(one),
+    heard: one.heard,
+    share: one.face_share,
+    speech: one.speech.map(moved),
+    pauses: one.pauses.map(moved),
+    faces: one.faces.map((face) => ({ ...face, time: face.time_s - zero })),
+  }));
+}
+
+/** The chance that is drawn: of the positive answer, else of the segment's own. */
+export function chanceOf(part, positive) {
+  const shown = positive ?? part.answer;
+  return { chance: part.probabilities[shown] ?? null, positive: part.answer === shown };
+}
+
+/** "yes 83 %", or the free text. */
+export function sentence(part) {
+  const chance = part.probabilities[part.answer];
+  return chance === undefined ? part.answer : `${part.answer} ${percent(chance)}`;
+}
+
+/** Stretches in which places of the face follow each other without a gap. */
+export function runs(faces) {
+  const found = [];
+  for (const { time } of faces) {
+    const last = found.at(-1);
+    if (last && time - last.to <= GAP_S) last.to = time;
+    else found.push({ from: time, to: time });
+  }
+  return found.map(({ from, to }) => ({ from, to: to + 0.2 }));
+}
+
+/** The place of the face at a time, between two known ones; null where it is not seen. */
+export function faceAt(observed, time) {
+  const faces = observed.flatMap((one) => one.faces);
+  const next = faces.findIndex((face) => face.time >= time);
+  const [before, after] = [faces[next - 1] ?? faces[next], faces[next]];
+  if (!after || after.time - before.time > GAP_S || Math.abs(time - before.time) > GAP_S) return null;
+  const share = after.time === before.time ? 0 : (time - before.time) / (after.time - before.time);
+  const between = (name) => before[name] + share * (after[name] - before[name]);
+  return Object.fromEntries(["left", "top", "width", "height"].map((name) => [name, between(name)]));
+}
