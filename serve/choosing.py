@@ -5,7 +5,14 @@ names.
 """
 
 from mllm_affect.engine.answer_tree import check_answers
-from mllm_affect.tasks.prompts import load_task, question_task, shipped_task_ids
+from mllm_affect.errors import UserError
+from mllm_affect.expressions.questions import question_of
+from mllm_affect.tasks.prompts import (
+    load_task,
+    question_task,
+    shipped_family_ids,
+    shipped_task_ids,
+)
 from mllm_affect.tasks.task import Task
 from serve.problems import FieldError
 
@@ -15,8 +22,12 @@ LONGEST_QUESTION = 4_000
 def chosen_task(task: str | None, question: str | None, answers: tuple[str, ...]) -> Task:
     """Return the task that a request means.
 
-    Raises UserError `bad_request`, `unknown_task`, `bad_question` or `bad_answers`.
+    A family of tasks is asked by `task` and `question` together, in the challenge's own words.
+    Raises UserError `bad_request`, `unknown_task`, `unknown_question`, `bad_question` or
+    `bad_answers`.
     """
+    if task in shipped_family_ids() and question is not None and not answers:
+        return _of_family(task, question)
     if (task is None) == (question is None):
         raise FieldError("bad_request", "Give either task or question.", ("task", "question"))
     if question is not None:
@@ -37,3 +48,10 @@ def chosen_task(task: str | None, question: str | None, answers: tuple[str, ...]
         known = ", ".join(shipped_task_ids())
         raise FieldError("unknown_task", f"There is no such task; use one of {known}.", ("task",))
     return load_task(task)
+
+
+def _of_family(family: str, question: str) -> Task:
+    try:
+        return question_of(family, question)
+    except UserError as error:
+        raise FieldError(error.code, error.sentence, ("question",)) from error

@@ -45,18 +45,22 @@ def answer_video(
     force: bool = False,
     limits: Limits = DEFAULT_LIMITS,
     trusted: bool = False,
+    on_segment: pipeline.OnSegment | None = None,
+    known: Mapping[int, SegmentAnswer] = pipeline.NOTHING_KNOWN,
     **others: Any,
 ) -> VideoAnswer:
     """Answer any task about a video; `others` are the pipeline's and mean nothing to a profile.
 
     A question of the challenge has as `segments` what its answer rests on: the clip that was
-    looked at, or the events, each with its times.  Raises as `pipeline.answer_video`.
+    looked at, or the events, each with its times; they are known together, at the end.  Raises as
+    `pipeline.answer_video`.
     """
     found = asked_by(task)
     if found is None:
         return pipeline.answer_video(
-            video, task, engine, profile, force=force, limits=limits, trusted=trusted, **others
-        )
+            video, task, engine, profile, force=force, limits=limits, trusted=trusted,
+            on_segment=on_segment, known=known, **others,
+        )  # fmt: skip
     family, asked = found
     profile = profile or ModelProfile()
     if not force:
@@ -67,6 +71,9 @@ def answer_video(
         answer = _about_clip if asked.kind in VQA else _about_events
         told = answer(opened, family, asked, engine, profile)
         source = opened.source
+    for segment in told.segments:
+        if on_segment is not None and segment.index not in known:
+            on_segment(segment)
     return VideoAnswer(
         answer=told.answer,
         probabilities=dict(told.probabilities),

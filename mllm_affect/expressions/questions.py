@@ -12,6 +12,7 @@ from mllm_affect.tasks.prompts import load_family, shipped_family_ids
 from mllm_affect.tasks.task import Task
 
 CLIP_FAMILY, VIDEO_FAMILY = "me_vqa", "me_lvqa"
+ASKED = "asked"
 
 
 def question_of(family_id: str, text: str) -> Task:
@@ -30,7 +31,8 @@ def question_of(family_id: str, text: str) -> Task:
         )
     family = load_family(family_id)
     return Task(
-        id=f"{family_id}-{asked.kind}",
+        # Not the id of the family's own kind: what the model learned is asked in other tasks.
+        id=f"{family_id}-{ASKED}-{asked.kind}",
         version=family.version,
         title=family.title,
         question=text.strip(),
@@ -47,8 +49,8 @@ def family_of(asked: Asked) -> str:
 
 def asked_by(task: Task) -> tuple[Family, Asked] | None:
     """Return what a task of a family asks in the challenge's words, None for any other task."""
-    family_id = task.id.partition("-")[0]
-    asked = recognise(task.question) if family_id in (CLIP_FAMILY, VIDEO_FAMILY) else None
+    family_id, _, kind = task.id.partition(f"-{ASKED}-")
+    asked = recognise(task.question) if kind else None
     if asked is None or family_of(asked) != family_id:
         return None
     return load_family(family_id), asked

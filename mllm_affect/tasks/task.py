@@ -61,9 +61,9 @@ class Task(BaseModel):
 
         A name in braces (`{unit}`), which a family of tasks fills in, stands for any.
         """
-        asked = text.rpartition("\n")[2] if self.context is not None else text
-        parts = map(re.escape, BRACES.split(self.question))
-        return re.fullmatch(".+".join(parts), asked) is not None
+        before = r"(?:.*\n)?" if self.context is not None else ""
+        asked = ".+".join(map(re.escape, BRACES.split(self.question)))
+        return re.fullmatch(before + asked, text, flags=re.DOTALL) is not None
 
     @property
     def prompt_hash(self) -> str:

@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
 from mllm_affect.errors import EngineError, UserError
-from mllm_affect.pipeline import answer_video
+from mllm_affect.expressions.answering import answer_video
 from mllm_affect.scoring.answers import VideoAnswer
 from mllm_affect.tasks.task import Task
 from mllm_affect.tasks.video_context import VideoContext
@@ -84,6 +84,8 @@ async def ask(request: Request, state: State, owner: Owner) -> Any:
 
     A task that tells the model what was asked and said takes `asked` and `transcript` (or
     `transcript_text`); a line whose part is not given is left out of its prompt.
+    A family of tasks, `me_vqa` or `me_lvqa`, takes a `question` of the challenge word for word: one
+    profile of the clip, or the events of a long video, answer it; they are the segments.
     With `answers` the result has a probability for each of them; without, the text is free.
     The video is deleted when the answer is sent.  A video that is longer than /v1/limits says
     becomes an analysis: 202, with `Location`.

@@ -10,8 +10,8 @@ import time
 from dataclasses import dataclass
 
 from mllm_affect.errors import EngineError, UserError
+from mllm_affect.expressions.answering import answer_video
 from mllm_affect.media.cache import ClipCache
-from mllm_affect.pipeline import answer_video
 from mllm_affect.scoring.answers import SegmentAnswer
 from serve.problems import WITHHELD
 from serve.state import ServiceState
