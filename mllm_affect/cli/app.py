@@ -25,6 +25,7 @@ VERBS = (
     "make",
     "validate",
     "miniature",
+    "evidence",
     "demo",
 )
 

@@ -134,7 +134,11 @@ def load_checkpoint(checkpoint: Path, device: str, dtype: str) -> tuple[Any, Any
     """
     try:
         import torch
-        from transformers import AutoProcessor, Qwen3OmniMoeForConditionalGeneration
+        from transformers import AutoProcessor
+
+        from mllm_affect.model.model_class import model_class
+
+        chosen = model_class(checkpoint)
     except ImportError as error:
         raise UserError(
             "missing_package", f'{error.name} is missing; pip install "mllm-affect[cpu]".'
@@ -142,7 +146,7 @@ def load_checkpoint(checkpoint: Path, device: str, dtype: str) -> tuple[Any, Any
     try:
         processor = AutoProcessor.from_pretrained(checkpoint, local_files_only=True)
         with quiet_when_small(checkpoint):
-            model = Qwen3OmniMoeForConditionalGeneration.from_pretrained(
+            model = chosen.from_pretrained(
                 checkpoint, dtype=getattr(torch, dtype), local_files_only=True
             )
     except (OSError, ValueError, KeyError, AttributeError, RuntimeError) as error:

@@ -99,8 +99,10 @@ class UnitGraph(nn.Module):
 
     def _edges_on(self, device: torch.device) -> tuple[Tensor, Tensor]:
         if device not in self._edges:
-            self._edges[device] = (
-                torch.tensor(self.prior.mask_AA, device=device),
-                torch.tensor(self.prior.kinds_AA, device=device),
-            )
+            # Kept for training too, even where the first to ask only infers.
+            with torch.inference_mode(False):
+                self._edges[device] = (
+                    torch.tensor(self.prior.mask_AA, device=device),
+                    torch.tensor(self.prior.kinds_AA, device=device),
+                )
         return self._edges[device]
