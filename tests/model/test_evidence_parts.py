@@ -277,11 +277,21 @@ def test_messages_depend_on_the_kind_of_relation() -> None:
 
 
 @pytest.mark.parametrize(
-    "odd", [{"width": 30}, {"side": 40}, {"frames": 6}, {"units": (1, 1)}, {"units": (1,)}]
-)
+    "odd",
+    [
+        {"width": 30}, {"side": 40}, {"frames": 6}, {"units": (1, 1)}, {"units": (1,)},
+        {"units": ("AU1", "AU2")}, {"side": "64"}, {"heads": 0}, {"hidden": 2.5},
+    ],
+)  # fmt: skip
 def test_sizes_that_do_not_fit_are_refused(odd: dict[str, object]) -> None:
     with pytest.raises(UserError, match="Evidence needs"):
-        EvidenceConfig(hidden=8, **odd)  # type: ignore[arg-type]
+        EvidenceConfig(**{"hidden": 8, **odd})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["crop", "fusion", "graph"])
+def test_choices_that_nobody_knows_are_refused(name: str) -> None:
+    with pytest.raises(UserError, match=f"Evidence knows as {name} only"):
+        EvidenceConfig(**{"hidden": 8, name: "odd"})  # type: ignore[arg-type]
 
 
 def test_settings_survive_the_checkpoint() -> None:

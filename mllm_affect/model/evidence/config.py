@@ -5,7 +5,7 @@ Does: hold and check them.  Does not: make modules.
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal
+from typing import Any, Final, Literal, get_args
 
 from mllm_affect.errors import UserError
 
@@ -17,6 +17,9 @@ TOKENS = ("<|quad_start|>", "<|quad_end|>")
 """Reserved entries of Qwen's vocabulary that hold the places of CT and IT after each video."""
 
 TOKENS_A_VIDEO = len(TOKENS)
+SIZES: Final = (
+    "hidden", "frames", "side", "stem", "middle", "high", "width", "heads", "graph_layers",
+)  # fmt: skip
 MADE_UNITS = (1, 2, 4, 5, 6, 12, 15, 26)
 """The action units that made faces can show."""
 
@@ -48,8 +51,15 @@ class EvidenceConfig:
     token_norm: float = 1.0
 
     def __post_init__(self) -> None:
-        """Raise UserError `bad_evidence` for sizes that do not fit together."""
-        if self.width % self.heads or self.side % 16 or self.frames < 4 or self.frames % 4:
+        """Raise UserError `bad_evidence` for sizes and choices that do not fit together."""
+        for name, choices in (("crop", Crop), ("fusion", Fusion), ("graph", Graph)):
+            if getattr(self, name) not in get_args(choices):
+                known = ", ".join(get_args(choices))
+                raise UserError("bad_evidence", f"Evidence knows as {name} only {known}.")
+        numbers = [getattr(self, name) for name in SIZES]
+        if not all(isinstance(value, int) and value > 0 for value in (*numbers, *self.units)):
+            raise UserError("bad_evidence", f"Evidence needs whole numbers as {', '.join(SIZES)}.")
+        if self.width % self.heads or self.side % 16 or self.frames % 4:
             raise UserError(
                 "bad_evidence",
                 "Evidence needs width a multiple of heads, side of 16 and frames of 4.",
