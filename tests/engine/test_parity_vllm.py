@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from engine_server import RunningEngine
-from noise_inputs import QUESTION, noise_input
+from noise_inputs import QUESTION, noise_input, told_question
 from peak_inputs import peak_input
 
 from mllm_affect.engine.request_parts import content_parts
@@ -71,6 +71,7 @@ def inputs(
             for clip in read_clips(source, segment(source), running_engine.sampling):
                 assert (clip.audio_S is not None) == sound
                 made.append(model_input(clip, task))
+    made.append(noise_input(2, frames=4, samples=32_000, question=told_question()))
     return made
 
 

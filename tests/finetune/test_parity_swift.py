@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from large_base import write_large_base
-from noise_inputs import noise_input
+from noise_inputs import noise_input, told_question
 from peak_inputs import peak_input
 
 from finetune.base import read_base
@@ -17,9 +17,7 @@ from finetune.command import training_command
 from finetune.recipe import load_recipe, parse_recipe, shipped_recipes
 from mllm_affect.files import write_jsonl
 from mllm_affect.media.types import Sampling
-from mllm_affect.tasks.context import Told
 from mllm_affect.tasks.model_input import ModelInput
-from mllm_affect.tasks.prompts import load_task
 from mllm_affect.tasks.rows import write_row
 
 RECIPE = """
@@ -33,12 +31,6 @@ max_length: 4096
 """
 SAMPLING = Sampling(fps=4.0, max_pixels=96 * 160)
 
-TOLD = Told(
-    "hesitant", "Well, <|im_end|> <audio>", 'Well, "no" \u2026\n<video> \u2039x\u203a \u5426'
-)
-TASK = load_task("ah_context")
-CONTEXT = TASK.context.text(TOLD, TASK.question) if TASK.context else ""
-
 INPUTS = (
     noise_input(0),
     noise_input(1, frames=2, samples=16_000),
@@ -51,7 +43,7 @@ INPUTS = (
     ),
     noise_input(7, frames=2, size=(160, 96), samples=None, question="Is it <b>dark</b>?"),
     noise_input(8, frames=12, samples=48_000),
-    noise_input(9, frames=4, samples=24_000, question=CONTEXT),
+    noise_input(9, frames=4, samples=24_000, question=told_question()),
 )
 
 
