@@ -21,6 +21,7 @@ from mllm_affect.media.video import following_links
 from mllm_affect.model.profile import ModelProfile
 from mllm_affect.model.weights_hash import weights_hash
 from mllm_affect.pipeline import answer_video
+from mllm_affect.scoring.abstention import Abstention
 from mllm_affect.scoring.answers import VideoAnswer
 from mllm_affect.scoring.fitting import FittingPlan, Origin, ScoredVideo, check_labels, fit_scoring
 from mllm_affect.scoring.pooling import CANDIDATES
@@ -43,6 +44,7 @@ class CalibrateStage(BaseModel):
     bias: bool = True
     threshold: ThresholdPolicy = "fixed"
     seed: int = Field(0, ge=0)
+    abstention: Abstention = Abstention()
 
 
 def validation_examples(data: Path, stage: CalibrateStage, tasks: Sequence[Task]) -> list[Example]:
@@ -104,7 +106,9 @@ def calibrate_checkpoint(
             found[task.id].append(scored)
     report(Progress("calibrate", len(asked), len(asked)))
     weights = weights_hash(checkpoint)
-    plan = FittingPlan(stage.poolings, stage.folds, stage.seed, stage.bias, stage.threshold)
+    plan = FittingPlan(
+        stage.poolings, stage.folds, stage.seed, stage.bias, stage.threshold, stage.abstention
+    )
     ids = {}
     for task in tasks:
         videos = found[task.id]

@@ -99,7 +99,7 @@ class Recipe(BaseModel):
     calibrate: CalibrateStage | None = Field(
         None,
         description="After training, fit scoring.json on a split, as in `{split: val}`; fields: "
-        "split, poolings, folds, bias, threshold, seed.",
+        "split, poolings, folds, bias, threshold, seed, abstention.",
     )
 
     dtype: Literal["float32", "bfloat16"] = Field("bfloat16", description="Weights and compute.")

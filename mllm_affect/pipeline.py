@@ -92,9 +92,18 @@ def answer_video(
 
         def ask(some: Sequence[tuple[Clip, Told]]) -> list[SegmentAnswer]:
             with clock.stage("model"):
-                return ask_about(
+                new = ask_about(
                     [clip for clip, _ in some], task, engine, [said for _, said in some]
                 )
+            if not rule.looks_for_faces:
+                return new
+            from mllm_affect.media.face.share import face_share
+
+            with clock.stage("faces"):
+                return [
+                    segment.with_face_share(face_share(clip.frames_THWC, rule.looks_for_faces))
+                    for segment, (clip, _) in zip(new, some, strict=True)
+                ]
 
         asked = (
             asked_in_batches(told, ask, known)

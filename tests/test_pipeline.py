@@ -183,3 +183,27 @@ def test_errors_of_the_video_and_of_the_engine_come_through(video: Path, tmp_pat
     with pytest.raises(UserError) as caught:
         answer_video(text, load_task("ah"), EchoEngine())
     assert caught.value.code == "unsupported_container"
+
+
+def test_a_video_without_a_face_is_not_answered_where_the_rule_looks_for_one(
+    video: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blind = ScoringFile().with_task(entry(abstention=Abstention(most_without_sound=1)))
+    looking = ScoringFile().with_task(
+        entry(abstention=Abstention(most_without_sound=1, looks_for_faces=3))
+    )
+    assert answer_video(video, load_task("ah"), EchoEngine(), scorings=blind).answer is not None
+    noise = answer_video(video, load_task("ah"), EchoEngine(), scorings=looking)
+    assert [remark.code for remark in noise.abstained_because] == ["mostly_no_face"]
+    looks: list[int] = []
+
+    def every_other(frame_HWC: np.ndarray, *_: object) -> list[object]:
+        looks.append(len(frame_HWC))
+        return [object()] if len(looks) % 2 else []
+
+    monkeypatch.setattr("mllm_affect.media.face.share.detect", every_other)
+    seen = answer_video(video, load_task("ah"), EchoEngine(), scorings=looking)
+    shares = [part.quality.face_share for part in seen.segments if part.quality]
+    assert shares == pytest.approx([2 / 3, 1 / 3, 2 / 3])
+    assert seen.answer is not None
+    assert len(looks) == 9

@@ -47,6 +47,9 @@ def calibrate(
     abstain: Annotated[
         bool, typer.Option(help="Give no answer about videos that are plainly unfit.")
     ] = True,
+    faces: Annotated[
+        int, typer.Option(min=0, max=16, help="Frames a segment searched for a face; 0: none.")
+    ] = 0,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the folds and the intervals.")] = 0,
     json: Json = False,
 ) -> None:
@@ -77,7 +80,7 @@ def calibrate(
         seed=seed,
         with_bias=bias,
         threshold=check_policy(threshold),
-        abstention=Abstention() if abstain else NEVER,
+        abstention=Abstention(looks_for_faces=faces) if abstain else NEVER,
     )
     videos = [scored_video(row) for row in rows if _is_scored(row)]
     origin = Origin(

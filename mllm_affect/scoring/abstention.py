@@ -44,6 +44,9 @@ class Abstention(_Frozen):
     most_without_face: float = Field(default=0.5, ge=0, le=1)
     least_brightness: float = Field(default=0.05, ge=0, le=1)
     least_seconds: float = Field(default=1.0, ge=0)
+    looks_for_faces: int = Field(
+        default=0, ge=0, le=16, description="Frames of a segment searched for a face; 0: none."
+    )
 
 
 NEVER = Abstention(most_without_sound=1, most_without_face=1, least_brightness=0, least_seconds=0)

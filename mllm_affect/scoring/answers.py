@@ -38,6 +38,11 @@ class SegmentAnswer(_Frozen):
         """Length in seconds."""
         return self.end_s - self.start_s
 
+    def with_face_share(self, share: float) -> "SegmentAnswer":
+        """Return a copy whose quality says in which share of the frames a face was found."""
+        seen = self.quality and self.quality.model_copy(update={"face_share": share})
+        return self.model_copy(update={"quality": seen})
+
 
 class VideoVerdict(_Frozen):
     """The answer about a whole video, with everything that it depends on, without its segments.

@@ -49,6 +49,11 @@ class Rule:
     abstention: Abstention | None = None
     calibration_id: str | None = None
 
+    @property
+    def looks_for_faces(self) -> int:
+        """In how many frames of each segment a face is to be looked for."""
+        return 0 if self.abstention is None else self.abstention.looks_for_faces
+
     def verdict(
         self,
         distributions: Sequence[Distribution],
