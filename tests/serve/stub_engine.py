@@ -1,0 +1,130 @@
+"""A program that speaks as much of vLLM's interface as the service uses, with made-up answers.
+
+Run as `python stub_engine.py PORT [SECONDS_A_QUESTION]`: a real process behind real HTTP that tests
+can kill, stop and make misbehave.  Its answers depend on the question alone, so that two of them
+agree.  `POST /mode/NAME` makes it `well`, `hung` (no answer at all), `slow`, `garbled` or `broken`.
+"""
+
+import hashlib
+import json
+import math
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+SLOW_SECONDS = 3.0
+
+
+class StubServer(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 512
+    mode = "well"
+    seconds = 0.0
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: StubServer
+
+    def do_GET(self) -> None:
+        self._hang_if_told()
+        if self.path == "/v1/models":
+            self._send({"data": [{"id": "stub"}]})
+        else:
+            self._send({})
+
+    def do_POST(self) -> None:
+        content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if self.path.startswith("/mode/"):
+            self.server.mode = self.path.rpartition("/")[2]
+            self._send({})
+            return
+        self._hang_if_told()
+        time.sleep(SLOW_SECONDS if self.server.mode == "slow" else self.server.seconds)
+        if self.server.mode == "garbled":
+            self._send({"choices": [{"logprobs": "\ufffd"}]})
+        elif self.server.mode == "broken":
+            self._send({"error": {"message": "/srv/secret is broken"}}, 500)
+        else:
+            self._send({"choices": [answer(json.loads(content))]})
+
+    def _hang_if_told(self) -> None:
+        while self.server.mode == "hung":
+            time.sleep(0.05)
+
+    def _send(self, value: Any, status: int = 200) -> None:
+        content = json.dumps(value).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing."""
+
+
+def answer(body: dict[str, Any]) -> dict[str, Any]:
+    """A choice whose log-probabilities are drawn from the question."""
+    question = json.dumps(body["messages"], sort_keys=True).encode()
+    endings = body.get("structured_outputs", {}).get("choice", [])
+    weights = [1 + hashlib.sha256(question + end.encode()).digest()[0] for end in endings]
+    tokens = [
+        {"token": end, "bytes": list(end.encode()), "logprob": math.log(weight / sum(weights))}
+        for end, weight in zip(endings, weights, strict=True)
+    ]
+    return {
+        "message": {"content": hashlib.sha256(question).hexdigest()[:12]},
+        "logprobs": {"content": [{"top_logprobs": tokens}]},
+    }
+
+
+class Stub:
+    """A running stub."""
+
+    def __init__(self, port: int, seconds: float = 0.0) -> None:
+        self.port, self.seconds = port, seconds
+        self.url = f"http://127.0.0.1:{port}"
+        self.start()
+
+    def start(self) -> None:
+        words = [sys.executable, str(Path(__file__)), str(self.port), str(self.seconds)]
+        self.process = subprocess.Popen(words)
+        for _ in range(600):
+            try:
+                httpx.get(f"{self.url}/health", timeout=1)
+                return
+            except httpx.HTTPError:
+                time.sleep(0.05)
+        raise AssertionError("the stub does not answer")
+
+    def mode(self, name: str) -> None:
+        httpx.post(f"{self.url}/mode/{name}", timeout=10)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+@contextmanager
+def stub_engine(seconds: float = 0.0) -> Iterator[Stub]:
+    from mllm_affect.engine.server_process import free_port
+
+    stub = Stub(free_port(), seconds)
+    try:
+        yield stub
+    finally:
+        stub.kill()
+
+
+if __name__ == "__main__":
+    stub_server = StubServer(("127.0.0.1", int(sys.argv[1])), Handler)
+    stub_server.seconds = float(sys.argv[2]) if len(sys.argv) > 2 else 0.0
+    stub_server.serve_forever()
