@@ -33,6 +33,9 @@ class ServiceSettings(BaseModel):
     database_url: str | None = Field(
         default=None, repr=False, description="PostgreSQL; None: SQLite in the folder."
     )
+    audit_log: Path | None = Field(
+        default=None, description="File that gets a JSON line for every request; no content."
+    )
 
     max_upload_bytes: int = Field(default=512 << 20, ge=1)
     max_video_seconds: float = Field(default=600.0, gt=0)
@@ -47,7 +50,7 @@ class ServiceSettings(BaseModel):
     jobs_at_once: int = Field(default=2, ge=0, description="Analyses worked on here; 0: none.")
     in_flight: int = Field(default=8, ge=1, description="Clips of one video in flight.")
     lease_s: float = Field(default=15.0, gt=0)
-    drain_s: float = Field(default=20.0, gt=0)
+    drain_s: float = Field(default=8.0, gt=0)
 
     @property
     def limits(self) -> Limits:

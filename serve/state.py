@@ -3,6 +3,7 @@
 Does: hold them and hand them to routes.  Does not: check keys (see middleware).
 """
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated, Protocol, cast
@@ -48,6 +49,9 @@ class ServiceState:
     observations: Observations = field(default_factory=Observations)
     on_work: Callable[[], None] = field(default=lambda: None)
     """Called when an analysis was asked for, so that a worker in this process need not wait."""
+
+    ending: threading.Event = field(default_factory=threading.Event)
+    """Set when the process ends: streams of events stop then, their readers come back."""
 
     def video(self, owner: str, video_id: str) -> StoredVideo:
         """Return an owner's video.  Raises UserError `unknown_video`."""

@@ -17,6 +17,7 @@ VERBS = (
     "prepare",
     "finetune",
     "serve",
+    "worker",
     "evaluate",
     "predict",
     "ensemble",

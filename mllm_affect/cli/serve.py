@@ -5,7 +5,7 @@ Does: read options and print what the service tells.  Does not: serve (see serve
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,7 +13,7 @@ from mllm_affect.cli.common import Json, err, out, print_json, verb
 from mllm_affect.errors import UserError
 
 if TYPE_CHECKING:
-    from serve.running import ServicePlan
+    from serve.plan import ServicePlan
     from serve.settings import ServiceSettings
 
 
@@ -47,6 +47,13 @@ def serve(
         str | None,
         typer.Option(help="PostgreSQL for several processes: postgresql://USER@HOST/NAME."),
     ] = None,
+    audit_log: Annotated[
+        Path | None, typer.Option(help="Append a JSON line for every request, without content.")
+    ] = None,
+    jobs: Annotated[
+        int,
+        typer.Option(min=0, max=64, help="Analyses worked on here at once; 0: only by `worker`."),
+    ] = 2,
     max_upload_mib: Annotated[
         int, typer.Option(min=1, max=65536, help="Largest video, in MiB.")
     ] = 512,
@@ -77,14 +84,23 @@ def serve(
     """
     from mllm_affect.engine.vllm_options import EngineOptions
     from mllm_affect.model.miniature import embedded_checkpoint
-    from serve.running import ServicePlan, run_service
+    from serve.plan import ServicePlan
+    from serve.running import run_service
 
     checkpoint = embedded_checkpoint() if model is None else model
     plan = ServicePlan(
         checkpoint=checkpoint,
         model_name="miniature" if model is None else checkpoint.resolve().name,
         settings=_settings(
-            host, port, api_key_file, data, database, max_upload_mib, max_video_seconds
+            host=host,
+            port=port,
+            api_key_file=api_key_file,
+            max_video_seconds=max_video_seconds,
+            data=data,
+            database_url=database,
+            audit_log=audit_log,
+            jobs_at_once=jobs,
+            max_upload_bytes=max_upload_mib << 20,
         ),
         engine_urls=tuple(engine_url or ()),
         options=EngineOptions(
@@ -98,17 +114,11 @@ def serve(
     if dry_run:
         _print_command(plan, json)
         return
-    run_service(plan, say=lambda sentence: _tell(sentence, json))
+    run_service(plan, say=lambda sentence: tell(sentence, json))
 
 
 def _settings(
-    host: str,
-    port: int,
-    api_key_file: Path | None,
-    data: Path | None,
-    database: str | None,
-    max_upload_mib: int,
-    max_video_seconds: float,
+    api_key_file: Path | None, max_video_seconds: float, **given: Any
 ) -> "ServiceSettings":
     from serve.keys import read_api_keys
     from serve.settings import ServiceSettings
@@ -118,15 +128,8 @@ def _settings(
             "bad_max_video_seconds",
             f"--max-video-seconds is {max_video_seconds:g}; give up to four hours, 14400.",
         )
-    return ServiceSettings(
-        host=host,
-        port=port,
-        keys=read_api_keys(api_key_file) if api_key_file else (),
-        data=data,
-        database_url=database,
-        max_upload_bytes=max_upload_mib << 20,
-        max_video_seconds=max_video_seconds,
-    )
+    keys = read_api_keys(api_key_file) if api_key_file else ()
+    return ServiceSettings(keys=keys, max_video_seconds=max_video_seconds, **given)
 
 
 def _print_command(plan: "ServicePlan", json: bool) -> None:
@@ -142,7 +145,8 @@ def _print_command(plan: "ServicePlan", json: bool) -> None:
         out.print(shlex.join(words), highlight=False, markup=False)
 
 
-def _tell(sentence: str, json: bool) -> None:
+def tell(sentence: str, json: bool) -> None:
+    """Print what has happened."""
     if json:
         print_json({"event": sentence})
     else:

@@ -64,7 +64,7 @@ async def _events(
     loop = asyncio.get_running_loop()
     spoken = loop.time()
     yield f"retry: {int(LOOK_SECONDS * 5000)}\n\n".encode()
-    while True:
+    while not state.ending.is_set():
         found = await run_in_threadpool(state.store.events.after, analysis_id, after)
         for event in found:
             after, spoken = event.number, loop.time()

@@ -31,7 +31,8 @@ class Heartbeats:
     def stop(self) -> None:
         """Stop beating; leases that are still held run out."""
         self._done.set()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
 
     @contextmanager
     def holding(self, lease: Lease) -> Iterator[threading.Event]:

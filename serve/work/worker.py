@@ -6,6 +6,7 @@ Does not: answer (see job) or serve requests.
 
 import logging
 import threading
+import time
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -44,17 +45,18 @@ class Worker:
         """Look for work at once."""
         self._work.release()
 
-    def stop(self) -> bool:
-        """Take nothing more and put back what is not finished within `drain_s`.
+    def stop(self, seconds: float = 8.0) -> bool:
+        """Take nothing more; wait until what is worked on was put back, for so long together.
 
         Returns whether every thread has ended; leases of those that have not run out by themselves.
         """
+        deadline = time.monotonic() + seconds
         self._stopping.set()
         for _ in self._threads:
             self._work.release()
-        left_s = self._settings.drain_s / max(1, len(self._threads))
         for thread in self._threads:
-            thread.join(left_s)
+            if thread.is_alive():
+                thread.join(max(0.0, deadline - time.monotonic()))
         self._beats.stop()
         return not any(thread.is_alive() for thread in self._threads)
 
