@@ -44,8 +44,9 @@ megc: $(STAMP) ## Run the micro-expression commands on made data, both tasks, in
 test-slow: $(STAMP) $(REAL) ## Rebuild the miniature and run the demo, held to their figures
 	$(BIN)/python -m pytest -m rebuild
 
-fuzz: $(STAMP) ## Feed mutated videos to the isolated probe and reader, into runs/fuzz
+fuzz: $(STAMP) ## Mutated videos to the isolated reader (runs/fuzz), 20,000 made-up requests over HTTP
 	$(BIN)/python -m tests.fuzz_media
+	$(BIN)/python -m tests.fuzz_http
 
 lint: $(STAMP) ## ruff, mypy --strict and the import contracts
 	$(BIN)/ruff check .

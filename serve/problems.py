@@ -137,6 +137,9 @@ def add_handlers(app: FastAPI, retry_after_s: int) -> None:
 
     @app.exception_handler(StarletteHTTPException)
     async def http_error(request: Request, error: StarletteHTTPException) -> JSONResponse:
+        if error.status_code == HTTPStatus.BAD_REQUEST:  # a body that no parser could read
+            detail = "The request's body cannot be read."
+            return problem(request, HTTPStatus.UNPROCESSABLE_ENTITY, "bad_request", detail)
         phrase = HTTPStatus(error.status_code).phrase
         code = phrase.lower().replace(" ", "_")
         response = problem(request, error.status_code, code, f"{phrase}.")

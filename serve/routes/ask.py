@@ -75,7 +75,7 @@ ASK_BODY: dict[str, Any] = {
     response_model=VideoAnswer,
     responses={
         202: {"model": Analysis, "description": "A long video: follow the analysis."},
-        **problem_responses(400, 401, 403, 404, 413, 415, 422, 429, 503),
+        **problem_responses(401, 403, 404, 413, 415, 422, 429, 503),
     },
     openapi_extra=ASK_BODY,
 )

@@ -161,7 +161,8 @@ class Analyses:
         """Return how many analyses there are of each status."""
         counted = select(analyses.c.status, func.count()).group_by(analyses.c.status)
         with self._database.reading() as connection:
-            return dict(connection.execute(counted).tuples().all())
+            rows = connection.execute(counted).all()
+        return {str(status): int(count) for status, count in rows}
 
     def _with_key(
         self, connection: Connection, owner: str, key: str | None, request_hash: str
