@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from eval.ah_chain import COMMANDS, MADE, chain_figures
+from eval.ah_chain import COMMANDS, MADE, RANGED, chain_figures, seeded, table
 from eval.figures import AH, CLAIMS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -15,6 +15,17 @@ def test_the_readme_shows_the_commands_that_are_run() -> None:
     assert MADE in shown
     for command in COMMANDS:
         assert f"    {command}\n" in shown
+
+
+def test_another_seed_changes_people_and_training_and_nothing_else() -> None:
+    assert [seeded(command, 0) for command in (MADE, *COMMANDS)] == [MADE, *COMMANDS]
+    changed = [c for c in (MADE, *COMMANDS) if seeded(c, 3) != c]
+    assert [seeded(command, 3).removeprefix(command) for command in changed] == [
+        " --seed 3",
+        " --set seed=3",
+    ]
+    found = {0: dict.fromkeys(RANGED, 0.5), 1: dict.fromkeys(RANGED, 0.7)}
+    assert "| macro-F1 | 0.600 | 0.500 | 0.700 |" in table(found)
 
 
 @pytest.mark.rebuild

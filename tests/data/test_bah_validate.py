@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from mllm_affect.cli.app import app
 from mllm_affect.data.bah.made_plan import ReleasePlan, plan_release
-from mllm_affect.data.bah.made_release import make_release, path_of
+from mllm_affect.data.bah.made_release import make_release, path_of, transcript_path
 from mllm_affect.data.bah.safe_yaml import entries
 
 PLAN = ReleasePlan(participants=(2, 1, 1), videos_each=2, seed=5)
@@ -123,6 +123,13 @@ def bad_only_transcript(release: Path) -> None:
     rewrite(path, lambda text: text.replace("chunks:", "pieces:"))
 
 
+def words_past_the_end_in_a_file(release: Path) -> None:
+    (release / ANNOTATIONS).unlink()
+    path = release / transcript_path(PATHS[POSITIVE])
+    start_s = VIDEOS[POSITIVE].chunks[1][1]
+    rewrite(path, lambda text: text.replace(f"- {start_s}\n", "- 300.0\n", 1))
+
+
 def half_a_clip(release: Path) -> None:
     whole = (release / PATHS[0]).read_bytes()
     (release / PATHS[0]).unlink()
@@ -190,6 +197,7 @@ def bad_line(release: Path) -> None:
         (past_the_end, "past_the_end", "119.000 s"),
         (frame_past_the_end, "past_the_end", "frame 4000"),
         (words_past_the_end, "past_the_end", "transcript after its end"),
+        (words_past_the_end_in_a_file, "past_the_end", "transcript after its end"),
         (duplicate_id, "duplicate_id", "split/train.txt, line 5"),
         (duplicate_annotation, "duplicate_id", ANNOTATIONS),
         (byte_order_mark, "byte_order_mark", "split/val.txt"),

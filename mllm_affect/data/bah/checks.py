@@ -100,7 +100,7 @@ def _place(row: SplitRow) -> str:
 def _transcripts(release: Release) -> int:
     """Return how many videos' words are known."""
     annotated = sum(bool(item.words) for item in release.annotations.values())
-    return annotated + len(release.transcripts.words) + len(release.transcripts.problems)
+    return annotated + len(release.transcripts.read) + len(release.transcripts.problems)
 
 
 def _unread(release: Release) -> Iterator[Finding]:

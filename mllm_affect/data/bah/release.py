@@ -54,7 +54,8 @@ class Release:
         lists = [self.folder / SPLIT_FOLDER / f"{split}.txt" for split in SPLITS]
         files = [*lists, self.folder / PARTICIPANTS]
         hashes = [sha256_file(path) for path in files if path.is_file()]
-        hashes += [sha256_json(self.transcripts.words)] if self.transcripts.words else []
+        from_files = {key: self.transcripts.words(key) for key in sorted(self.transcripts.read)}
+        hashes += [sha256_json(from_files)] if from_files else []
         return sha256_json([*hashes, self.index.sha256 if self.index else None])
 
 
@@ -116,7 +117,7 @@ def _example(release: Release, row: SplitRow) -> Example:
     known = annotation is not None and label is not None
     spans = annotation.spans_s if annotation else ()
     frames = annotation.frame_spans if annotation else ()
-    words = timed_words(annotation) or release.transcripts.words.get(row.key, ())
+    words = timed_words(annotation) or release.transcripts.words(row.key)
     written = (annotation.transcript if annotation else None) or row.transcript.strip()
     said = written or " ".join(text for _, _, text in words)
     consent = release.consent.get(participant_of(row.key))

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from mllm_affect.data.bah.annotation import Annotation
 from mllm_affect.data.bah.layout import TRANSCRIPTS, VIDEO_SUFFIXES, key_of
 from mllm_affect.errors import UserError
-from mllm_affect.media.speech.transcript import Chunk, RawChunk, one_timeline
+from mllm_affect.media.speech.transcript import Chunk, RawChunk, Transcript, one_timeline
 from mllm_affect.media.speech.transcript_files import read_transcript
 
 SUFFIXES = frozenset({".yml", ".yaml"})
@@ -22,10 +22,14 @@ TimedWords = tuple[tuple[float, float, str], ...]
 
 @dataclass(frozen=True)
 class FileTranscripts:
-    """Words by the video's key, and what is wrong with files that cannot be read, by their path."""
+    """What was read by the video's key, and what is wrong with other files by their path."""
 
-    words: Mapping[str, TimedWords] = field(default_factory=dict)
+    read: Mapping[str, Transcript] = field(default_factory=dict)
     problems: Mapping[str, str] = field(default_factory=dict)
+
+    def words(self, key: str) -> TimedWords:
+        """Return the words of one video, none where no file of its was read."""
+        return _words(self.read[key].chunks) if key in self.read else ()
 
 
 def timed_words(annotation: Annotation | None) -> TimedWords:
@@ -39,7 +43,7 @@ def timed_words(annotation: Annotation | None) -> TimedWords:
 def read_files(folder: Path, keys: Iterable[str]) -> FileTranscripts:
     """Read the transcripts' files of the videos with these keys, where there are such files."""
     wanted = {_without_suffix(key): key for key in keys}
-    words: dict[str, TimedWords] = {}
+    read: dict[str, Transcript] = {}
     problems: dict[str, str] = {}
     for path in sorted((folder / TRANSCRIPTS).rglob("*")) if wanted else ():
         below = path.relative_to(folder / TRANSCRIPTS).as_posix()
@@ -47,10 +51,10 @@ def read_files(folder: Path, keys: Iterable[str]) -> FileTranscripts:
         if key is None or path.suffix.lower() not in SUFFIXES or not path.is_file():
             continue
         try:
-            words[key] = _words(read_transcript(path).chunks)
+            read[key] = read_transcript(path)
         except UserError as error:
             problems[path.relative_to(folder).as_posix()] = error.sentence
-    return FileTranscripts(words, problems)
+    return FileTranscripts(read, problems)
 
 
 def _words(chunks: Iterable[Chunk]) -> TimedWords:

@@ -10,7 +10,7 @@ from mllm_affect.data.bah.annotation import Annotation
 from mllm_affect.data.bah.findings import Finding, Verdict
 from mllm_affect.data.bah.release import Release
 from mllm_affect.errors import UserError
-from mllm_affect.media.speech.transcript import RawChunk, one_timeline
+from mllm_affect.media.speech.transcript import RawChunk, Transcript, one_timeline
 from mllm_affect.media.types import Source
 from mllm_affect.media.video import Video, following_links, open_video
 
@@ -39,6 +39,9 @@ def check_videos(
                 files += _decoded(video, row.written) if decode else ()
                 annotation = release.annotations.get(key)
                 clocks += _clocks(row.written, annotation, video.source) if annotation else ()
+                end_s = _end_s(video.source)
+                said = _said(annotation, end_s) or release.transcripts.read.get(key)
+                clocks += _transcript_clock(row.written, said, end_s) if said else ()
         except UserError as error:
             files.append(
                 Finding("undecodable_clip", row.written, f"{error.code}: {error.sentence}")
@@ -64,7 +67,7 @@ def _decoded(video: Video, written: str) -> Iterator[Finding]:
 
 
 def _clocks(written: str, annotation: Annotation, source: Source) -> Iterator[Finding]:
-    end_s = source.start_s + source.duration_s + TOLERANCE_S
+    end_s = _end_s(source)
     before_s = 0.0
     for start_s, stop_s in annotation.spans_s:
         if stop_s < start_s or start_s < before_s:
@@ -81,15 +84,28 @@ def _clocks(written: str, annotation: Annotation, source: Source) -> Iterator[Fi
     if source.average_fps and last_frame > most:
         sentence = f"has labels up to frame {last_frame} and about {most:.0f} frames"
         yield Finding("past_the_end", written, sentence)
-    yield from _transcript_clock(written, annotation, source)
 
 
-def _transcript_clock(written: str, annotation: Annotation, source: Source) -> Iterator[Finding]:
+def _end_s(source: Source) -> float:
+    """Return the latest time that may be stated about a video."""
+    return source.start_s + source.duration_s + TOLERANCE_S
+
+
+def _said(annotation: Annotation | None, end_s: float) -> Transcript | None:
+    """Return the annotations' transcript on one timeline, None where they hold no words."""
+    if annotation is None or not annotation.words:
+        return None
     raw = [RawChunk(item.text, item.start_s, item.end_s) for item in annotation.words]
-    repairs = one_timeline(raw, source.start_s + source.duration_s + TOLERANCE_S).repairs
-    if repairs.beyond_end:
-        sentence = f"has {repairs.beyond_end} chunks of its transcript after its end"
+    return one_timeline(raw, end_s)
+
+
+def _transcript_clock(written: str, said: Transcript, end_s: float) -> Iterator[Finding]:
+    cut = said.repairs.beyond_end
+    beyond = cut + sum(chunk.end_s > end_s for chunk in said.chunks)
+    if beyond:
+        sentence = f"has {beyond} chunks of its transcript after its end"
         yield Finding("past_the_end", written, sentence)
-    if repairs.restarts:
-        sentence = f"has a transcript whose clock restarts {repairs.restarts} times; it is mended"
+    if said.repairs.restarts:
+        restarts = said.repairs.restarts
+        sentence = f"has a transcript whose clock restarts {restarts} times; it is mended"
         yield Finding("clock_restarted", written, sentence, fault=False)
