@@ -22,7 +22,7 @@ MADE = (
     "mllm-affect make megc --subjects 8 --clips-each 6 --test-clips 16 --long-videos 4 "
     "--out runs/megc"
 )
-TUNED = "mllm-affect finetune run --config miniature-me --data runs/megc --out runs/me"
+TUNED = "mllm-affect finetune run --config miniature-me --data runs/megc --trusted --out runs/me"
 
 TASKS = ("vqa", "lvqa")
 
@@ -33,7 +33,7 @@ def task_commands(task: str) -> tuple[str, str, str]:
     train, said = "--train runs/megc/train", f"--predictions {out}/predictions.jsonl"
     return (
         f"mllm-affect predict megc --task {task} --questions runs/megc/test {train} "
-        f"--clips runs/megc/clips --model runs/me/model --out {out}",
+        f"--clips runs/megc/clips --trusted --model runs/me/model --out {out}",
         f"mllm-affect evaluate megc --task {task} --truth runs/megc/test/truth {train} "
         f"{said} --out {out}",
         f"mllm-affect export megc --task {task} --questions runs/megc/test {train} "

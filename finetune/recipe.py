@@ -59,7 +59,7 @@ class Recipe(BaseModel):
     expressions: ExpressionRule = Field(
         ExpressionRule(),
         description="Which rows the micro-expression tasks train on; fields: leave_out, "
-        "no_per_yes, calm_per_event, positive_share, negative_share.",
+        "no_per_yes, calm_per_event, positive_share, negative_share, rarest_kind.",
     )
     balance: Balance = Field(
         "none",

@@ -51,7 +51,7 @@ class Absent:
     """Draws action units that a clip does not show.
 
     Half of them are units that other clips show, the more often the more frequent, so that asking
-    for a unit says nothing about the answer; the others are those that nobody shows.
+    for a unit says nothing about the answer; half are those that nobody shows.
     """
 
     def __init__(self, shown: Sequence[Sequence[str]], no_per_yes: float, seed: int) -> None:
@@ -61,16 +61,12 @@ class Absent:
 
     def draw(self, units: Sequence[str]) -> list[str]:
         """Return units besides `units`, `no_per_yes` for each of these."""
-        wanted = round(self._share * max(1, len(units)))
-        seen = [name for name in ACTION_UNITS if name not in units and self._counts[name]]
-        never = [name for name in ACTION_UNITS if name not in units and not self._counts[name]]
-        from_seen = min(len(seen), max(wanted - wanted // 3, wanted - len(never)))
-        weights = np.array([self._counts[name] for name in seen], dtype=np.float64)
-        drawn: list[str] = []
-        if from_seen:
-            chosen = self._random.choice(
-                len(seen), from_seen, replace=False, p=weights / weights.sum()
-            )
-            drawn = [seen[place] for place in sorted(chosen)]
-        rest = self._random.permutation(len(never))[: wanted - from_seen]
-        return drawn + [never[place] for place in sorted(rest)]
+        others = [name for name in ACTION_UNITS if name not in units]
+        wanted = min(len(others), round(self._share * max(1, len(units))))
+        counts_N = np.array([self._counts[name] for name in others], dtype=np.float64)
+        never_N = (counts_N == 0).astype(np.float64)
+        weights_N = counts_N / max(1.0, counts_N.sum()) + never_N / max(1.0, never_N.sum())
+        chosen = self._random.choice(
+            len(others), wanted, replace=False, p=weights_N / weights_N.sum()
+        )
+        return [others[place] for place in sorted(chosen)]

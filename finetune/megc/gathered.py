@@ -24,6 +24,9 @@ ROWS_NAME, GRPO_NAME, MANIFEST_NAME = "rows.jsonl", "grpo.jsonl", "manifest.json
 ROWS_VERSION = 1
 """Raise it when the same clip would be written differently."""
 
+BY_RULE = frozenset({"unit_shown", "event_here"})
+"""Kinds whose answers the rule has weighed already; balancing leaves them alone."""
+
 
 @dataclass
 class Gathered:
@@ -52,16 +55,20 @@ class Gathered:
         balance: Balance,
         seed: int,
     ) -> dict[str, Any]:
-        """Balance the answers of each kind, write rows and manifest; return the manifest.
+        """Balance answers and kinds, write rows and manifest; return the manifest.
 
         Raises UserError `bad_data` where there is no row.
         """
         rows: list[dict[str, Any]] = []
         by_kind: dict[str, dict[str, int]] = {}
+        most = max(map(len, self.rows.values()), default=0)
         for (family, kind), some in self.rows.items():
             answers = [answer for _, answer in some]
             by_kind[f"{family}-{kind}"] = dict(sorted(Counter(answers).items()))
-            rows += balanced([row for row, _ in some], answers, balance, seed)
+            evened = "none" if kind in BY_RULE else balance
+            of_kind = balanced([row for row, _ in some], answers, evened, seed)
+            share = 0.0 if balance == "none" else rule.rarest_kind
+            rows += of_kind * max(1, round(share * most / len(of_kind)))
         if not rows:
             raise UserError("bad_data", "No training clip has both frames and a label to use.")
         write_jsonl(out / GRPO_NAME, (without_answer(row, self.allowed) for row in rows))

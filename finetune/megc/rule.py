@@ -18,7 +18,8 @@ class ExpressionRule(BaseModel):
     questions about an action unit that is not shown, for each that is.  `calm_per_event`: windows
     without expression for each with one.  A window shows an expression where they share at least
     `positive_share` of the shorter of both, and none where they share at most `negative_share`;
-    between them it is left out.
+    between them it is left out.  `rarest_kind`: where rows are balanced, kinds of
+    question with fewer rows than this share of the most frequent kind's are repeated up to it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -28,6 +29,7 @@ class ExpressionRule(BaseModel):
     calm_per_event: float = Field(default=1.5, gt=0, le=20)
     positive_share: float = Field(default=0.5, gt=0, le=1)
     negative_share: float = Field(default=0.1, ge=0, lt=1)
+    rarest_kind: float = Field(default=0.0, ge=0, le=1)
 
 
 class TimedEvent(BaseModel):

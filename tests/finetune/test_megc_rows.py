@@ -103,7 +103,7 @@ def test_every_clip_gets_its_true_answers(prepared: Path) -> None:
     }
     units = manifest["answers_before_balance"]["me_vqa-unit_shown"]
     assert units["yes"] == sum(len(clip.units) for clip in clips)
-    assert units["no"] == units["yes"]
+    assert units["no"] == units["yes"]  # one absent unit is asked about for each present one
     assert manifest["data"]["left_out"] == {}
     assert manifest["participants"] == len({(c.dataset, c.subject) for c in clips}) + 2
     assert manifest["rows"] == len(rows_in(prepared))

@@ -14,7 +14,11 @@ that nobody knows; rows above a sheet's headings.
 """
 
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +41,9 @@ VQA_TRAIN = "train/me_vqa_samm_casme2_smic_v2.jsonl"
 LVQA_TRAIN = "train/me_lvqa_samm_casme3.jsonl"
 
 USUAL_PLAN = MegcPlan()
+WORTH_PROCESSES = 20_000
+"""So many frames take longer to draw than processes take to start."""
+
 HEADINGS_AND_ABOVE = 3
 """Lines of a sheet before its first clip."""
 
@@ -132,17 +139,25 @@ def _draw(
     wanted += [(out / "clips" / "long" / clip.name, clip, None) for clip in long]
     total = sum(clip.face.frames if only is None else len(only) for _, clip, only in wanted)
     done = 0
+    workers = max(1, min(8, os.cpu_count() or 1)) if total >= WORTH_PROCESSES else 0
+    with ExitStack() as stack:
+        if workers:
+            pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+            drawn = stack.enter_context(pool).map(_draw_clip, *zip(*wanted, strict=True))
+        else:
+            drawn = map(_draw_clip, *zip(*wanted, strict=True))
+        for frames in drawn:
+            done += frames
+            if progress is not None:
+                progress(done, total)
 
-    def advance(frames: int) -> None:
-        nonlocal done
-        done += frames
-        if progress is not None:
-            progress(done, total)
 
-    for folder, clip, only in wanted:
-        write_frames(folder, clip.face, only, advance)
-        if clip.face.rate_fps != LAYOUTS[clip.dataset].rate_fps:
-            write_text(folder / RATE_NAME, f"{clip.face.rate_fps:g}\n")
+def _draw_clip(folder: Path, clip: MadeClip, only: list[int] | None) -> int:
+    """Write one clip's frames; return how many."""
+    frames = write_frames(folder, clip.face, only)
+    if clip.face.rate_fps != LAYOUTS[clip.dataset].rate_fps:
+        write_text(folder / RATE_NAME, f"{clip.face.rate_fps:g}\n")
+    return frames
 
 
 def _places(clips: Sequence[MadeClip]) -> Iterator[tuple[MadeClip, int]]:

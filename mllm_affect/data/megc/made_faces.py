@@ -4,7 +4,7 @@ Does: draw a calm face on which action units rise and fall at known times, and w
 under the datasets' awkward names.  Does not: choose movements (see made_plan) or word questions.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -81,12 +81,7 @@ class MadeFace:
         return Pose(units, 0.0, 0.0, 1.0, turn=sway, tilt=0.5 * sway, jaw=0.05)
 
 
-def write_frames(
-    folder: Path,
-    face: MadeFace,
-    only: Sequence[int] | None = None,
-    advance: Callable[[int], None] = lambda _frames: None,
-) -> int:
+def write_frames(folder: Path, face: MadeFace, only: Sequence[int] | None = None) -> int:
     """Write a face's frames as `img<number>.jpg`, numbers unpadded; return how many.
 
     `only` names the places of the frames to write; None means all.
@@ -104,7 +99,6 @@ def write_frames(
         name = f"img{face.first_number + place}.jpg"
         folder.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(encoded.tobytes())
-        advance(1)
     return len(places)
 
 
