@@ -141,7 +141,7 @@ def test_audio_features_are_equal(swift_batch: Any, reference: Any) -> None:
     import torch
 
     heard = [expected for expected in reference if "input_features" in expected]
-    assert len(heard) == swift_batch["input_features"].shape[0] == 8
+    assert len(heard) == swift_batch["input_features"].shape[0] == 9
     for row, expected in enumerate(heard):
         frames = int(expected["feature_attention_mask"].sum())
         assert int(swift_batch["feature_attention_mask"][row].sum()) == frames

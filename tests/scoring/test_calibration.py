@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eval import metrics
+from eval import intervals, metrics
 from mllm_affect.errors import UserError
 from mllm_affect.scoring.calibration import Calibration, fit_calibration
 from mllm_affect.scoring.logits import segment_logit
@@ -145,3 +145,16 @@ def test_the_logit_of_a_segment_stays_exact_where_the_engine_is_sure() -> None:
     assert segment_logit(sure, "no") == pytest.approx(-20 * np.log(10))
     three = {"a": 0.5, "b": 0.3, "c": 0.2}
     assert segment_logit(three, "a") == pytest.approx(0.0)
+
+
+def test_intervals_are_those_of_the_report_up_to_their_draws() -> None:
+    random = np.random.default_rng(4)
+    value_N = np.repeat(random.uniform(0, 1, 40), 3) + random.normal(0, 0.05, 120)
+    people = [str(n // 3) for n in range(120)]
+    low, high = by_participant(lambda p: float(value_N[p].mean()), people, seed=1)
+    told = intervals.by_participant(lambda p: float(value_N[p].mean()), people, seed=2)
+    assert (low, high) == pytest.approx((told.low, told.high), abs=0.02)
+    alone = intervals.by_participant(
+        lambda p: float(value_N[p].mean()), [str(n) for n in range(120)], seed=2
+    )
+    assert high - low > 1.4 * (alone.high - alone.low), "whole people are redrawn"
