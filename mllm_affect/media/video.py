@@ -35,6 +35,7 @@ class Video(Protocol):
     """A video file that can be cut and read."""
 
     source: Source
+    parts: tuple[AnyPart, ...]
 
     def segment(self, max_seconds: float = MAX_SECONDS) -> tuple[Segment, ...]:
         """Return its segments; see `segment.segment`."""
@@ -54,7 +55,7 @@ class TrustedVideo:
 
     def __init__(self, source: Source, parts: Sequence[AnyPart] = ()) -> None:
         self.source = source
-        self._parts = parts
+        self.parts = tuple(parts)
 
     def segment(self, max_seconds: float = MAX_SECONDS) -> tuple[Segment, ...]:
         """Return its segments; see `segment.segment`."""
@@ -62,11 +63,11 @@ class TrustedVideo:
 
     def read(self, sampling: Sampling, max_seconds: float = MAX_SECONDS) -> Iterator[Clip]:
         """Yield the clips of its segments in one decode; see `reader.read_video`."""
-        return reader.read_video(self.source, sampling, max_seconds, self._parts)
+        return reader.read_video(self.source, sampling, max_seconds, self.parts)
 
     def read_segments(self, segments: Sequence[Segment], sampling: Sampling) -> Iterator[Clip]:
         """Yield the clips of these segments; see `reader.read_clips`."""
-        return reader.read_clips(self.source, segments, sampling, self._parts)
+        return reader.read_clips(self.source, segments, sampling, self.parts)
 
     def frame_times(self) -> NDArray[np.float64]:
         """Return the timestamp of every frame in seconds, in order."""
@@ -76,14 +77,14 @@ class TrustedVideo:
 def read_cached(
     video: Video, sampling: Sampling, max_seconds: float, cache: ClipCache | None
 ) -> Iterator[Clip]:
-    """Yield the clips of an open video from the cache, or read it and fill the cache."""
+    """Yield the clips of an open video, its parts included, from the cache, or read and fill it."""
 
     def read(
         _source: Source, asked: Sampling, bound_s: float, _parts: Sequence[AnyPart]
     ) -> Iterator[Clip]:
         return video.read(asked, bound_s)
 
-    return cached_video(video.source, sampling, max_seconds, cache=cache, read=read)
+    return cached_video(video.source, sampling, max_seconds, video.parts, cache=cache, read=read)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from io import BytesIO
 from pathlib import Path
-from typing import IO, Any, Protocol, Self, runtime_checkable
+from typing import IO, Any, ClassVar, Protocol, Self, runtime_checkable
 from zipfile import ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 import av
@@ -47,7 +47,7 @@ class KeptPart(Protocol):
     `kept_as` names the form and how it is made, with a version: another one is another entry.
     """
 
-    kept_as: str
+    kept_as: ClassVar[str]
 
     def pack(self, made: Any) -> Mapping[str, NDArray[Any]]:
         """Return what was made as named arrays without objects."""

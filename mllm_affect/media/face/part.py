@@ -5,8 +5,10 @@ Does not: open files.  Memory: pictures of the frames since the last look, at mo
 the crops of at most CANDIDATES people.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,7 @@ from mllm_affect.media.decoding.frames import TimedFrame
 from mllm_affect.media.face.between import Moment, fill
 from mllm_affect.media.face.crops import brightness, cut_out, sharpness
 from mllm_affect.media.face.detector import detect, prepare
+from mllm_affect.media.face.kept import pack_track, unpack_track
 from mllm_affect.media.face.people import Followed, People
 from mllm_affect.media.face.track import track_of
 from mllm_affect.media.face.types import Face, FaceTrack
@@ -22,6 +25,7 @@ from mllm_affect.media.parts import every_frame
 from mllm_affect.media.sampling.picture_size import upright
 from mllm_affect.media.sampling.policy import SAME_TIME_S
 from mllm_affect.media.types import Source
+from mllm_affect.media.weights import FACE_DETECTOR
 
 BLOCK_BYTES = 64 << 20
 """Pictures between two looks; at large sizes and rates the detector looks more often instead."""
@@ -48,6 +52,7 @@ class FacePart:
     picture_side: int = 1280
     min_score: float = 0.5
     min_size: float = 24.0
+    kept_as: ClassVar[str] = f"face-track-1 {FACE_DETECTOR.sha256[:12]}"
 
     def prepare(self) -> None:
         """Load the detector now; a process that may open no file later calls this before."""
@@ -64,6 +69,14 @@ class FacePart:
     def begin(self, source: Source, start_s: float) -> "FaceCollector":  # noqa: ARG002
         """Return a fresh collector; no segment knows of the others."""
         return FaceCollector(self, source)
+
+    def pack(self, made: FaceTrack) -> dict[str, NDArray[Any]]:
+        """Return a track as arrays, for the clip cache."""
+        return pack_track(made)
+
+    def unpack(self, arrays: Mapping[str, NDArray[Any]]) -> FaceTrack:
+        """Return what `pack` was given."""
+        return unpack_track(arrays)
 
 
 class FaceCollector:

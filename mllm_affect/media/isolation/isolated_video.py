@@ -109,8 +109,8 @@ class IsolatedVideo:
         self._known = video if isinstance(video, Source) else None
         self._path = video.path if isinstance(video, Source) else Path(video)
         self._limits, self._child_limits = limits, child_limits
-        self._parts = tuple(dict.fromkeys(parts))
-        self._frame_parts = [part for part in self._parts if not isinstance(part, SoundPart)]
+        self.parts = tuple(dict.fromkeys(parts))
+        self._frame_parts = [part for part in self.parts if not isinstance(part, SoundPart)]
         self._descriptor = -1
         self._process: DecodingProcess | None = None
 
@@ -179,7 +179,7 @@ class IsolatedVideo:
         self, call: str, sampling: Sampling, max_seconds: float, asked: dict[str, Any]
     ) -> Iterator[Clip]:
         model_size(self.source.width, self.source.height, sampling.max_pixels)
-        sound_parts = [part for part in self._parts if isinstance(part, SoundPart)]
+        sound_parts = [part for part in self.parts if isinstance(part, SoundPart)]
         listeners = {part: part.listen(self.source) for part in sound_parts}
         before: Segment | None = None
         patience_s = self._child_limits.clip_seconds

@@ -8,10 +8,10 @@ is carried on, a cut changes nothing but this: up to 10 ms at the end of a segme
 and are never heard (decoding.audio), and a span that touches a cut is kept however short it is.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,6 +75,7 @@ class SpeechPart:
     end_at: float = 0.35
     min_pause_s: float = 0.1
     min_speech_s: float = 0.1
+    kept_as: ClassVar[str] = f"speech-activity-1 {SPEECH_DETECTOR.sha256[:12]}"
 
     def listen(self, source: Source) -> "SpeechListener":
         """Return a fresh listener.
@@ -83,6 +84,27 @@ class SpeechPart:
         sound and the detector is not installed.
         """
         return SpeechListener(self, source.has_audio)
+
+    def pack(self, made: SpeechActivity) -> dict[str, NDArray[Any]]:
+        """Return spans and shares as arrays, for the clip cache."""
+        spans = {"speech_N2": made.speech, "pauses_N2": made.pauses}
+        return {
+            "heard": np.array(made.heard),
+            "shares_2": np.array([made.speech_share, made.longest_pause_s]),
+            **{
+                name: np.array([(one.start_s, one.end_s) for one in some]).reshape(-1, 2)
+                for name, some in spans.items()
+            },
+        }
+
+    def unpack(self, arrays: Mapping[str, NDArray[Any]]) -> SpeechActivity:
+        """Return what `pack` was given."""
+        speech, pauses = (
+            tuple(Span(*span) for span in arrays[name].tolist())
+            for name in ("speech_N2", "pauses_N2")
+        )
+        share, longest_s = arrays["shares_2"].tolist()
+        return SpeechActivity(bool(arrays["heard"]), speech, pauses, share, longest_s)
 
 
 class SpeechListener:
