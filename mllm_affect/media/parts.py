@@ -32,9 +32,10 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from mllm_affect.media.source import Segment, Source
+
 if TYPE_CHECKING:
     from mllm_affect.media.decoding.frames import TimedFrame
-    from mllm_affect.media.types import Segment, Source
 
 Made = TypeVar("Made")
 Made_co = TypeVar("Made_co", covariant=True)
@@ -56,7 +57,7 @@ class FramePart(Protocol[Made_co]):
     def needs(self, times_N: NDArray[np.float64], end_s: float) -> NDArray[np.bool_]:
         """Say which of a segment's frames, shown from these seconds on, must be seen (N bools)."""
 
-    def begin(self, source: "Source", start_s: float) -> Collector[Made_co]:
+    def begin(self, source: Source, start_s: float) -> Collector[Made_co]:
         """Return a fresh collector for the segment that begins at `start_s`."""
 
     def __hash__(self) -> int:
@@ -66,7 +67,7 @@ class FramePart(Protocol[Made_co]):
 class Listener(Protocol[Made_co]):
     """Makes one part of every segment from its sound."""
 
-    def hear(self, segment: "Segment", audio_S: NDArray[np.int16] | None) -> Made_co:
+    def hear(self, segment: Segment, audio_S: NDArray[np.int16] | None) -> Made_co:
         """Return the part; `audio_S` is 16 kHz mono as in Clip, silence-padded to a second."""
 
 
@@ -74,7 +75,7 @@ class Listener(Protocol[Made_co]):
 class SoundPart(Protocol[Made_co]):
     """Something made of a segment's sound."""
 
-    def listen(self, source: "Source") -> Listener[Made_co]:
+    def listen(self, source: Source) -> Listener[Made_co]:
         """Return a fresh listener for one reading of a source."""
 
     def __hash__(self) -> int:

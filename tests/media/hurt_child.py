@@ -107,7 +107,7 @@ def promise_too_much() -> None:
 
 
 def lie() -> None:
-    send("value", {"class": "mllm_affect.media.types:Source", "fields": {"path": "x"}})
+    send("value", {"class": "mllm_affect.media.source:Source", "fields": {"path": "x"}})
 
 
 def other_class() -> None:

@@ -1,0 +1,98 @@
+"""What a video, a segment and a sampling are.
+
+Does: hold facts.  Does not: open files, or hold decoded content (see types).
+Time is seconds as float on the video's own timestamps; frames are counted in decode order.
+"""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from mllm_affect.media.sampling.policy import UNIFORM, SamplingPolicy
+
+AUDIO_RATE = 16_000
+"""Samples a second of every audio array, in hertz."""
+
+FRAME_MULTIPLE = 32
+"""Both sides of a model frame are multiples of this many pixels (patch 16 times merge 2)."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A probed video file.  `width` and `height` are as shown, after `rotation` (degrees).
+
+    `start_s` is the first frame's timestamp, `audio_start_s` where the sound begins (None where the
+    file does not say), `container_start_s` the earlier of them as FFmpeg counts; `audio_rate` in
+    hertz.  What a file does not state is 0.
+    """
+
+    path: Path
+    sha256: str
+    container: str
+    video_codec: str
+    audio_codec: str | None
+    start_s: float
+    duration_s: float
+    width: int
+    height: int
+    rotation: int
+    average_fps: float
+    size_bytes: int
+    streams: int = 1
+    container_start_s: float = 0.0
+    audio_start_s: float | None = None
+    audio_rate: int = 0
+    audio_channels: int = 0
+
+    @property
+    def has_audio(self) -> bool:
+        """Whether the file has an audio stream that can be decoded."""
+        return self.audio_codec is not None
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A span of a source: frames `first_frame` up to `first_frame + num_frames` exclusive.
+
+    `start_s` is the first frame's timestamp, `end_s` the last frame's timestamp plus its
+    duration; `end_s - start_s` is at most the segmenter's bound.
+    """
+
+    source_sha256: str
+    index: int
+    start_s: float
+    end_s: float
+    first_frame: int
+    num_frames: int
+    has_audio: bool
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return self.end_s - self.start_s
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a clip is turned into model frames; part of everything an answer depends on.
+
+    `policy` says which frames of the segment; they are scaled (aspect kept as nearly as the
+    multiples of 32 allow) to at most `max_pixels`, padded to an even count by repeating the last
+    one, because the vision tower reads frames in pairs, and shown to the model as if at `fps` a
+    second.  The uniform policy takes them at that rate; others show a moment slower or faster.
+    """
+
+    fps: float = 2.0
+    max_pixels: int = 448 * 256
+    policy: SamplingPolicy = UNIFORM
+
+    def facts(self) -> dict[str, Any]:
+        """Return what is hashed.  The uniform policy goes without saying, as before others came."""
+        stated = asdict(self)
+        if self.policy == UNIFORM:
+            del stated["policy"]
+        return stated
+
+    def most_frames(self, duration_s: float) -> int:
+        """Return how many frames a segment of this length gives at most, padding included."""
+        return self.policy.most_frames(duration_s, self.fps)
