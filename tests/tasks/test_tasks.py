@@ -92,6 +92,12 @@ def test_a_prompt_says_which_frames_are_chosen() -> None:
     assert caught.value.code == "bad_sampling"
 
 
+def test_the_documented_prompt_is_one() -> None:
+    page = (Path(__file__).parents[2] / "docs/prompts.md").read_text(encoding="utf-8")
+    example = page.split("```yaml")[1].split("```")[0]
+    assert parse_task(example, where="docs/prompts.md").sampling.policy == FixedCount(8)
+
+
 def test_same_question_gives_the_same_task_id() -> None:
     assert question_task("Is she smiling? ").id == question_task("Is she smiling?").id
     assert question_task("a?", ("x", "y")).id != question_task("a?").id
