@@ -5,6 +5,7 @@ whoever cuts only and whoever reads.  Does not: look at content.  See docs/desig
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from mllm_affect.errors import UserError
 from mllm_affect.media.decoding.frames import FrameClock, TimedFrame
 from mllm_affect.media.decoding.guard import guarded
+from mllm_affect.media.decoding.interleaved import Nearness
 from mllm_affect.media.decoding.opening import main_audio, main_video, open_media
 from mllm_affect.media.decoding.timeline import Timeline, TimelineReader
 from mllm_affect.media.types import Segment, Source
@@ -198,15 +200,18 @@ def read_timeline(source: Source, hear: Hear) -> Timeline | None:
         reader = TimelineReader(video)
         if reader.odd:
             return None
+        nearness = Nearness(video, audio)
         packets = container.demux([video, audio] if audio else [video])
         for packet in guarded(packets, video, source.path.name):
+            nearness.see(packet)
             if packet.stream is not video:
                 hear(packet)
                 continue
             reader.see(packet)
             if reader.odd:
                 return None
-        return reader.timeline()
+        timeline = reader.timeline()
+        return replace(timeline, near=nearness.near) if timeline is not None else None
 
 
 def bound_ticks(max_seconds: float, time_base: Fraction) -> int:

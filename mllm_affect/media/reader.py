@@ -25,7 +25,8 @@ from mllm_affect.media.cutting import (
     read_timeline,
 )
 from mllm_affect.media.decoding.audio import SoundReader
-from mllm_affect.media.decoding.opening import open_media
+from mllm_affect.media.decoding.interleaved import Interleaved
+from mllm_affect.media.decoding.opening import main_audio, main_video, open_media
 from mllm_affect.media.decoding.planned import UnplannedError, planned_frames
 from mllm_affect.media.decoding.timeline import Timeline
 from mllm_affect.media.parts import AnyPart, Collector, FramePart, Parts, SoundPart
@@ -33,8 +34,8 @@ from mllm_affect.media.sampling.model_frames import ModelFrames
 from mllm_affect.media.types import Clip, Sampling, Segment, Source
 
 if TYPE_CHECKING:
-    from av.container import InputContainer
     from av.packet import Packet
+    from av.video.stream import VideoStream
 
     from mllm_affect.media.decoding.frames import TimedFrame
 
@@ -56,7 +57,8 @@ def read_video(
         segments = tuple(cut_timeline(timeline, source, max_seconds))
         yield from _planned(source, timeline, segments, sampling, parts)
         return
-    with _opened(source, sampling, parts) as (container, clips):
+    with open_media(source.path) as container, _sound(source) as sound:
+        clips = _Clips(sound, source, sampling, parts)
         maker: SegmentMaker | None = None
         for frame, place in placed_frames(container, source, max_seconds, _pass_over):
             maker = maker or SegmentMaker(source.sha256, frame.time_base)
@@ -87,7 +89,8 @@ def read_clips(
         yield from _planned(source, timeline, segments, sampling, parts)
         return
     todo = deque(segments)
-    with _opened(source, sampling, parts) as (container, clips):
+    with open_media(source.path) as container, _sound(source) as sound:
+        clips = _Clips(sound, source, sampling, parts)
         for frame in decoded_frames(container, source, _pass_over):
             if todo and frame.index >= todo[0].first_frame:
                 clips.see(frame, todo[0].start_s)
@@ -109,8 +112,9 @@ def _planned(
     given = 0
     for skip in (True, False):
         try:
-            with _opened(source, sampling, parts) as (container, clips):
-                frames = planned_frames(container, timeline, needed_N, skip)
+            with _both(source, timeline.near) as (video, packets, sound):
+                clips = _Clips(sound, source, sampling, parts)
+                frames = planned_frames(video, packets, timeline, needed_N, skip)
                 for place, clip in enumerate(clips.of(segments, frames)):
                     if place >= given:
                         yield clip
@@ -144,12 +148,29 @@ def _shorter(source: Source) -> UserError:
 
 
 @contextmanager
-def _opened(
-    source: Source, sampling: Sampling, parts: Sequence[AnyPart]
-) -> "Iterator[tuple[InputContainer, _Clips]]":
-    """Open a source twice, so that neither pictures nor sound have to wait for the other."""
-    with open_media(source.path) as container, open_media(source.path) as aside:
-        yield container, _Clips(SoundReader(aside), source, sampling, parts)
+def _both(
+    source: Source, near: bool
+) -> "Iterator[tuple[VideoStream, Iterator[Packet[Any]], SoundReader]]":
+    """Open a source for pictures and sound: once where these lie near each other, else for each."""
+    with open_media(source.path) as container:
+        video, audio = main_video(container), main_audio(container)
+        assert video is not None
+        if near or audio is None:
+            shared = Interleaved(container, [video] if audio is None else [video, audio])
+            heard = shared.of(audio) if audio is not None else iter(())
+            yield video, shared.of(video), SoundReader(audio, heard)
+            return
+        with _sound(source) as sound:
+            yield video, Interleaved(container, [video]).of(video), sound
+
+
+@contextmanager
+def _sound(source: Source) -> Iterator[SoundReader]:
+    """Open a source for its sound, which then waits for no picture, nor a picture for it."""
+    with open_media(source.path) as container:
+        audio = main_audio(container)
+        heard = Interleaved(container, [audio]).of(audio) if audio is not None else iter(())
+        yield SoundReader(audio, heard)
 
 
 class _Clips:

@@ -4,20 +4,18 @@ Does: decode as far as a span needs, resample, place by timestamps, give the spa
 Does not: open files, or keep sound that was already taken.
 """
 
-from fractions import Fraction
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import av
 import numpy as np
-from av.stream import Discard
 from numpy.typing import NDArray
 
-from mllm_affect.media.decoding.opening import main_audio
 from mllm_affect.media.types import AUDIO_RATE
 
 if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
-    from av.container import InputContainer
+    from av.audio.stream import AudioStream
     from av.packet import Packet
 
 HOP = 160
@@ -55,18 +53,13 @@ class SoundSpan:
 
 
 class SoundReader:
-    """Decodes the sound of one container as far as it is asked for, and forgets what was taken.
+    """Decodes the sound of a stream as far as it is asked for, and forgets what was taken.
 
-    Spans are taken in order of time.  However pictures and sound are interleaved, no more is held
-    than the open span and one block.
+    Spans are taken in order of time.  No more is held than the open span and one block.
     """
 
-    def __init__(self, container: "InputContainer") -> None:
-        self._stream = main_audio(container)
-        self._packets = iter(container.demux(self._stream) if self._stream is not None else ())
-        for stream in container.streams:
-            if stream is not self._stream:
-                stream.discard = Discard.all
+    def __init__(self, stream: "AudioStream | None", packets: "Iterator[Packet[Any]]") -> None:
+        self._stream, self._packets = stream, packets
         self._stated = SoundSpan()
         self._pieces: list[tuple[int, NDArray[np.int16]]] = []
         self._form: tuple[str, str, int] | None = None
@@ -104,10 +97,7 @@ class SoundReader:
     def _decode_next(self) -> bool:
         """Decode one packet; one that cannot be decoded is silence.  Return whether more follow."""
         assert self._stream is not None
-        try:
-            packet = next(self._packets, None)
-        except (av.FFmpegError, ValueError):
-            packet = None
+        packet = next(self._packets, None)
         if packet is None:
             self._flush()
             return False
@@ -121,9 +111,13 @@ class SoundReader:
         return True
 
     def _collect(self, frame: "AudioFrame") -> None:
-        base = Fraction(frame.time_base or Fraction(1, frame.sample_rate))
-        begins_s = self._expected_s if frame.pts is None else float(frame.pts * base)
-        begins_s = begins_s or 0.0
+        pts, base = frame.pts, frame.time_base
+        if pts is None:
+            begins_s = self._expected_s or 0.0
+        elif base:
+            begins_s = pts * base.numerator / base.denominator
+        else:
+            begins_s = pts / frame.sample_rate
         if self._expected_s is None or abs(begins_s - self._expected_s) > GAP_SECONDS:
             self._flush()
             self._next_sample = round(begins_s * AUDIO_RATE)

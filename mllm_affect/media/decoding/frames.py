@@ -34,7 +34,7 @@ class TimedFrame:
     @property
     def time_s(self) -> float:
         """When it comes on show, in seconds."""
-        return float(self.ticks * self.time_base)
+        return self.ticks * self.time_base.numerator / self.time_base.denominator
 
 
 class FrameClock:
@@ -47,13 +47,14 @@ class FrameClock:
     def __init__(self, stream: "VideoStream") -> None:
         stream.thread_type = "AUTO"
         self._stream = stream
+        self._time_base = Fraction(stream.time_base or Fraction(1, 1_000_000))
         self._index = 0
         self._ticks: int | None = None
 
     @property
     def time_base(self) -> Fraction:
         """Seconds a tick."""
-        return Fraction(self._stream.time_base or Fraction(1, 1_000_000))
+        return self._time_base
 
     def decode(self, packet: "Packet[Any]") -> Iterator[TimedFrame]:
         """Yield the frames that this packet completes; one that cannot be decoded is skipped."""
@@ -70,7 +71,9 @@ class FrameClock:
             ticks = 0 if ticks is None else ticks
         elif ticks is None or ticks <= self._ticks:
             ticks = self._ticks + 1
-        placed = TimedFrame(self.time_base, self._index, ticks, int(picture.duration or 0), picture)
+        placed = TimedFrame(
+            self._time_base, self._index, ticks, int(picture.duration or 0), picture
+        )
         self._ticks = ticks
         self._index += 1
         return placed

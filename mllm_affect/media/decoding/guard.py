@@ -7,8 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-import av
-
+from mllm_affect.media.decoding.interleaved import clock, until_it_breaks
 from mllm_affect.media.limits import DEFAULT_LIMITS, Limits
 from mllm_affect.media.refusals import MediaError
 
@@ -51,7 +50,8 @@ def guarded(
     """
     frames, first_s, video_s, sound_s = 0, None, None, 0.0
     pictures, pieces = _Density(limits.frames_per_second), _Density(PIECES_PER_SECOND)
-    for packet in _until_it_breaks(packets, video):
+    video_seconds, sound_seconds = clock(video), None
+    for packet in until_it_breaks(packets, [video]):
         ticks = packet.pts if packet.dts is None else packet.dts
         if packet.stream is video:
             if not packet.size:
@@ -59,7 +59,7 @@ def guarded(
                 continue
             frames += 1
             if ticks is not None:
-                video_s = float(ticks * packet.time_base)
+                video_s = video_seconds(ticks)
             elif video_s is None:
                 video_s = 0.0
             first_s = video_s if first_s is None else first_s
@@ -72,19 +72,9 @@ def guarded(
                 rate = limits.frames_per_second
                 raise MediaError("frame_rate_too_high", name, rate=rate + 1, limit=rate)
         elif packet.size:
-            sound_s = sound_s if ticks is None else float(ticks * packet.time_base)
+            sound_seconds = sound_seconds or clock(packet.stream)
+            sound_s = sound_s if ticks is None else sound_seconds(ticks)
             beyond_s = sound_s - (sound_s if video_s is None else video_s)
             if beyond_s > limits.sound_beyond_seconds or pieces.exceeded(sound_s):
                 raise MediaError("audio_too_long", name, limit=limits.sound_beyond_seconds)
         yield packet
-
-
-def _until_it_breaks(
-    packets: "Iterable[Packet[Any]]", video: "VideoStream"
-) -> "Iterator[Packet[Any]]":
-    try:
-        yield from packets
-    except (av.FFmpegError, ValueError):
-        last: Packet[Any] = av.Packet()
-        last.stream = video
-        yield last

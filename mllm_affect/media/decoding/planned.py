@@ -5,7 +5,7 @@ Does not: choose frames, or cut.  Why it is exact stands in docs/design/0014.
 """
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import av
 import numpy as np
@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from mllm_affect.errors import UserError
 from mllm_affect.media.decoding.frames import TimedFrame
-from mllm_affect.media.decoding.opening import main_video
 from mllm_affect.media.decoding.timeline import Timeline
 
 if TYPE_CHECKING:
-    from av.container import InputContainer
+    from av.packet import Packet
     from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
 
 
 class UnplannedError(Exception):
@@ -26,7 +26,11 @@ class UnplannedError(Exception):
 
 
 def planned_frames(
-    container: "InputContainer", timeline: Timeline, needed_N: NDArray[np.bool_], skip: bool
+    video: "VideoStream",
+    packets: "Iterator[Packet[Any]]",
+    timeline: Timeline,
+    needed_N: NDArray[np.bool_],
+    skip: bool,
 ) -> Iterator[TimedFrame]:
     """Yield the needed frames in the order of their time, `index` being their place in it.
 
@@ -38,7 +42,7 @@ def planned_frames(
     ticks, base = timeline.ticks_N, timeline.time_base
     next_ = next(wanted)
     shown: VideoFrame | None = None
-    for picture in _pictures(container, timeline, needed_N, skip):
+    for picture in _pictures(video, packets, timeline, needed_N, skip):
         if picture.pts is None or (skip and (picture.is_corrupt or picture.interlaced_frame)):
             if skip:
                 raise UnplannedError
@@ -62,15 +66,17 @@ def planned_frames(
 
 
 def _pictures(
-    container: "InputContainer", timeline: Timeline, needed_N: NDArray[np.bool_], skip: bool
+    video: "VideoStream",
+    packets: "Iterator[Packet[Any]]",
+    timeline: Timeline,
+    needed_N: NDArray[np.bool_],
+    skip: bool,
 ) -> "Iterator[VideoFrame]":
     """Decode the packets that these frames need, without `skip` all of them."""
-    video = main_video(container)
-    assert video is not None
     video.thread_type = "AUTO"
     send = timeline.packets_for(needed_N).tolist() if skip else [True] * len(timeline.frame_P)
     number = 0
-    for packet in container.demux(video):
+    for packet in packets:
         if packet.size or packet.pts is not None:
             number += 1
             if number > len(send):

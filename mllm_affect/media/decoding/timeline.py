@@ -5,6 +5,7 @@ chosen frames come out exactly.  Does not: decode, cut, or guess: where anything
 timeline, and whoever asked decodes everything.  See docs/design/0004.
 """
 
+from array import array
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -39,7 +40,8 @@ class Timeline:
 
     ticks_N: int64, strictly rising, in `time_base` seconds.  last_ticks: how long the file says
     that the last frame lasts, 0 when it does not say.  frame_P: the frame in each packet.
-    flags_P: what coded says about each packet.
+    flags_P: what coded says about each packet.  near: whether one opening is enough for pictures
+    and sound (see interleaved).
     """
 
     time_base: Fraction
@@ -47,6 +49,7 @@ class Timeline:
     last_ticks: int
     frame_P: NDArray[np.int64]
     flags_P: NDArray[np.uint8]
+    near: bool = False
 
     def seconds(self) -> NDArray[np.float64]:
         """Every frame's timestamp in seconds, as TimedFrame.time_s gives it."""
@@ -92,7 +95,7 @@ class TimelineReader:
         self._intra = codec in INTRA_CODECS
         self._read: ReadPicture | None = picture_reader(codec, context.extradata)
         self._odd = not self._intra and self._read is None
-        self._ticks: list[int] = []
+        self._ticks = array("q")  # an hour of frames as a list is 4 MiB
         self._flags = bytearray()
         self._last = (-1, 0)
 
@@ -127,7 +130,7 @@ class TimelineReader:
         """Return the timeline after the last packet, None where it cannot be trusted."""
         if self._odd or not self._ticks:
             return None
-        ticks_P = np.array(self._ticks, dtype=np.int64)
+        ticks_P = np.frombuffer(self._ticks, dtype=np.int64)
         flags_P = np.frombuffer(bytes(self._flags), dtype=np.uint8)
         order = np.argsort(ticks_P, kind="stable")
         frame_P = np.empty(len(order), dtype=np.int64)

@@ -1,0 +1,108 @@
+"""One opening of a file for two who take its packets at their own pace: pictures and sound.
+
+Does: tell from all packets of a file whether the two lie so close together that little has to wait;
+hand both out, keeping what the other has not taken yet.  Does not: decode, or open.
+
+An opening of an MP4 holds its whole index, 50 bytes a packet: an hour in two openings shows.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import av
+from av.stream import Discard
+
+if TYPE_CHECKING:
+    from av.audio.stream import AudioStream
+    from av.container import InputContainer
+    from av.packet import Packet
+    from av.stream import Stream
+    from av.video.stream import VideoStream
+
+APART_SECONDS = 2.0
+KEPT_BYTES = 8 << 20
+"""Of pictures in a row, and of sound a minute, the longest that a segment lasts."""
+
+
+class Nearness:
+    """Takes every packet in the file's order; knows at the end whether one opening is enough.
+
+    It is where no picture lies more than APART_SECONDS beside the sound around it, and neither the
+    pictures between two pieces of sound nor a minute of sound are more than KEPT_BYTES.
+    """
+
+    def __init__(self, video: "VideoStream", audio: "AudioStream | None") -> None:
+        self._video, self._silent = video, audio is None
+        self._seconds = {one.index: clock(one) for one in (video, audio) if one is not None}
+        self._apart = False
+        self._between = self._sound_bytes = 0
+        self._shown_s = self._first_s = self._heard_s = 0.0
+
+    def see(self, packet: "Packet[Any]") -> None:
+        """Take the next packet."""
+        ticks, size = packet.dts if packet.pts is None else packet.pts, packet.size
+        if ticks is None or self._silent or not size:
+            return
+        stream = packet.stream
+        now_s = self._seconds[stream.index](ticks)
+        if stream is self._video:
+            self._between += size
+            self._apart |= self._between > KEPT_BYTES
+            self._shown_s = now_s
+            return
+        self._between, self._heard_s = 0, now_s
+        self._first_s = self._first_s if self._sound_bytes else self._heard_s
+        self._sound_bytes += size
+        self._apart |= abs(self._heard_s - self._shown_s) > APART_SECONDS
+
+    @property
+    def near(self) -> bool:
+        """Whether little would wait; True where there is no sound."""
+        minutes = max(self._heard_s - self._first_s, 1.0) / 60
+        return not self._apart and self._sound_bytes <= KEPT_BYTES * minutes
+
+
+class Interleaved:
+    """The packets of one opening, by stream; other streams are not read."""
+
+    def __init__(
+        self, container: "InputContainer", streams: "Sequence[VideoStream | AudioStream]"
+    ) -> None:
+        for stream in container.streams:
+            if stream not in streams:
+                stream.discard = Discard.all
+        self._waiting: dict[int, deque[Packet[Any]]] = {one.index: deque() for one in streams}
+        self._packets = until_it_breaks(container.demux(list(streams)), streams)
+
+    def of(self, stream: "VideoStream | AudioStream") -> "Iterator[Packet[Any]]":
+        """Yield one stream's packets, the last of them empty."""
+        waiting = self._waiting[stream.index]
+        while True:
+            while waiting:
+                yield waiting.popleft()
+            packet = next(self._packets, None)
+            if packet is None:
+                return
+            self._waiting[packet.stream.index].append(packet)
+
+
+def until_it_breaks(
+    packets: "Iterable[Packet[Any]]", streams: "Iterable[Stream]"
+) -> "Iterator[Packet[Any]]":
+    """Yield packets; where the file breaks off, ask what the streams' decoders still hold."""
+    try:
+        yield from packets
+    except (av.FFmpegError, ValueError):
+        for stream in streams:
+            last: Packet[Any] = av.Packet()
+            last.stream = stream
+            yield last
+
+
+def clock(stream: "Stream") -> Callable[[int], float]:
+    """Return what turns a stream's ticks into seconds, rounded once as a Fraction would be."""
+    base = stream.time_base or Fraction(1, 1_000_000)
+    over, under = base.numerator, base.denominator
+    return lambda ticks: ticks * over / under
