@@ -23,7 +23,8 @@ There are two kinds:
 
 A collector keeps what it makes of a picture and never the picture: `frame.picture` is at source
 size, belongs to the decoder, and five seconds of them are gigabytes.  Scale with
-`frame.picture.reformat(width, height, format)`.  What a collector raises ends the reading.
+`decoding.scaling.scaled(frame.picture, width, height, format)`.  What a collector raises ends the
+reading.
 """
 
 from collections.abc import Mapping

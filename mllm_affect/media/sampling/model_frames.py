@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mllm_affect.media.decoding.frames import TimedFrame
+from mllm_affect.media.decoding.scaling import scaled
 from mllm_affect.media.sampling.picture_size import to_model_picture
 from mllm_affect.media.sampling.policy import (
     SAME_TIME_S,
@@ -161,11 +162,7 @@ class _MostMoving:
         self._most = -1.0
 
     def add(self, frame: TimedFrame, look: Look, count: int) -> None:
-        small_HW = (
-            frame.picture.reformat(*SMALL, format="gray", interpolation="AREA")
-            .to_ndarray()
-            .astype(np.float32)
-        )
+        small_HW = scaled(frame.picture, *SMALL, "gray").to_ndarray().astype(np.float32)
         if self._before_HW is not None:
             change_HW = small_HW - self._before_HW
             self._moved.append(float(np.abs(change_HW - change_HW.mean()).mean()))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mllm_affect.errors import UserError
 from mllm_affect.media.decoding.frames import TimedFrame
+from mllm_affect.media.decoding.scaling import scaled
 from mllm_affect.media.types import FRAME_MULTIPLE, Sampling, Source
 
 
@@ -48,11 +49,6 @@ def to_model_picture(frame: TimedFrame, source: Source, sampling: Sampling) -> N
 def upright(frame: TimedFrame, source: Source, width: int, height: int) -> NDArray[np.uint8]:
     """Scale one decoded frame to a size as shown, after turning it.  Returns HWC uint8 RGB."""
     turned = source.rotation in (90, 270)
-    scaled = frame.picture.reformat(
-        width=height if turned else width,
-        height=width if turned else height,
-        format="rgb24",
-        interpolation="AREA",
-    )
-    upright_HWC = np.rot90(scaled.to_ndarray(), k=source.rotation // 90)
+    picture = scaled(frame.picture, *((height, width) if turned else (width, height)), "rgb24")
+    upright_HWC = np.rot90(picture.to_ndarray(), k=source.rotation // 90)
     return np.ascontiguousarray(upright_HWC, dtype=np.uint8)
