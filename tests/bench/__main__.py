@@ -23,6 +23,7 @@ from mllm_affect.media.cutting import read_timeline
 from mllm_affect.media.probe import probe
 from mllm_affect.media.reader import needed_frames
 from mllm_affect.media.sampling.model_frames import ModelFrames
+from tests import bench_prepare
 from tests.bench.videos import KINDS, SECONDS, Kind, make
 from tests.bench.ways import (
     FLOOR,
@@ -111,7 +112,8 @@ def table(kind: Kind, job: Job, figures: list[Figure]) -> list[str]:
         f"{job.source.duration_s / figure.seconds:.1f} | {figure.frames} |"
         for figure in figures
     ]
-    lines += ["", f"* ours against the bare decode: {own / floor:.2f} (goal {goal})",
+    lines += ["", f"* load when timed: {os.getloadavg()[0]:.1f}",
+              f"* ours against the bare decode: {own / floor:.2f} (goal {goal})",
               f"* fastest peer per segment ({fastest.name}) against ours: "
               f"{seconds[fastest] / own:.1f} x (goal >= 2)"]  # fmt: skip
     if REENCODING in seconds:
@@ -141,6 +143,7 @@ def main(words: Sequence[str] | None = None) -> None:
     """Make the videos, measure, print and write the note."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", help="time the videos whose name contains this")
+    parser.add_argument("--without-prepare", action="store_true", help="time no corpus")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--out", type=Path, default=DOCS)
     chosen = parser.parse_args(words)
@@ -161,6 +164,8 @@ def main(words: Sequence[str] | None = None) -> None:
                 print("\n".join(section), flush=True)  # noqa: T201 - the program's output
                 lines += section
     write_text(chosen.out / f"{datetime.date.today().isoformat()}-media.md", "\n".join(lines))
+    if not chosen.without_prepare:
+        bench_prepare.run(chosen.out)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,9 @@ import json
 import multiprocessing
 import os
 import resource
+import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -17,7 +20,7 @@ from numpy.typing import NDArray
 from read_video import MadeVideo
 
 from mllm_affect.errors import UserError
-from mllm_affect.media.cache import ClipCache, cached_segments, cached_video
+from mllm_affect.media.cache import ClipCache, cached_segments, cached_video, reader_code
 from mllm_affect.media.cache.entry import entry_key
 from mllm_affect.media.probe import probe
 from mllm_affect.media.reader import read_video
@@ -357,3 +360,36 @@ def test_processes_read_fill_and_evict_at_once(short: Source, tmp_path: Path) ->
     cache = ClipCache.open(folder)
     assert 0 < cache.total_bytes() <= 2 * largest
     assert not list((folder / "clips").glob(".writing-*"))
+
+
+LOADED = (
+    "import sys, mllm_affect.media.reader;"
+    "print(*(one.__file__ for name, one in sys.modules.items() if name.startswith('mllm_affect.')))"
+)
+
+
+def test_every_module_that_makes_a_clip_counts_for_an_entry() -> None:
+    only_refuse = {"__init__.py", "limits.py", "refusals.py"}
+    words = [sys.executable, "-c", LOADED]
+    answer = subprocess.run(words, check=True, capture_output=True, text=True).stdout
+    loaded = {Path(name) for name in answer.split() if Path(name).is_relative_to(reader_code.MEDIA)}
+    loaded = {path for path in loaded if path.name not in only_refuse}
+    assert len(loaded) > 10
+    assert loaded <= set(reader_code.modules())
+
+
+def test_other_reading_code_is_another_entry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = entry_key("0" * 64, Sampling(), 5.0)
+    shutil.copytree(reader_code.MEDIA, tmp_path / "media")
+    monkeypatch.setattr(reader_code, "MEDIA", tmp_path / "media")
+    reader_code.reader_code.cache_clear()
+    try:
+        assert entry_key("0" * 64, Sampling(), 5.0) == key
+        with (tmp_path / "media/decoding/audio.py").open("a") as code:
+            code.write("BLOCK_SECONDS = 2\n")
+        reader_code.reader_code.cache_clear()
+        assert entry_key("0" * 64, Sampling(), 5.0) != key
+    finally:
+        reader_code.reader_code.cache_clear()

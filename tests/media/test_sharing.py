@@ -1,4 +1,4 @@
-"""One opening serves pictures and sound that lie near each other; one scaler serves many pictures."""
+"""One opening serves pictures and sound that lie near each other; one scaler, many pictures."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -22,12 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mllm_affect.files import sha256_json
+from mllm_affect.media.cache.reader_code import reader_code
 from mllm_affect.media.cutting import SEGMENTER
 from mllm_affect.media.parts import Parts
 from mllm_affect.media.types import Clip, Sampling, Segment
-
-READER_VERSION = 1
-"""Raise it when our own code would make another clip of the same file; the key holds it."""
 
 NOTE = "entry.json"
 DESCRIBED = ("segment", "sampling", "parts")
@@ -65,7 +63,7 @@ def policy(
 ) -> dict[str, Any]:
     """Return everything besides the video that decides the content of its clips."""
     return {
-        "reader": READER_VERSION,
+        "reader": reader_code(),
         "fields": [field.name for field in fields(Clip)],
         "parts": [[part.kept_as, repr(part)] for part in parts],
         "segmenter": [SEGMENTER, max_seconds],
