@@ -157,7 +157,7 @@ def _answers(
     if plan.task == "vqa":
         for rows in answer_clips(
             file, finder, family,
-            lambda clip, tasks: viewer.ask(clip, file.dataset, tasks),
+            lambda clip, tasks: viewer.ask(clip, file.dataset, family, tasks),
             learned.prior, plan.alone,
         ):  # fmt: skip
             yield rows, None

@@ -110,7 +110,7 @@ class _Making:
         sampling = self.preparation.profile.fit(family.task("coarse")).sampling
         for label, files in self._found(labels):
             rate = frame_rate(files, label.dataset)
-            clip = read_short(files, rate, sampling, trusted=self.trusted)
+            clip = read_short(files, rate, family, sampling, trusted=self.trusted)
             others = absent.draw(label.units) if label.units else []
             self._add(clip, clip_questions(label, family, others), family)
 

@@ -16,7 +16,7 @@ from mllm_affect.engine.types import Engine
 from mllm_affect.expressions.asking import ask_clip
 from mllm_affect.expressions.questions import asked_by
 from mllm_affect.expressions.scanning import scan, window_tasks
-from mllm_affect.expressions.sources import most_moving
+from mllm_affect.expressions.sources import shown_clip
 from mllm_affect.expressions.windows import overlapping, scanned
 from mllm_affect.media.cutting import MAX_SECONDS, SEGMENTER
 from mllm_affect.media.limits import DEFAULT_LIMITS, Limits
@@ -109,7 +109,7 @@ def _about_clip(
 ) -> _Told:
     tasks = {key: profile.fit(task) for key, task in clip_tasks([asked], family).items()}
     sampling = next(iter(tasks.values())).sampling
-    clip = most_moving(video.read(sampling))
+    clip = shown_clip(video.read(sampling), family)
     evidence = evidence_of(ask_clip(clip, tasks, engine))
     (answer,) = answer_clip([asked], evidence).answers
     probabilities = _own_probabilities(asked, evidence)

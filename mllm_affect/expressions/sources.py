@@ -11,19 +11,21 @@ import numpy as np
 
 from mllm_affect.data.megc.clip_folders import ClipFiles
 from mllm_affect.errors import UserError
+from mllm_affect.expressions.motion_picture import with_motion_picture
 from mllm_affect.media.images.folder import ImageFolder
 from mllm_affect.media.types import Clip, Sampling
 from mllm_affect.media.video import following_links, open_video
+from mllm_affect.tasks.family import Family
 
 
 def read_short(
-    files: ClipFiles, rate_fps: float, sampling: Sampling, *, trusted: bool = False
+    files: ClipFiles, rate_fps: float, family: Family, sampling: Sampling, *, trusted: bool = False
 ) -> Clip:
-    """Return the clip that stands for a short clip's files; see `most_moving`.
+    """Return the clip that stands for a short clip's files; see `shown_clip`.
 
     `rate_fps`: of a folder's frames; a video has its own timestamps.  Raises as `read_long`.
     """
-    return most_moving(read_long(files, rate_fps, sampling, trusted=trusted))
+    return shown_clip(read_long(files, rate_fps, sampling, trusted=trusted), family)
 
 
 def read_long(
@@ -42,12 +44,14 @@ def read_long(
             yield replace(clip, segment=replace(clip.segment, has_audio=False), audio_S=None)
 
 
-def most_moving(clips: Iterable[Clip]) -> Clip:
-    """Return the segment's clip in which most moves, without sound; the first one in a tie.
+def shown_clip(clips: Iterable[Clip], family: Family) -> Clip:
+    """Return the segment's clip in which most moves, without sound, as the family wants it shown.
 
-    A clip of the challenge is one segment.  Of a longer one the rest is not looked at.
+    A clip of the challenge is one segment.  Of a longer one the rest is not looked at; the first
+    segment wins a tie.
     """
-    return replace(max(clips, key=_motion), audio_S=None)
+    clip = replace(max(clips, key=_motion), audio_S=None)
+    return with_motion_picture(clip) if family.motion_picture else clip
 
 
 def _motion(clip: Clip) -> float:

@@ -30,16 +30,16 @@ class Viewer:
     trusted: bool = False
 
     def ask(
-        self, files: ClipFiles, dataset: str, tasks: Mapping[Asked, Task]
+        self, files: ClipFiles, dataset: str, family: Family, tasks: Mapping[Asked, Task]
     ) -> dict[Asked, dict[str, float]]:
-        """Return the probability of every answer of each task about one short clip.
+        """Return the probability of every answer of a family's tasks about one short clip.
 
         Raises UserError for files that cannot be read, EngineError when the engine fails.
         """
         fit = {asked: self.profile.fit(task) for asked, task in tasks.items()}
         sampling = next(iter(fit.values())).sampling
         rate = frame_rate(files, dataset)
-        clip = read_short(files, rate, sampling, trusted=self.trusted)
+        clip = read_short(files, rate, family, sampling, trusted=self.trusted)
         return ask_clip(clip, fit, self.engine)
 
     def scan(

@@ -44,7 +44,10 @@ class Scan(BaseModel):
 
 
 class Family(BaseModel):
-    """Kinds of question by name; each is a Task called `<family>-<kind>`."""
+    """Kinds of question by name; each is a Task called `<family>-<kind>`.
+
+    `motion_picture`: short clips are shown with a picture of their optical flow after the frames.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -53,6 +56,7 @@ class Family(BaseModel):
     title: str = ""
     sampling: Sampling = Sampling()
     scan: Scan = Scan()
+    motion_picture: bool = False
     pooling: str = "duration_mean"
     kinds: dict[str, KindPrompt] = Field(min_length=1)
     notes: str = ""

@@ -72,12 +72,18 @@ def planned(name: str, subject: str) -> MadeClip:
     return next(c for c in plan_train(PLAN) if (c.name, c.subject) == (name, subject))
 
 
-def test_training_sees_what_prediction_sees(made: Path, prepared: Path) -> None:
+@pytest.mark.parametrize("flow", [False, True])
+def test_training_sees_what_prediction_sees(
+    made: Path, prepared: Path, tmp_path: Path, flow: bool
+) -> None:
     clip = plan_train(PLAN)[0]
     files = ClipFinder(made / "clips").find(clip.name, clip.subject)
     engine = Looking()
-    tasks = clip_tasks([], load_family("me_vqa"))
-    Viewer(engine, PROFILE).ask(files, clip.dataset, tasks)
+    family = FAMILIES[0].model_copy(update={"motion_picture": flow})
+    if flow:
+        prepared = tmp_path
+        prepare_expressions(made, ExpressionPreparation((family,), PROFILE), prepared, trusted=True)
+    Viewer(engine, PROFILE, trusted=True).ask(files, clip.dataset, family, clip_tasks([], family))
     by_question = {row["question"]: row for row in rows_in(prepared)}
     texts = {seen.text for seen in engine.seen}
     asked_in_training = {row["question"] for row in rows_in(prepared)}
