@@ -136,7 +136,7 @@ ROW_FAULTS: dict[str, tuple[str, Callable[[Row], Row]]] = {
     "a missing frame": ("missing_file", first_frame("clips/none/frame-0000.png")),
     "a missing sound": ("missing_file", change(audios=["clips/none.wav"])),
     "an odd count of frames": ("odd_frames", lambda row: row | {"videos": [row["videos"][0][:3]]}),
-    "too many frames": ("too_many_frames", lambda row: row | {"videos": [row["videos"][0] * 6]}),
+    "too many frames": ("too_many_frames", lambda row: row | {"videos": [row["videos"][0] * 7]}),
 }  # fmt: skip
 
 
