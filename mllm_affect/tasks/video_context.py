@@ -4,8 +4,9 @@ Does: hold what was asked and said, take it from a labelled example, give every 
 clips are read.  Does not: word it (context), read transcript files or repair their times.
 """
 
+import math
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from mllm_affect.data.examples import Example
 from mllm_affect.files import sha256_json
@@ -91,6 +92,11 @@ def _with_words(clips: Iterable[Clip], transcript: Transcript) -> Iterator[tuple
     while clip is not None:
         after = next(reading, None)
         near = [item.segment for item in (before, clip, after) if item is not None]
-        said = said_in_segments(transcript, near, origin_s)[0 if before is None else 1]
+        begins_s = clip.segment.start_s - origin_s if before else -math.inf
+        ends_s = after.segment.start_s - origin_s if after else math.inf
+        # A long transcript is not taken apart anew for every segment.
+        about = [c for c in transcript.chunks if c.end_s >= begins_s and c.start_s <= ends_s]
+        told = replace(transcript, chunks=tuple(about))
+        said = said_in_segments(told, near, origin_s)[0 if before is None else 1]
         yield clip, " ".join(chunk.text for chunk in said)
         before, clip = clip, after
