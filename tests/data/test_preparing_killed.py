@@ -11,16 +11,16 @@ from pathlib import Path
 
 import psutil
 import pytest
-from made_corpus import POLICY, SECONDS, content, prepare_all, write_corpus
+from made_corpus import SECONDS, content, prepare_all, write_corpus
 
 SEED = 20_261_124
 COMMAND = (
-    "from pathlib import Path; import sys;"
+    f"from pathlib import Path; import sys; sys.path.append({str(Path(__file__).parent)!r});"
     "from mllm_affect.data.corpus import find_videos;"
-    "from mllm_affect.data.preparing import Policy, prepare;"
-    "from mllm_affect.media.types import Sampling;"
+    "from mllm_affect.data.preparing import prepare;"
+    "from made_corpus import POLICY;"
     "corpus, out = map(Path, sys.argv[1:3]);"
-    f"prepare(find_videos(corpus, out), out, {POLICY!r}, int(sys.argv[3]), trusted=True)"
+    "prepare(find_videos(corpus, out), out, POLICY, int(sys.argv[3]), trusted=True)"
 )
 
 
