@@ -172,6 +172,19 @@ def bah_index() -> Mapping[str, Any]:
     return found
 
 
+def printed(module: str, *words: str) -> Mapping[str, float]:
+    """Run one of our benches and return the JSON object that it prints."""
+    command = [sys.executable, "-m", module, *words]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=1800)
+    found: Mapping[str, float] = json.loads(done.stdout)
+    return found
+
+
+def against_bare_decode(only: str) -> float:
+    """Return how many times a bare two-thread decode our reading of a video takes."""
+    return max(printed("tests.bench", "--against-floor", "--only", only).values())
+
+
 BAH_INDEX = [sys.executable, "-m", "tests.bench_bah_index"]
 FACES = "mllm-affect segment VIDEO --faces --out runs/faces"
 DEMO = "mllm-affect demo"
@@ -198,6 +211,27 @@ def frames_with_a_face(video: Path) -> float:
 
 
 CLAIMS: tuple[Claim, ...] = (
+    Claim(
+        "reading a video with B-frames, against a bare decode",
+        Goal(at_most=1.0),
+        "x",
+        "python -m tests.bench --against-floor --only B-frames",
+        partial(against_bare_decode, "B-frames"),
+    ),
+    Claim(
+        "reading a video of which every frame is needed, against a bare decode",
+        Goal(at_most=1.05),
+        "x",
+        "python -m tests.bench --against-floor --only 'all frames needed'",
+        partial(against_bare_decode, "all frames needed"),
+    ),
+    Claim(
+        "preparing a corpus, times faster than re-encoding its segments",
+        Goal(at_least=8.0),
+        "x",
+        "python -m tests.bench_prepare --json",
+        lambda: float(printed("tests.bench_prepare", "--json")["times_faster"]),
+    ),
     Claim(
         "frames of a real face video with a face",
         Goal(at_least=0.99),

@@ -6,9 +6,11 @@ docs/benchmarks/<date>-media.md.  Does not: judge (goals stand beside the figure
 
 import argparse
 import datetime
+import json
 import logging
 import os
 import platform
+import statistics
 import tempfile
 import time
 from collections.abc import Sequence
@@ -66,6 +68,24 @@ def measure(job: Job, ways: Sequence[Way], rounds: int) -> list[Figure]:
     return [
         Figure(way, best[way.name], compared(made[OURS.name], made[way.name], way)) for way in ways
     ]
+
+
+def against_floor(only: str, rounds: int) -> dict[str, float]:
+    """Return how many times the bare decode our reading takes, by video: the median of pairs."""
+    found: dict[str, float] = {}
+    for kind in (kind for kind in KINDS if only in kind.name):
+        with tempfile.TemporaryDirectory() as folder:
+            job = Job.of(probe(make(kind, Path(folder))))
+            pairs = [(seconds(OURS, job), seconds(FLOOR, job)) for _ in range(rounds)]
+        found[kind.name] = statistics.median(own / floor for own, floor in pairs)
+    return found
+
+
+def seconds(way: Way, job: Job) -> float:
+    """Time one way once."""
+    started = time.perf_counter()
+    way.read(job)
+    return time.perf_counter() - started
 
 
 def compared(ours: Pictures, theirs: Pictures, way: Way) -> str:
@@ -143,11 +163,18 @@ def main(words: Sequence[str] | None = None) -> None:
     """Make the videos, measure, print and write the note."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", help="time the videos whose name contains this")
+    parser.add_argument(
+        "--against-floor", action="store_true", help="time ours and the bare decode, print JSON"
+    )
     parser.add_argument("--without-prepare", action="store_true", help="time no corpus")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--out", type=Path, default=DOCS)
     chosen = parser.parse_args(words)
     logging.disable(logging.WARNING)
+    if chosen.against_floor:
+        found = against_floor(chosen.only, chosen.rounds)
+        print(json.dumps(found))  # noqa: T201 - the program's output
+        return
     lines = heading()
     with tempfile.TemporaryDirectory() as tools:
         offer_ffmpeg(Path(tools))
