@@ -26,7 +26,6 @@ def test_the_commands_reach_the_claimed_figures(
     for task in ("vqa", "lvqa"):
         assert figures[task]["unanswered"] == 0
         assert len(figures[task]["submission"]) == 2
-    assert sum(figures["seconds"].values()) <= 600
     monkeypatch.chdir(tmp_path)
     missed = {
         claim.name: value
