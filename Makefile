@@ -13,7 +13,7 @@ export OMP_WAIT_POLICY := passive
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo megc test test-slow lint format fuzz bench figures docs serve miniature clean
+.PHONY: help install demo megc test test-slow lint format fuzz bench figures docs pictures serve miniature clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -67,6 +67,9 @@ figures: $(STAMP) ## Rerun every claim of the README and docs: figure, goal, com
 
 docs: $(STAMP) ## Write the reference pages from the code (command line, HTTP, recipes)
 	$(BIN)/python -m tests.write_docs
+
+pictures: $(STAMP) ## Take the pictures of the page that the docs show (needs Chromium)
+	$(BIN)/python -m tests.page_pictures
 
 serve: $(STAMP) ## Serve the embedded miniature on http://127.0.0.1:8000
 	$(BIN)/mllm-affect serve

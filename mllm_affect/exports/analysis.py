@@ -19,6 +19,9 @@ NOTICE = (
 )
 """Goes with every format that has a place for it."""
 
+OF_EVENTS = "profile"
+"""Pooling of answers whose segments are events, which may lie anywhere and may be none."""
+
 TOUCHING_S = 0.001
 """Spans this near to each other are one; segments share their borders to the microsecond."""
 
@@ -69,8 +72,13 @@ class Analysis:
 
     @property
     def origin_s(self) -> float:
-        """The first frame's timestamp: zero on the clock of captions and annotation programs."""
-        return min(part.start_s for answer in self.answers for part in answer.segments)
+        """The first frame's timestamp: zero on the clock of captions and annotation programs.
+
+        As nearly as is known: where segments are events and nobody looked, it is taken to be 0.
+        """
+        cut = [told.segments for told in self.answers if told.pooling != OF_EVENTS]
+        starts = [part.start_s for parts in cut for part in parts]
+        return min((*starts, *(part.start_s for part in self.observed)), default=0.0)
 
     def speech(self) -> tuple[Span, ...]:
         """Return when somebody speaks, joined across segments; empty where nobody listened."""

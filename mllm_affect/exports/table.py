@@ -2,6 +2,7 @@
 
 Does: flatten answers and what was observed, name units in columns.  Does not: summarise.
 
+An answer without segments (no event was found) keeps one row with empty times.
 `p_<answer>` columns hold probabilities; a column that a task or video has nothing for is empty.
 Column names say their unit: `_s` seconds on the video's own timestamps, `_px` pixels of the video,
 `_share` 0 to 1.  Measures of a face are means over the segment's frames that show it.
@@ -16,7 +17,7 @@ from typing import Any
 from mllm_affect.errors import UserError
 from mllm_affect.exports.analysis import NOTICE, Analysis
 from mllm_affect.media.observed import Observed
-from mllm_affect.scoring.answers import VideoAnswer
+from mllm_affect.scoring.answers import SegmentAnswer, VideoAnswer
 
 FIXED = {
     "video": str,
@@ -97,27 +98,34 @@ def as_parquet(analysis: Analysis) -> bytes:
 
 def _rows_of(told: VideoAnswer, analysis: Analysis) -> Iterator[Row]:
     seen = {(one.start_s, one.end_s): _observed(one) for one in analysis.observed}
+    row: Row = {
+        "video": analysis.video,
+        "source_sha256": told.source_sha256,
+        "task": told.task,
+        "question": told.question,
+        "model": told.model,
+        "prompt_hash": told.prompt_hash,
+        "calibration": told.calibration,
+        "video_answer": told.answer,
+    }
+    if not told.segments:
+        yield row
     for part in told.segments:
-        row: Row = {
-            "video": analysis.video,
-            "source_sha256": told.source_sha256,
-            "task": told.task,
-            "question": told.question,
-            "model": told.model,
-            "prompt_hash": told.prompt_hash,
-            "calibration": told.calibration,
-            "video_answer": told.answer,
-            "segment": part.index,
-            "start_s": part.start_s,
-            "end_s": part.end_s,
-            "duration_s": part.duration_s,
-            "has_audio": part.has_audio,
-            "answer": part.answer,
-            "logit": part.logit,
-            "brightness_share": part.quality.brightness if part.quality else None,
-            **seen.get((part.start_s, part.end_s), {}),
-        }
-        yield row | {f"p_{name}": value for name, value in part.probabilities.items()}
+        yield row | _segment(part) | seen.get((part.start_s, part.end_s), {})
+
+
+def _segment(part: SegmentAnswer) -> Row:
+    return {
+        "segment": part.index,
+        "start_s": part.start_s,
+        "end_s": part.end_s,
+        "duration_s": part.duration_s,
+        "has_audio": part.has_audio,
+        "answer": part.answer,
+        "logit": part.logit,
+        "brightness_share": part.quality.brightness if part.quality else None,
+        **{f"p_{name}": value for name, value in part.probabilities.items()},
+    }
 
 
 def _observed(seen: Observed) -> Row:

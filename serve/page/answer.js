@@ -39,12 +39,13 @@ function headline(told, segments) {
 function chances(told) {
   const sorted = Object.entries(told.probabilities).sort(([, one], [, two]) => two - one);
   if (!sorted.length) return null;
+  const near = Math.round(100 * sorted[0][1]) === Math.round(100 * sorted[1][1]);
   return make("ul", { class: "chances" }, sorted.map(([answer, chance]) => {
     const fill = make("i");
     fill.style.width = `${100 * chance}%`;
     const shape = [answer === told.answer && "best", answer === (told.positive ?? told.answer) && "positive"];
     return make("li", { class: shape.filter(Boolean).join(" ") }, make("span", {}, answer),
-      make("span", { class: "bar", "aria-hidden": true }, fill), make("b", {}, percent(chance)));
+      make("span", { class: "bar", "aria-hidden": true }, fill), make("b", {}, percent(chance, near ? 1 : 0)));
   }));
 }
 
@@ -125,7 +126,7 @@ export function showProvenance(told) {
   const facts = {
     Model: told.model,
     Task: `${told.task} (wording ${told.prompt_hash.slice(0, 12)})`,
-    Sampling: `${told.sampling.fps} frames a second, segments of at most ${told.max_seconds} s`,
+    Sampling: `${sampled(told.sampling)}, segments of at most ${told.max_seconds} s`,
     Pooling: `${told.pooling.replaceAll("_", " ")}${
       told.positive === null ? "" : `, “${told.positive}” from ${percent(told.threshold)}`}`,
     Calibration: told.calibration ?? "none",
@@ -134,4 +135,9 @@ export function showProvenance(told) {
   };
   at("provenance").replaceChildren(...Object.entries(facts).flatMap(([name, value]) =>
     [make("dt", {}, name), make("dd", {}, value)]));
+}
+
+function sampled({ fps, policy }) {
+  const evenly = !policy || policy.kind === "uniform";
+  return evenly ? `${fps} frames a second` : `frames chosen by “${policy.kind.replaceAll("_", " ")}”`;
 }

@@ -70,6 +70,7 @@ export class Choosing {
   }
 
   showTasks(tasks) {
+    this.tasks = new Map(tasks.map((task) => [task.id, task]));
     const known = [...tasks].sort((one, two) => Number(two.trained) - Number(one.trained));
     const choices = known.map((task) => this.choice(task.id, task.title || task.id, task.question));
     choices.push(this.choice(OWN, "A question of my own", "With answers you allow, or in free words."));
@@ -85,6 +86,7 @@ export class Choosing {
 
   showOwn() {
     at("own").hidden = this.task() !== OWN;
+    at("context").hidden = !this.tasks.get(this.task())?.context.length;
   }
 
   task() {
@@ -97,10 +99,26 @@ export class Choosing {
   }
 
   /** The fields of the request: a task, or a question with its answers; null where none is given. */
-  asked() {
-    if (this.task() !== OWN) return { task: this.task() };
+  async asked() {
+    if (this.task() !== OWN) return { task: this.task(), ...(await this.told()) };
     const question = at("question").value.trim();
     const answers = at("answers").value.split(",").map((answer) => answer.trim()).filter(Boolean);
     return question ? { question, answers } : null;
   }
+
+  /** What a task with a context tells the model besides the clip. */
+  async told() {
+    if (at("context").hidden) return {};
+    const asked = at("was-asked").value.trim();
+    const [file] = at("transcript").files;
+    return {
+      ...(asked && { asked }),
+      ...(file && { transcript: await file.text(), transcript_kind: kindOf(file.name) }),
+    };
+  }
+}
+
+function kindOf(name) {
+  const suffix = name.toLowerCase().split(".").pop();
+  return { vtt: "vtt", srt: "srt", json: "json", yml: "yml", yaml: "yml" }[suffix] ?? "txt";
 }

@@ -10,7 +10,7 @@ import { Choosing } from "./choosing.js";
 import { at, make, say } from "./dom.js";
 import { ENDED, follow } from "./follow.js";
 import { Player } from "./player.js";
-import { observedOnPlayer, onPlayer } from "./reading.js";
+import { areEvents, observedOnPlayer, onPlayer } from "./reading.js";
 import { clearProblem, guarded, showProblem } from "./trouble.js";
 import { Timeline } from "./timeline.js";
 import { lasting, percent } from "./words.js";
@@ -82,7 +82,7 @@ function showModel(model) {
 
 async function ask() {
   clearProblem();
-  const asked = choosing.asked();
+  const asked = await choosing.asked();
   if (!choosing.file && !video) return remind("Choose a video first.", at("file"));
   if (!asked) return remind("Write your question first.", at("question"));
   const signal = newWork();
@@ -168,8 +168,7 @@ async function finish(signal) {
     showProblem(analysis.error);
   } else if (analysis.status === "cancelled") showWaiting("Cancelled. What was answered until then is below.");
   else {
-    const listed = onPlayer([...segments.values()]);
-    showAnswer(analysis.answer, listed);
+    showAnswer(analysis.answer, listed());
     showProvenance(analysis.answer);
     showDownloads(analysis, names.of(analysis.video_id), () => observed.length > 0, showProblem);
     at("after").hidden = false;
@@ -196,23 +195,34 @@ async function observe(signal) {
   player.markFace();
 }
 
+function listed() {
+  const zero = areEvents(analysis.answer) ? observed[0]?.zero ?? 0 : null;
+  return onPlayer([...segments.values()], zero);
+}
+
 function draw() {
-  const listed = onPlayer([...segments.values()]);
-  const answer = analysis.answer;
-  const positive = answer ? answer.positive : analysis.answers.length === 2 ? analysis.answers[0] : null;
-  const known = listed.at(-1)?.to ?? 0;
-  const total = Math.max(analysis.progress.total, listed.length);
-  const duration = listed.length >= total ? known : Math.max(video?.duration_s ?? 0, known, 1);
-  const threshold = answer && positive !== null ? answer.threshold : null;
-  timeline.show({ segments: listed, observed, duration, positive, threshold, total: ENDED.includes(analysis.status) ? 0 : total });
-  showTable(listed, observed, goTo);
+  const parts = listed();
+  const { answer, progress, answers } = analysis;
+  const positive = answer ? answer.positive : answers.length === 2 ? answers[0] : null;
+  const known = parts.at(-1)?.to ?? 0;
+  const ended = ENDED.includes(analysis.status);
+  const whole = !areEvents(answer) && parts.length >= progress.total;
+  timeline.show({
+    segments: parts,
+    observed,
+    duration: whole ? known : Math.max(video?.duration_s ?? 0, observed.at(-1)?.to ?? 0, known, 1),
+    positive,
+    threshold: answer && positive !== null ? answer.threshold : null,
+    total: ended ? 0 : progress.total,
+  });
+  showTable(parts, areEvents(answer) ? [] : observed, goTo);
   showLegend(positive);
 }
 
 function showLegend(positive) {
   const shown = positive === null ? [["", "probability of the answer"]]
     : [["positive", `probability of “${positive}”`], ["", "where another is more probable"]];
-  if (observed.length) shown.push(["speech", "somebody speaks"], ["seen", "a face is seen"]);
+  if (observed.length) shown.push(["speech", "speech; gaps are pauses"], ["seen", "a face is seen"]);
   if (positive !== null) shown.push(["event", `answered “${positive}”`]);
   at("legend").replaceChildren(...shown.map(([shape, text]) =>
     make("li", {}, make("span", { class: `swatch ${shape}` }), text)));

@@ -6,13 +6,17 @@
 import { percent } from "./words.js";
 
 const GAP_S = 0.5;
+const TOUCHING_S = 0.01;
 
-/** Segments with `from` and `to` in seconds from the first frame, in order. */
-export function onPlayer(segments) {
+/** Segments with `from` and `to` in seconds from the first frame (`zero`), in order. */
+export function onPlayer(segments, zero = null) {
   const ordered = [...segments].sort((one, two) => one.index - two.index);
-  const zero = ordered[0]?.start_s ?? 0;
-  return ordered.map((part) => ({ ...part, from: part.start_s - zero, to: part.end_s - zero }));
+  const start = zero ?? ordered[0]?.start_s ?? 0;
+  return ordered.map((part) => ({ ...part, from: part.start_s - start, to: part.end_s - start }));
 }
+
+/** Whether the segments are events, which may lie anywhere in the video. */
+export const areEvents = (answer) => answer?.pooling === "profile";
 
 /** What was observed, on the same clock. */
 export function observedOnPlayer(observed) {
@@ -20,6 +24,7 @@ export function observedOnPlayer(observed) {
   const moved = ({ start_s, end_s }) => ({ from: start_s - zero, to: end_s - zero });
   return observed.map((one) => ({
     ...moved(one),
+    zero,
     heard: one.heard,
     share: one.face_share,
     speech: one.speech.map(moved),
@@ -38,6 +43,17 @@ export function chanceOf(part, positive) {
 export function sentence(part) {
   const chance = part.probabilities[part.answer];
   return chance === undefined ? part.answer : `${part.answer} ${percent(chance)}`;
+}
+
+/** Spans in order, those that touch made one. */
+export function joined(spans) {
+  const found = [];
+  for (const { from, to } of spans) {
+    const last = found.at(-1);
+    if (last && from - last.to <= TOUCHING_S) last.to = to;
+    else found.push({ from, to });
+  }
+  return found;
 }
 
 /** Stretches in which places of the face follow each other without a gap. */

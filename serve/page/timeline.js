@@ -5,7 +5,7 @@
  */
 
 import { at, draw } from "./dom.js";
-import { chanceOf, runs, sentence } from "./reading.js";
+import { chanceOf, joined, runs, sentence } from "./reading.js";
 import { clock } from "./words.js";
 
 const LEFT = 58;
@@ -137,12 +137,12 @@ export class Timeline {
     const { observed, segments, positive } = this.told;
     const rows = [];
     if (observed.length) {
-      rows.push(["Speech", "speech", observed.flatMap((one) => one.speech)]);
+      rows.push(["Speech", "speech", joined(observed.flatMap((one) => one.speech))]);
       rows.push(["Face", "seen", runs(observed.flatMap((one) => one.faces))]);
     }
     if (positive !== null) {
       const found = segments.filter((part) => part.answer === positive);
-      rows.push(["Marked", "event", found]);
+      rows.push(["Marked", "event", joined(found)]);
     }
     return rows;
   }

@@ -3,11 +3,11 @@
  * Does: numbers, times and problems in words for people.  Does not: touch the page.
  */
 
-export const percent = (share) => {
+export const percent = (share, places = 0) => {
   const value = 100 * share;
   if (value > 0 && value < 1) return "< 1 %";
   if (value > 99 && value < 100) return "> 99 %";
-  return `${Math.round(value)} %`;
+  return `${value.toFixed(places)} %`;
 };
 
 /** 83.25 → "1:23.3"; whole where `places` is 0. */
@@ -37,7 +37,7 @@ const KIND = {
   engine_away: ["The model is not ready yet", "It may still be starting. Try again in a moment."],
   engine_died: ["The model has stopped", "Whoever runs this service has to start it again."],
   queue_full: ["Many videos are waiting", "Try again a little later."],
-  rate_limited: ["That was a lot at once", "Wait a moment, then try again."],
+  too_many_requests: ["That was a lot at once", "Wait a moment, then try again."],
   unauthorized: ["That key does not open this service", "Check it, or ask whoever runs the service."],
   forbidden: ["This key may not do that", "Ask whoever runs the service for a key that may."],
   unsupported_container: ["This is not a video we can read", "Try an MP4, MOV, WebM, MKV or AVI file."],

@@ -54,7 +54,7 @@ def told(task: str, segments: tuple[SegmentAnswer, ...], **fields: Any) -> Video
         task=task,
         question=fields.get("question", "Is this person ambivalent or hesitant?"),
         prompt_hash="ab" * 32,
-        pooling="duration_mean",
+        pooling=fields.get("pooling", "duration_mean"),
         positive=fields.get("positive", "yes"),
         threshold=0.5,
         model="toy",
@@ -95,6 +95,12 @@ def spoken() -> VideoAnswer:
         for index, (start_s, end_s) in enumerate(BORDERS)
     )  # fmt: skip
     return told("question-1", segments, answer=None, probabilities={}, positive=None, question="=1")
+
+
+def counted(*segments: SegmentAnswer) -> VideoAnswer:
+    """How many expressions there are; the segments are those."""
+    fields = {"answer": str(len(segments)), "probabilities": {}, "positive": None}
+    return told("lvqa", segments, **fields, pooling="profile", question="How many?")
 
 
 def analysis() -> Analysis:

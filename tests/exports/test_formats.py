@@ -1,19 +1,21 @@
 """JSON that is read back, formats by suffix, and the verbs that write them."""
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from made_answers import EVENTS, OBSERVED, analysis, scored, spoken, told
+from made_answers import EVENTS, OBSERVED, analysis, counted, scored, spoken, told
 from typer.testing import CliRunner
 
 from mllm_affect import client
 from mllm_affect.cli.app import app
 from mllm_affect.errors import UserError
-from mllm_affect.exports.analysis import Analysis, stretches
+from mllm_affect.exports.analysis import OF_EVENTS, Analysis, stretches
 from mllm_affect.exports.formats import MEDIA_TYPES, Format, exported, format_of
 from mllm_affect.exports.json_file import as_json, read_export
+from mllm_affect.expressions.answering import POOLING
 
 
 def run(*words: object) -> Any:
@@ -108,3 +110,19 @@ def test_ask_writes_what_out_names(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert "ah: yes (0.90)" in out.read_text()
     refused = run("ask", "v.mp4", "--task", "ah", "--out", tmp_path / "a.doc", "--json")
     assert (refused.exit_code, json.loads(refused.output)["error"]["code"]) == (2, "unknown_format")
+
+
+def test_segments_that_are_events_do_not_move_the_clock() -> None:
+    event = scored(0.9, 0.7, 0.2).segments[1]
+    assert OF_EVENTS == POOLING
+    assert Analysis("v", (counted(event),)).origin_s == 0.0
+    assert Analysis("v", (counted(event),), observed=OBSERVED).origin_s == 1.4
+    assert Analysis("v", (counted(event), scored(0.9, 0.7, 0.2))).origin_s == 1.4
+
+
+@pytest.mark.parametrize("form", Format)
+def test_an_answer_without_any_event_can_be_had_too(form: Format) -> None:
+    content = exported(Analysis("v", (counted(),)), form)
+    if form is Format.csv:
+        (row,) = csv.DictReader(content.decode().splitlines())
+        assert (row["video_answer"], row["start_s"]) == ("0", "")

@@ -66,5 +66,5 @@ def test_parquet_tells_what_the_rows_depend_on() -> None:
     answers = json.loads(metadata[b"answers"])
     assert metadata[b"notice"].decode() == NOTICE
     assert [answer["task"] for answer in answers] == ["ah", "question-1"]
-    assert answers[0]["sampling"] == {"fps": 4.0, "max_pixels": 4096}
+    assert answers[0]["sampling"] == analysis().answers[0].as_dict()["sampling"]
     assert "segments" not in answers[0]

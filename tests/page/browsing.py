@@ -33,3 +33,11 @@ class Watched:
 def analysis_id(page: Page) -> str:
     """The analysis that the page's address names."""
     return page.url.rsplit("/", 1)[1]
+
+
+def wait_for_video(page: Page) -> None:
+    """Wait until the player knows the video; the page's policy forbids strings that are code."""
+    page.locator("#video").evaluate(
+        "video => video.readyState > 0 || new Promise((done) =>"
+        " video.addEventListener('loadedmetadata', () => done(true), { once: true }))"
+    )

@@ -9,10 +9,10 @@ from pathlib import Path
 import httpx
 import pytest
 from browsing import PATIENCE_MS, Watched
-from live_service import LiveService, SlowEngine, live_service
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from mllm_affect.data.made.folders import make_long_video
+from tests.live_service import LiveService, SlowEngine, live_service
 
 
 @pytest.fixture(scope="session")

@@ -5,10 +5,10 @@ from typing import Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from live_service import LiveService, SlowEngine
 from playwright.sync_api import Page, expect
 
 from serve.routes.page import page_files
+from tests.live_service import LiveService, SlowEngine
 
 GRAVE = ("serious", "critical")
 

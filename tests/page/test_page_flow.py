@@ -9,11 +9,11 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from browsing import Watched, analysis_id
-from live_service import LiveService, SlowEngine
+from browsing import Watched, analysis_id, wait_for_video
 from playwright.sync_api import Page, expect
 
 from mllm_affect.exports.json_file import read_export
+from tests.live_service import LiveService, SlowEngine
 
 
 def position(page: Page) -> float:
@@ -59,7 +59,7 @@ def test_progress_is_shown_and_a_reload_goes_on(
     assert analysis_id(page) == before
     expect(page.locator("#working")).to_be_hidden()
     expect(page.locator("#table tbody tr")).to_have_count(4)
-    page.wait_for_function("document.getElementById('video').readyState > 0")
+    wait_for_video(page)
 
 
 @pytest.mark.rebuild
@@ -87,6 +87,7 @@ def test_cancelling_keeps_what_was_answered(
 
 def test_erasing_forgets_the_video(page: Page, service: LiveService, interview: Path) -> None:
     another = interview.read_bytes() + b"\0\0\0\x08free"
+    page.route("**/observed", lambda route: route.abort())  # not looked at once more
     page.goto(service.url)
     page.set_input_files("#file", {"name": "b.mp4", "mimeType": "video/mp4", "buffer": another})
     page.get_by_role("button", name="Analyse the video").click()
@@ -105,7 +106,7 @@ def test_erasing_forgets_the_video(page: Page, service: LiveService, interview: 
 
 def test_the_timeline_is_a_way_to_anywhere(answer_page: Page) -> None:
     page = answer_page
-    page.wait_for_function("document.getElementById('video').readyState > 0")
+    wait_for_video(page)
     timeline = page.get_by_role("slider", name="Position in the video")
     third = page.locator(".timeline .span").nth(2).bounding_box()
     assert third
@@ -159,3 +160,43 @@ def test_every_export_is_downloaded(
     tiers = {tier.get("TIER_ID") for tier in ElementTree.parse(files[".eaf"]).iter("TIER")}
     assert {"ah", "ah p(yes)", "speech", "pauses"} <= tiers
     assert json.loads(files[".json"].read_text())["notice"]
+
+
+@pytest.mark.rebuild
+def test_what_was_asked_and_said_is_told_to_the_model(
+    page: Page, service: LiveService, interview: Path
+) -> None:
+    page.goto(service.url)
+    page.set_input_files("#file", interview)
+    page.get_by_role("radio", name="told what the person was asked").check()
+    page.get_by_label("What was the person asked?").fill("Would you try again?")
+    words = b"WEBVTT\n\n00:01.000 --> 00:02.000\nWell, perhaps.\n"
+    page.get_by_label("What is said").set_input_files(
+        {"name": "said.vtt", "mimeType": "text/vtt", "buffer": words}
+    )
+    page.get_by_role("button", name="Analyse the video").click()
+    page.wait_for_selector(".said")
+    told = service.get(f"/v1/analyses/{analysis_id(page)}").json()["answer"]
+    assert told["context_sha256"]
+    assert "context_missing" not in [one["code"] for one in told["warnings"]]
+
+
+@pytest.mark.rebuild
+def test_events_stand_where_they_are(page: Page, service: LiveService, interview: Path) -> None:
+    page.goto(service.url)
+    page.set_input_files("#file", interview)
+    page.get_by_role("radio", name="A question of my own").check()
+    page.get_by_label("Your question").fill("How many expression events appear in this video?")
+    page.get_by_role("button", name="Analyse the video").click()
+    page.wait_for_selector(".said")
+    page.locator(".timeline .speech").first.wait_for(state="attached")
+    path = f"/v1/analyses/{analysis_id(page)}"
+    events = service.get(f"{path}/segments").json()["items"]
+    assert service.get(path).json()["answer"]["pooling"] == "profile"
+    expect(page.locator(".said")).to_have_text(str(len(events)))
+    expect(page.locator(".timeline .chance")).to_have_count(len(events))
+    expect(page.locator("#timeline")).to_have_attribute("aria-valuemax", "20.0")
+    times = page.locator("#table tbody button").all_inner_texts()
+    assert len(times) == len(events)
+    if events:
+        assert times[0].startswith(f"0:{events[0]['start_s']:04.1f}")

@@ -8,13 +8,13 @@ from urllib.parse import urlsplit
 import pytest
 from browsing import Watched, analysis_id
 from engine_server import RunningEngine
-from live_service import LiveService, live_service
 from playwright.sync_api import expect
 
 from mllm_affect.engine.balanced import BalancedEngine
 from mllm_affect.engine.warm_up import warm_up
 from mllm_affect.engine.watched_server import WatchedServer
 from mllm_affect.model.profile import read_profile
+from tests.live_service import LiveService, live_service
 
 
 @pytest.fixture
@@ -44,7 +44,8 @@ def test_from_a_file_to_an_answer_of_the_model(
     told = with_a_model.get(f"/v1/analyses/{analysis_id(page)}").json()["answer"]
     expect(page.locator(".said")).to_have_text(told["answer"])
     shown = page.locator(".chances li.best")
-    expect(shown).to_contain_text(f"{round(100 * told['probabilities'][told['answer']])} %")
+    written = float(shown.locator("b").inner_text().strip("<> %"))
+    assert written == pytest.approx(100 * told["probabilities"][told["answer"]], abs=1.0)
     expect(page.locator(".timeline .chance")).to_have_count(4)
     expect(page.locator(".remarks")).to_contain_text("not calibrated")
     expect(page.locator(".timeline .speech").first).to_be_attached()

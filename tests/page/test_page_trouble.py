@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from live_service import LiveService, SlowEngine, live_service
+from browsing import wait_for_video
 from playwright.sync_api import Page, expect
 
 from mllm_affect.errors import UserError
 from serve.keys import ApiKey
 from serve.settings import ServiceSettings
+from tests.live_service import LiveService, SlowEngine, live_service
 
 KEY = "correct horse battery"
 
@@ -121,7 +122,7 @@ def test_the_key_is_asked_for_once(page: Page, keyed: LiveService, interview: Pa
     page.wait_for_selector(".said")
     page.reload()
     page.wait_for_selector(".said")
-    page.wait_for_function("document.getElementById('video').readyState > 0")
+    wait_for_video(page)
     with page.expect_download() as waiting:
         page.get_by_role("button", name="CSV", exact=True).click()
     assert waiting.value.suggested_filename == "an interview-ah.csv"
