@@ -25,20 +25,33 @@ from serve.work.worker import Worker
 TOY = ModelProfile(kind="miniature", sampling=Sampling(fps=4.0, max_pixels=4096), note="A toy.")
 
 
-class SlowEngine(EchoEngine):
-    """Answers nobody asked a model for, one after another, each when it is let."""
+class HeldEngine(EchoEngine):
+    """Answers without a model, at once, or each segment when a test lets it go."""
 
-    def __init__(self, seconds: float = 0.0) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.seconds = seconds
-        self._one_at_a_time = threading.Lock()
+        self._held = False
+        self._let = threading.Semaphore(0)
 
     def is_ready(self) -> bool:
         return True
 
+    def hold(self) -> None:
+        """Answer nothing from now on."""
+        self._held, self._let = True, threading.Semaphore(0)
+
+    def let(self, segments: int) -> None:
+        """Answer about so many segments more."""
+        self._let.release(segments)
+
+    def free(self) -> None:
+        """Answer everything, also what waits."""
+        self._held = False
+        self._let.release(1000)
+
     def score(self, inputs: Sequence[ModelInput], answers: Sequence[str]) -> list[AnswerScores]:
-        with self._one_at_a_time:
-            time.sleep(self.seconds)
+        if self._held:
+            self._let.acquire()
         return super().score(inputs, answers)
 
 

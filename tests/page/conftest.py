@@ -12,7 +12,7 @@ from browsing import PATIENCE_MS, Watched
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from mllm_affect.data.made.folders import make_long_video
-from tests.live_service import LiveService, SlowEngine, live_service
+from tests.live_service import HeldEngine, LiveService, live_service
 
 
 @pytest.fixture(scope="session")
@@ -55,21 +55,21 @@ def interview(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def engine() -> SlowEngine:
-    return SlowEngine()
+def engine() -> HeldEngine:
+    return HeldEngine()
 
 
 @pytest.fixture(scope="session")
-def shared(tmp_path_factory: pytest.TempPathFactory, engine: SlowEngine) -> Iterator[LiveService]:
+def shared(tmp_path_factory: pytest.TempPathFactory, engine: HeldEngine) -> Iterator[LiveService]:
     with live_service(tmp_path_factory.mktemp("store"), engine) as service:
         yield service
 
 
 @pytest.fixture
-def service(shared: LiveService, engine: SlowEngine) -> Iterator[LiveService]:
-    """A service whose answers come at once, unless a test makes `engine` slow."""
+def service(shared: LiveService, engine: HeldEngine) -> Iterator[LiveService]:
+    """A service whose answers come at once, unless a test holds `engine`."""
     yield shared
-    engine.seconds = 0.0
+    engine.free()
 
 
 @pytest.fixture

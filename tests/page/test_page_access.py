@@ -8,7 +8,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from serve.routes.page import page_files
-from tests.live_service import LiveService, SlowEngine
+from tests.live_service import HeldEngine, LiveService
 
 GRAVE = ("serious", "critical")
 
@@ -51,11 +51,12 @@ def test_axe_finds_nothing_grave_in_an_answer(
 
 @pytest.mark.rebuild
 def test_axe_finds_nothing_grave_while_it_works(
-    asked: Callable[[], Page], engine: SlowEngine
+    asked: Callable[[], Page], engine: HeldEngine
 ) -> None:
-    engine.seconds = 2.0
+    engine.hold()
     page = asked()
-    expect(page.locator("#step")).to_contain_text("of 4 segments")
+    engine.let(1)
+    expect(page.locator("#step")).to_have_text("Analysing: 1 of 4 segments")
     assert grave(page) == []
     page.get_by_role("button", name="Cancel").click()
     expect(page.locator("#working")).to_be_hidden()

@@ -8,12 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
 
+import httpx
 import pytest
 from browsing import Watched, analysis_id, wait_for_video
 from playwright.sync_api import Page, expect
 
 from mllm_affect.exports.json_file import read_export
-from tests.live_service import LiveService, SlowEngine
+from tests.live_service import HeldEngine, LiveService
 
 
 def position(page: Page) -> float:
@@ -45,16 +46,20 @@ def test_a_question_of_ones_own_and_another_about_the_same_video(
 
 
 def test_progress_is_shown_and_a_reload_goes_on(
-    asked: Callable[[], Page], engine: SlowEngine, service: LiveService
+    asked: Callable[[], Page], engine: HeldEngine, service: LiveService
 ) -> None:
-    engine.seconds = 0.7
+    engine.hold()
     page = asked()
+    engine.let(1)
     expect(page.locator("#step")).to_have_text("Analysing: 1 of 4 segments")
     assert page.locator("#progress").evaluate("bar => bar.value") == 0.25
     before = analysis_id(page)
     page.reload()
-    expect(page.locator("#step")).to_contain_text("of 4 segments")
+    expect(page.locator("#table tbody tr")).to_have_count(1)
     expect(page.locator("#about")).to_contain_text("an interview.mp4")
+    engine.let(1)
+    expect(page.locator("#step")).to_have_text("Analysing: 2 of 4 segments")
+    engine.free()
     page.wait_for_selector(".said")
     assert analysis_id(page) == before
     expect(page.locator("#working")).to_be_hidden()
@@ -64,20 +69,24 @@ def test_progress_is_shown_and_a_reload_goes_on(
 
 @pytest.mark.rebuild
 def test_without_events_it_asks_again_and_again(
-    watched: Watched, asked: Callable[[], Page], engine: SlowEngine
+    watched: Watched, asked: Callable[[], Page], engine: HeldEngine
 ) -> None:
-    engine.seconds = 0.3
+    engine.hold()
     watched.page.route("**/events", lambda route: route.abort())
     page = asked()
+    engine.let(1)
+    expect(page.locator("#step")).to_have_text("Analysing: 1 of 4 segments")
+    engine.free()
     page.wait_for_selector(".said")
     expect(page.locator("#table tbody tr")).to_have_count(4)
 
 
 def test_cancelling_keeps_what_was_answered(
-    asked: Callable[[], Page], engine: SlowEngine, service: LiveService
+    asked: Callable[[], Page], engine: HeldEngine, service: LiveService
 ) -> None:
-    engine.seconds = 1.0
+    engine.hold()
     page = asked()
+    engine.let(1)
     expect(page.locator("#table tbody tr")).to_have_count(1)
     page.get_by_role("button", name="Cancel").click()
     expect(page.locator("#verdict")).to_contain_text("Cancelled")
@@ -183,11 +192,11 @@ def test_what_was_asked_and_said_is_told_to_the_model(
 
 @pytest.mark.rebuild
 def test_events_stand_where_they_are(page: Page, service: LiveService, interview: Path) -> None:
-    page.goto(service.url)
-    page.set_input_files("#file", interview)
-    page.get_by_role("radio", name="A question of my own").check()
-    page.get_by_label("Your question").fill("How many expression events appear in this video?")
-    page.get_by_role("button", name="Analyse the video").click()
+    video = httpx.post(f"{service.url}/v1/videos", content=interview.read_bytes()).json()["id"]
+    question = "How many expression events appear in this video?"
+    asked = {"video_id": video, "task": "me_lvqa", "question": question}
+    made = httpx.post(f"{service.url}/v1/analyses", json=asked).json()
+    page.goto(f"{service.url}/#/analyses/{made['id']}")
     page.wait_for_selector(".said")
     page.locator(".timeline .speech").first.wait_for(state="attached")
     path = f"/v1/analyses/{analysis_id(page)}"
@@ -196,7 +205,7 @@ def test_events_stand_where_they_are(page: Page, service: LiveService, interview
     expect(page.locator(".said")).to_have_text(str(len(events)))
     expect(page.locator(".timeline .chance")).to_have_count(len(events))
     expect(page.locator("#timeline")).to_have_attribute("aria-valuemax", "20.0")
-    times = page.locator("#table tbody button").all_inner_texts()
+    times = page.locator("#table tbody button").all_text_contents()
     assert len(times) == len(events)
     if events:
         assert times[0].startswith(f"0:{events[0]['start_s']:04.1f}")

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from mllm_affect.errors import UserError
 from serve.keys import ApiKey
 from serve.settings import ServiceSettings
-from tests.live_service import LiveService, SlowEngine, live_service
+from tests.live_service import HeldEngine, LiveService, live_service
 
 KEY = "correct horse battery"
 
@@ -71,7 +71,7 @@ def test_answers_that_cannot_be_asked_bring_the_form_back(
 
 
 def test_an_analysis_that_fails(
-    asked: Callable[[], Page], engine: SlowEngine, monkeypatch: pytest.MonkeyPatch
+    asked: Callable[[], Page], engine: HeldEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_asked: object) -> None:
         raise UserError("unreadable_video", "video cannot be read to its end.")
@@ -104,7 +104,7 @@ def keyed(tmp_path: Path) -> Iterator[LiveService]:
     settings = ServiceSettings(
         keys=(ApiKey(name="a", sha256=hashlib.sha256(KEY.encode()).hexdigest()),)
     )
-    with live_service(tmp_path / "store", SlowEngine(), settings=settings) as service:
+    with live_service(tmp_path / "store", HeldEngine(), settings=settings) as service:
         yield service
 
 
