@@ -210,6 +210,8 @@ def test_partners_are_other_people_with_the_same_units() -> None:
     labels = torch.tensor([[1, 0], [1, 0], [0, 1], [1, 0], [0, 1]])
     people = torch.tensor([7, 7, 3, 5, 3])
     assert partners(labels, people).tolist() == [3, 3, 2, 0, 4]
+    unknown = torch.full((2, 2), -1)
+    assert partners(unknown, torch.tensor([1, 2])).tolist() == [0, 1]
 
 
 def test_appearance_is_swapped_and_what_moves_stays() -> None:

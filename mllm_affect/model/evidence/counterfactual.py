@@ -17,11 +17,12 @@ def partners(labels_BA: Tensor, subjects_B: Tensor) -> Tensor:
     """Return for each clip the place of one of another person with the same labels, else its own.
 
     Deterministic: the next such clip of the batch, in a circle.  Unknown labels (below 0) must
-    match too.
+    match too, and a clip of which nothing is known is nobody's partner.
     """
     count = len(subjects_B)
     same_BB = (labels_BA[:, None] == labels_BA[None]).all(-1)
-    fits_BB = same_BB & (subjects_B[:, None] != subjects_B[None])
+    known_B = (labels_BA >= 0).any(-1)
+    fits_BB = same_BB & known_B & (subjects_B[:, None] != subjects_B[None])
     turns_BB = (torch.arange(count)[None] - torch.arange(count)[:, None]) % count
     distance_BB = turns_BB.to(fits_BB.device).masked_fill(~fits_BB, count)
     nearest_B = distance_BB.argmin(1)
