@@ -13,7 +13,6 @@ import re
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,13 +20,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "serve"))
 
-import uvicorn
+from served_in_thread import served_in_thread
 from service_in_process import Service
 
-from mllm_affect.engine.server_process import free_port
 from serve.keys import ApiKey
 from serve.settings import ServiceSettings
-from serve.work.worker import Worker
 
 CASES = 20_000
 KEY = "a key for fuzzing alone"
@@ -47,23 +44,8 @@ COUNTED = re.compile(r"(\d+) generated")
 def served() -> Iterator[str]:
     """Yield the address of the application, worked on by a worker in this process."""
     key = ApiKey(sha256=hashlib.sha256(KEY.encode()).hexdigest())
-    service = Service(ServiceSettings(keys=(key,)))
-    port = free_port()
-    server = uvicorn.Server(
-        uvicorn.Config(service.app, host="127.0.0.1", port=port, log_level="critical")
-    )
-    thread = threading.Thread(target=server.run, daemon=True)
-    worker = Worker(service.state)
-    thread.start()
-    worker.start()
-    while not server.started:
-        time.sleep(0.05)
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.should_exit = True
-        thread.join()
-        worker.stop()
+    with served_in_thread(Service(ServiceSettings(keys=(key,)))) as url:
+        yield url
 
 
 def run(url: str, max_examples: int, seed: int, report: Path) -> tuple[int, str]:

@@ -7,19 +7,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Response
 
+from mllm_affect.client.models import Analysis, AnalysisPage, AnalysisRequest, Id, SegmentPage
 from mllm_affect.errors import UserError
 from serve.choosing import chosen_task
 from serve.problems import problem_responses
 from serve.state import Owner, State, bearer
 from serve.told import TranscriptFile, context_of_request
-from serve.wire.analyses import (
-    Analysis,
-    AnalysisPage,
-    AnalysisRequest,
-    Id,
-    SegmentPage,
-    analysis_info,
-)
+from serve.wire.analyses import analysis_info
 
 router = APIRouter(tags=["analyses"], dependencies=[Depends(bearer)])
 

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
+from mllm_affect.client.models import Analysis
 from mllm_affect.errors import EngineError, UserError
 from mllm_affect.expressions.answering import answer_video
 from mllm_affect.scoring.answers import VideoAnswer
@@ -21,7 +22,7 @@ from serve.intake import Upload, keep, receive, unnamed
 from serve.problems import FieldError, problem_responses
 from serve.state import Owner, ServiceState, State, bearer
 from serve.told import context_of_request
-from serve.wire.analyses import Analysis, analysis_info
+from serve.wire.analyses import analysis_info
 
 router = APIRouter(tags=["ask"], dependencies=[Depends(bearer)])
 

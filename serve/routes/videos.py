@@ -9,11 +9,12 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 from fastapi.responses import FileResponse
 from starlette.concurrency import run_in_threadpool
 
+from mllm_affect.client.models import VideoInfo
 from mllm_affect.errors import UserError
 from serve.intake import keep, receive
 from serve.problems import problem_responses
 from serve.state import Owner, State, bearer
-from serve.wire.videos import VideoInfo, video_info
+from serve.wire.videos import video_info
 
 router = APIRouter(tags=["videos"], dependencies=[Depends(bearer)])
 

@@ -1,30 +1,9 @@
-"""A video as clients see it."""
+"""A video as it is sent."""
 
-from datetime import datetime
-
-from pydantic import BaseModel, ConfigDict, Field
-
+from mllm_affect.client.models import VideoInfo
 from mllm_affect.media.types import Source
 from serve.store.videos import StoredVideo
 from serve.wire.times import time_of
-
-
-class VideoInfo(BaseModel):
-    """An uploaded video; the same bytes always have the same id."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    id: str
-    sha256: str
-    size_bytes: int
-    container: str
-    duration_s: float = Field(description="As the container states it, 0 where it does not.")
-    fps: float = Field(description="Average frame rate.")
-    width: int
-    height: int
-    has_audio: bool
-    segments: int = Field(description="Number of segments of at most 5 s.")
-    created_at: datetime
 
 
 def video_info(video: StoredVideo) -> VideoInfo:

@@ -13,7 +13,7 @@ from eval.run import predict
 from finetune.checking.findings import RowLimits
 from finetune.checking.shape import take_apart
 from finetune.prepare import Preparation, prepare_rows
-from mllm_affect.client import _transcript_file
+from mllm_affect.client.asking import transcript_file
 from mllm_affect.data.examples import Example, write_examples
 from mllm_affect.engine.echo import EchoEngine
 from mllm_affect.engine.types import AnswerScores
@@ -81,7 +81,7 @@ def test_training_evaluation_and_service_give_the_same_tokens(
     (evaluated,) = predict([example], folder, TASK, "ah", ask, PredictionsLog(tmp_path / "e", {}))
     said = context_of(example).transcript
     assert said is not None
-    name, content = _transcript_file(said)
+    name, content = transcript_file(said)
     service = Service(engine=serving)
     response: Any = service.http.post(
         "/v1/ask",
@@ -125,7 +125,7 @@ def test_what_the_client_sends_is_what_a_labelled_set_says() -> None:
     )  # fmt: skip
     said = context_of(example).transcript
     assert said is not None
-    name, content = _transcript_file(said)
+    name, content = transcript_file(said)
     again = parse_transcript(content, Path(name).suffix)
     assert (again.text, again.chunks) == (said.text, said.chunks)
 

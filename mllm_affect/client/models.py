@@ -1,0 +1,104 @@
+"""What travels between the service and its clients, as JSON.
+
+Does: describe it, for both sides.  Does not: send.
+"""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from mllm_affect.scoring.answers import SegmentAnswer, VideoVerdict
+
+Status = Literal["queued", "running", "succeeded", "failed", "cancelled"]
+Id = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+
+
+class VideoInfo(BaseModel):
+    """An uploaded video; the same bytes always have the same id."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: str
+    sha256: str
+    size_bytes: int
+    container: str
+    duration_s: float = Field(description="As the container states it, 0 where it does not.")
+    fps: float = Field(description="Average frame rate.")
+    width: int
+    height: int
+    has_audio: bool
+    segments: int = Field(description="Number of segments of at most 5 s.")
+    created_at: datetime
+
+
+class AnalysisRequest(BaseModel):
+    """A task, or a question of one's own, about an uploaded video: exactly one of both."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    video_id: Id
+    task: str | None = Field(default=None, description="Id of a task, see /v1/tasks.")
+    question: str | None = Field(default=None, description="A question of your own.")
+    answers: list[str] = Field(
+        default=[], description="What the question may be answered with; empty for free text."
+    )
+    asked: str | None = Field(
+        default=None, description="What the person was asked, for tasks that tell the model."
+    )
+    transcript: str | None = Field(
+        default=None, description="What is said, for tasks that tell the model."
+    )
+    transcript_kind: Literal["txt", "vtt", "srt", "json", "yml"] = Field(
+        default="txt", description="How the transcript is written; txt has no times."
+    )
+
+
+class Progress(BaseModel):
+    """Segments answered, of how many."""
+
+    done: int
+    total: int
+
+
+class Failure(BaseModel):
+    """Why an analysis failed; `code` is stable, `detail` one sentence."""
+
+    code: str
+    detail: str
+
+
+class Analysis(BaseModel):
+    """An analysis and how far it is.
+
+    `answer` is there once it has succeeded; the answers about segments are pages of their own.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: str
+    video_id: str
+    status: Status
+    progress: Progress
+    task: str
+    question: str
+    answers: list[str]
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    error: Failure | None
+    answer: VideoVerdict | None
+
+
+class AnalysisPage(BaseModel):
+    """Some analyses, the newest first; `next` is the `before` of the next page, if there is one."""
+
+    items: list[Analysis]
+    next: str | None
+
+
+class SegmentPage(BaseModel):
+    """Some segments' answers by time; `next` is the `start` of the next page, if there is one."""
+
+    items: list[SegmentAnswer]
+    next: int | None

@@ -1,0 +1,33 @@
+"""The application on a real socket of this process, a worker beside it."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from service_in_process import Service
+
+from mllm_affect.engine.server_process import free_port
+from serve.work.worker import Worker
+
+
+@contextmanager
+def served_in_thread(service: Service) -> Iterator[str]:
+    """Yield the service's address."""
+    port = free_port()
+    server = uvicorn.Server(
+        uvicorn.Config(service.app, host="127.0.0.1", port=port, log_level="critical")
+    )
+    thread = threading.Thread(target=server.run, daemon=True)
+    worker = Worker(service.state)
+    thread.start()
+    worker.start()
+    while not server.started:
+        time.sleep(0.02)
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join()
+        worker.stop()
