@@ -13,7 +13,7 @@ export OMP_WAIT_POLICY := passive
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo megc test test-slow lint format fuzz bench figures docs pictures serve miniature clean
+.PHONY: help install demo megc test test-slow lint format fuzz soak bench figures docs pictures serve miniature clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -48,6 +48,9 @@ fuzz: $(STAMP) ## Mutated videos to the isolated reader (runs/fuzz), 20,000 made
 	$(BIN)/python -m tests.fuzz_media
 	$(BIN)/python -m tests.fuzz_http
 
+soak: $(STAMP) ## Half an hour of load on service and worker, memory and descriptors into runs/soak
+	$(BIN)/python -m tests.soak
+
 lint: $(STAMP) ## ruff, mypy --strict and the import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -61,6 +64,7 @@ format: $(STAMP) ## Rewrite the code in the house format
 
 bench: $(STAMP) $(REAL) ## Time the chain beside named peers, into docs/benchmarks/
 	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench_service
 
 figures: $(STAMP) ## Rerun every claim of the README and docs: figure, goal, command
 	$(BIN)/python -m eval.figures

@@ -13,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.requests import ClientDisconnect
 
 from mllm_affect.errors import EngineError, UserError
 
@@ -134,6 +135,12 @@ def add_handlers(app: FastAPI, retry_after_s: int) -> None:
     @app.exception_handler(BodyTooLargeError)
     async def too_large(request: Request, error: BodyTooLargeError) -> JSONResponse:
         return body_too_large(request, error.max_video_bytes)
+
+    @app.exception_handler(ClientDisconnect)
+    async def broken_off(request: Request, _error: ClientDisconnect) -> JSONResponse:
+        # Nobody reads this; it keeps the log free of what is nobody's fault.
+        status = HTTPStatus.UNPROCESSABLE_ENTITY
+        return problem(request, status, "upload_broken_off", "The upload broke off.")
 
     @app.exception_handler(StarletteHTTPException)
     async def http_error(request: Request, error: StarletteHTTPException) -> JSONResponse:

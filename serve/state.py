@@ -16,6 +16,7 @@ from mllm_affect.errors import UserError
 from mllm_affect.model.profile import ModelProfile
 from mllm_affect.pipeline import UNSCORED
 from mllm_affect.scoring.scoring_file import ScoringFile
+from serve.glances import Glances
 from serve.meters import Meters
 from serve.observing import Observations
 from serve.settings import ServiceSettings
@@ -50,6 +51,7 @@ class ServiceState:
     on_work: Callable[[], None] = field(default=lambda: None)
     """Called when an analysis was asked for, so that a worker in this process need not wait."""
 
+    glances: Glances = field(default_factory=Glances)
     ending: threading.Event = field(default_factory=threading.Event)
     """Set when the process ends: streams of events stop then, their readers come back."""
 
@@ -70,12 +72,12 @@ class ServiceState:
         return found
 
 
-def state_of(request: Request) -> ServiceState:
+async def state_of(request: Request) -> ServiceState:
     """Return the state that the application was made with."""
     return cast(ServiceState, request.app.state.service)
 
 
-def owner_of(request: Request) -> str:
+async def owner_of(request: Request) -> str:
     """Return whose request it is: the name of the key, empty where no keys are asked for."""
     return str(getattr(request.state, "owner", ""))
 

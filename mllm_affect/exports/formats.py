@@ -3,6 +3,7 @@
 Does: name them, choose one by a file's suffix, write it.  Does not: know how each is made.
 """
 
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 
@@ -33,7 +34,7 @@ MEDIA_TYPES = {
     Format.eaf: "application/xml",
 }
 
-WRITERS = {
+WRITERS: dict[Format, Callable[[Analysis], bytes]] = {
     Format.json: as_json,
     Format.csv: as_csv,
     Format.parquet: as_parquet,

@@ -11,11 +11,13 @@ Column names say their unit: `_s` seconds on the video's own timestamps, `_px` p
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from mllm_affect.errors import UserError
 from mllm_affect.exports.analysis import NOTICE, Analysis
+from mllm_affect.files import write_bytes
 from mllm_affect.media.observed import Observed
 from mllm_affect.scoring.answers import SegmentAnswer, VideoAnswer
 
@@ -51,20 +53,20 @@ FIXED = {
 Row = dict[str, Any]
 
 
-def table_rows(analysis: Analysis) -> tuple[dict[str, type], list[Row]]:
+def table_rows(*analyses: Analysis) -> tuple[dict[str, type], list[Row]]:
     """Return the columns with their types, and the rows by task and time; None where unknown."""
-    answers = dict.fromkeys(
-        name for told in analysis.answers for part in told.segments for name in part.probabilities
+    told = [(answer, analysis) for analysis in analyses for answer in analysis.answers]
+    names = dict.fromkeys(
+        name for answer, _ in told for part in answer.segments for name in part.probabilities
     )
-    columns = {**FIXED, **{f"p_{name}": float for name in answers}}
+    columns = {**FIXED, **{f"p_{name}": float for name in names}}
     empty = dict.fromkeys(columns)
-    rows = [{**empty, **row} for told in analysis.answers for row in _rows_of(told, analysis)]
-    return columns, rows
+    return columns, [{**empty, **row} for pair in told for row in _rows_of(*pair)]
 
 
-def as_csv(analysis: Analysis) -> bytes:
+def as_csv(*analyses: Analysis) -> bytes:
     """Return the table as CSV (RFC 4180, UTF-8, lines ended by a line feed)."""
-    columns, rows = table_rows(analysis)
+    columns, rows = table_rows(*analyses)
     text = io.StringIO()
     writer = csv.DictWriter(text, list(columns), lineterminator="\n")
     writer.writeheader()
@@ -72,7 +74,7 @@ def as_csv(analysis: Analysis) -> bytes:
     return text.getvalue().encode()
 
 
-def as_parquet(analysis: Analysis) -> bytes:
+def as_parquet(*analyses: Analysis) -> bytes:
     """Return the table as Parquet, typed, with what it depends on in the schema's metadata.
 
     Raises UserError `package_missing` where pyarrow is not installed.
@@ -86,14 +88,24 @@ def as_parquet(analysis: Analysis) -> bytes:
         ) from error
     arrow_of = {str: pyarrow.string(), int: pyarrow.int64(), float: pyarrow.float64()}
     arrow_of[bool] = pyarrow.bool_()
-    columns, rows = table_rows(analysis)
+    columns, rows = table_rows(*analyses)
+    provenance = [one for analysis in analyses for one in _provenance(analysis)]
     schema = pyarrow.schema(
         [(name, arrow_of[kind]) for name, kind in columns.items()],
-        metadata={"notice": NOTICE, "answers": json.dumps(_provenance(analysis))},
+        metadata={"notice": NOTICE, "answers": json.dumps(provenance)},
     )
     written = io.BytesIO()
     parquet.write_table(pyarrow.Table.from_pylist(rows, schema=schema), written)
     return written.getvalue()
+
+
+CORPUS_FORMATS = {".parquet": as_parquet, ".csv": as_csv}
+"""How a table about many videos can be written, by the ending of its name."""
+
+
+def write_tables(analyses: Sequence[Analysis], path: Path) -> None:
+    """Write one table about many videos, whole or not at all; see CORPUS_FORMATS."""
+    write_bytes(path, CORPUS_FORMATS[path.suffix](*analyses))
 
 
 def _rows_of(told: VideoAnswer, analysis: Analysis) -> Iterator[Row]:

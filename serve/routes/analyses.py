@@ -92,11 +92,17 @@ def list_analyses(
     "/v1/analyses/{analysis_id}",
     operation_id="get_analysis",
     summary="How an analysis is getting on",
+    response_model=Analysis,
     responses=problem_responses(401, 403, 404, 422, 429),
 )
-def get_analysis(analysis_id: AnalysisId, state: State, owner: Owner) -> Analysis:
+async def get_analysis(analysis_id: AnalysisId, state: State, owner: Owner) -> Response:
     """Return status and progress, and the answer once there is one."""
-    return analysis_info(state.analysis(owner, analysis_id))
+
+    def read() -> bytes:
+        return analysis_info(state.analysis(owner, analysis_id)).model_dump_json().encode()
+
+    content = await state.glances.of(owner, analysis_id, read)
+    return Response(content, media_type="application/json")
 
 
 @router.get(
@@ -128,6 +134,7 @@ def list_segments(
 def cancel_analysis(analysis_id: AnalysisId, state: State, owner: Owner) -> Analysis:
     """Stop an analysis and keep what is there; one that is finished stays as it is."""
     found = state.store.analyses.cancel(owner, analysis_id)
+    state.glances.forget()
     if found is None:
         raise UserError("unknown_analysis", UNKNOWN)
     return analysis_info(found)
@@ -142,5 +149,7 @@ def cancel_analysis(analysis_id: AnalysisId, state: State, owner: Owner) -> Anal
 )
 def erase_analysis(analysis_id: AnalysisId, state: State, owner: Owner) -> None:
     """Stop an analysis and forget it with its results; the video stays."""
-    if not state.store.analyses.erase(owner, analysis_id):
+    erased = state.store.analyses.erase(owner, analysis_id)
+    state.glances.forget()
+    if not erased:
         raise UserError("unknown_analysis", UNKNOWN)

@@ -106,5 +106,7 @@ def get_video_content(video_id: VideoId, state: State, owner: Owner) -> FileResp
 def erase_video(video_id: VideoId, state: State, owner: Owner) -> None:
     """Stop and forget the analyses of a video, then the video."""
     state.observations.forget(video_id)
-    if not state.store.videos.erase(owner, video_id):
+    erased = state.store.videos.erase(owner, video_id)
+    state.glances.forget()
+    if not erased:
         raise UserError("unknown_video", "There is no such video; it may have been erased.")

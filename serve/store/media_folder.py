@@ -8,6 +8,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -53,7 +54,7 @@ class MediaFolder:
         """Open a folder, or make it.  Raises UserError `bad_data_folder`."""
         made = cls(folder)
         try:
-            for part in (made.incoming_folder, made.videos_folder):
+            for part in (made.incoming_folder, made.videos_folder, made.clips_folder):
                 part.mkdir(parents=True, exist_ok=True, mode=0o700)
             made.sweep_incoming()
         except OSError as error:
@@ -75,8 +76,12 @@ class MediaFolder:
 
     @property
     def clips_folder(self) -> Path:
-        """Where decoded clips are cached."""
+        """Where decoded clips are cached, a folder a video, so that they go with it."""
         return self.folder / "clips"
+
+    def clips(self, sha256: str) -> Path:
+        """Return the folder for decoded clips of one video."""
+        return self.clips_folder / sha256
 
     def path(self, sha256: str) -> Path:
         """Return where a video of this hash lies or would lie."""
@@ -106,13 +111,30 @@ class MediaFolder:
             os.close(descriptor)
 
     def remove(self, sha256: str) -> None:
-        """Remove a video; harmless when it is gone."""
+        """Remove a video and its decoded clips; harmless when they are gone."""
         self.path(sha256).unlink(missing_ok=True)
+        shutil.rmtree(self.clips(sha256), ignore_errors=True)
 
     def hashes(self) -> Iterator[str]:
-        """Yield the hashes of all videos there."""
-        for path in self.videos_folder.glob("??/*"):
-            yield path.name
+        """Yield the hashes of all videos of which something is there."""
+        yield from (path.name for path in self.videos_folder.glob("??/*"))
+        yield from (path.name for path in self.clips_folder.iterdir())
+
+    def trim_clips(self, max_bytes: int) -> None:
+        """Remove decoded clips, those of the video used longest ago first, down to a bound."""
+        sizes: dict[Path, int] = {}
+        used: dict[Path, float] = {}
+        for folder in self.clips_folder.iterdir():
+            with contextlib.suppress(OSError):
+                states = [path.stat() for path in folder.rglob("*") if path.is_file()]
+                sizes[folder] = sum(state.st_size for state in states)
+                used[folder] = max((state.st_mtime for state in states), default=0.0)
+        total = sum(sizes.values())
+        for folder in sorted(sizes, key=lambda one: used[one]):
+            if total <= max_bytes:
+                return
+            shutil.rmtree(folder, ignore_errors=True)
+            total -= sizes[folder]
 
     def sweep_incoming(self) -> None:
         """Remove uploads whose process is gone; a living one holds its lock."""

@@ -32,7 +32,6 @@ class Job:
     """What is needed to work on one analysis; `lost` and `stopping` end it between segments."""
 
     state: ServiceState
-    cache: ClipCache | None
     lease: Lease
     lost: threading.Event
     stopping: threading.Event
@@ -76,6 +75,9 @@ class Job:
         video = state.store.videos.get(lease.owner, lease.video_id)
         if video is None or not video.source.path.is_file():
             raise UserError("unknown_video", "The video was erased before it was analysed.")
+        bound = state.settings.clip_cache_bytes
+        clips = state.store.media.clips(video.source.sha256)
+        cache = ClipCache.open(clips, bound) if bound else None
         known = {part.index: part for part in state.store.results.all(lease.analysis_id)}
         done = len(known)
 
@@ -98,7 +100,7 @@ class Job:
             scorings=state.scorings,
             force=state.force,
             limits=state.settings.limits,
-            cache=self.cache,
+            cache=cache,
             on_segment=store,
             known=known,
             in_flight=state.settings.in_flight,

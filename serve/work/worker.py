@@ -10,7 +10,6 @@ import time
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from mllm_affect.media.cache import ClipCache
 from serve.state import ServiceState
 from serve.work.heartbeats import Heartbeats
 from serve.work.job import Job
@@ -33,7 +32,6 @@ class Worker:
             for number in range(state.settings.jobs_at_once)
         ]
         self._house = threading.Thread(target=self._keep_house, name="housekeeping", daemon=True)
-        self._cache = _clip_cache(state)
 
     def start(self) -> None:
         """Start working."""
@@ -76,7 +74,7 @@ class Worker:
         if lease is None:
             return False
         with self._beats.holding(lease) as lost:
-            Job(self._state, self._cache, lease, lost, self._stopping).run()
+            Job(self._state, lease, lost, self._stopping).run()
         return True
 
     def _keep_house(self) -> None:
@@ -95,10 +93,4 @@ def keep_house(state: ServiceState) -> None:
     store.videos.expire(settings.keep_media_s)
     store.analyses.expire(settings.keep_results_s)
     store.videos.sweep()
-
-
-def _clip_cache(state: ServiceState) -> ClipCache | None:
-    bound = state.settings.clip_cache_bytes
-    if not bound:
-        return None
-    return ClipCache.open(state.store.media.clips_folder).bounded(bound)
+    store.media.trim_clips(settings.clip_cache_bytes)

@@ -38,7 +38,7 @@ def files(service: Service) -> set[str]:
     folder = Path(service.folder.name)
     return {
         path.name
-        for part in ("videos", "incoming")
+        for part in ("videos", "incoming", "clips")
         for path in (folder / part).rglob("*")
         if path.is_file()
     }
@@ -126,6 +126,7 @@ def test_erasing_leaves_nothing(service: Service, video: Path) -> None:
     made = asked(service, video_id, task="ah")
     other = asked(service, video_id, task="ah")
     service.worked()
+    assert len(files(service)) > 1  # decoded clips too
     assert service.http.delete(f"/v1/analyses/{made['id']}").status_code == 204
     assert service.http.get(f"/v1/analyses/{made['id']}").json()["code"] == "unknown_analysis"
     assert service.http.get(f"/v1/analyses/{made['id']}/segments").status_code == 404

@@ -1,0 +1,144 @@
+"""Answers about every video of a corpus, kept as they come, as one table in the end.
+
+Does: ask through the pipeline with several videos in flight, keep a journal beside the table so
+that a stopped run goes on, write the table.  Does not: know labels or measure (see run).
+
+The journal's first line names what the answers depend on; a journal of another checkpoint or task
+is refused rather than mixed.  A video that cannot be used has a line too, with its code.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from mllm_affect.data.corpus import Corpus
+from mllm_affect.errors import UserError
+from mllm_affect.exports.analysis import Analysis
+from mllm_affect.exports.table import CORPUS_FORMATS, write_tables
+from mllm_affect.media.video import following_links
+from mllm_affect.scoring.answers import VideoAnswer
+from mllm_affect.tasks.task import Task
+
+Ask = Callable[[Path, Task], VideoAnswer]
+Advance = Callable[[int, int], None]
+Line = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class CorpusPlan:
+    """What is asked about which videos; `settings` are what the answers depend on."""
+
+    corpus: Corpus
+    tasks: tuple[Task, ...]
+    output: Path
+    settings: dict[str, Any]
+    videos_at_once: int = 1
+
+
+@dataclass(frozen=True)
+class CorpusRun:
+    """What became of it: answers, refusals by video, and how many were there before."""
+
+    answered: int
+    refused: dict[str, str]
+    answered_before: int
+
+
+def answer_corpus(plan: CorpusPlan, ask: Ask, advance: Advance) -> CorpusRun:
+    """Ask every task about every video that the journal does not know, then write the table.
+
+    Raises UserError `bad_output` for a table of another kind or a journal of another run, and
+    EngineError when the engine fails; the journal keeps what was answered until then.
+    """
+    if plan.output.suffix not in CORPUS_FORMATS:
+        known = ", ".join(CORPUS_FORMATS)
+        raise UserError("bad_output", f"{plan.output.name} is no table; end its name in {known}.")
+    journal = plan.output.with_name(f"{plan.output.name}.journal.jsonl")
+    lines = _lines_of(journal, plan)
+    before = len(lines)
+    wanted = [(video, task) for video in plan.corpus.videos for task in plan.tasks]
+    open_questions = [pair for pair in wanted if (pair[0], pair[1].id) not in lines]
+    advance(before, len(wanted))
+    journal.parent.mkdir(parents=True, exist_ok=True)
+    with journal.open("a", encoding="utf-8") as kept:
+        if not before and not journal.stat().st_size:
+            kept.write(json.dumps({"settings": plan.settings}) + "\n")
+        for line in _answered(plan, ask, open_questions):
+            kept.write(json.dumps(line, ensure_ascii=False) + "\n")
+            kept.flush()
+            lines[line["video"], line["task"]] = line
+            advance(len(lines), len(wanted))
+    found = [lines[video, task.id] for video, task in wanted]
+    answered = [line for line in found if "answer" in line]
+    write_tables(
+        [Analysis(one["video"], (VideoAnswer.model_validate(one["answer"]),)) for one in answered],
+        plan.output,
+    )
+    refused = {line["video"]: line["code"] for line in found if "code" in line}
+    return CorpusRun(len(answered), refused, before)
+
+
+def _answered(plan: CorpusPlan, ask: Ask, questions: Sequence[tuple[str, Task]]) -> Iterator[Line]:
+    """Yield a line for each question as it is answered, so many in flight."""
+    waiting = iter(questions)
+    with ThreadPoolExecutor(plan.videos_at_once) as pool:
+
+        def start(count: int) -> set[Future[Line]]:
+            return {
+                pool.submit(_one, plan, ask, video, task) for video, task in islice(waiting, count)
+            }
+
+        running = start(plan.videos_at_once)
+        try:
+            while running:
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                running |= start(len(done))
+                for future in done:
+                    yield future.result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _one(plan: CorpusPlan, ask: Ask, video: str, task: Task) -> Line:
+    try:
+        answer = ask(following_links(plan.corpus.path(video)), task)
+    except UserError as error:
+        return {"video": video, "task": task.id, "code": error.code, "sentence": error.sentence}
+    return {"video": video, "task": task.id, "answer": answer.as_dict()}
+
+
+def _lines_of(journal: Path, plan: CorpusPlan) -> dict[tuple[str, str], Line]:
+    """Return the lines of an earlier run; one that a crash cut off is asked about again."""
+    if not journal.exists():
+        return {}
+    found: dict[tuple[str, str], Line] = {}
+    whole = journal.read_text(encoding="utf-8").split("\n")
+    first = _parsed(whole[0])
+    if first is None:
+        journal.unlink()  # it broke off within its first line: nothing was answered
+        return {}
+    if first.get("settings") != plan.settings:
+        raise UserError(
+            "bad_output",
+            f"{journal.name} holds answers of another checkpoint or task; name another --output.",
+        )
+    for text in whole[1:-1]:
+        line = _parsed(text)
+        if line is not None:
+            found[line["video"], line["task"]] = line
+    if whole[-1]:  # end the line that was cut off, so that the next one is whole
+        with journal.open("a", encoding="utf-8") as kept:
+            kept.write("\n")
+    return found
+
+
+def _parsed(text: str) -> Line | None:
+    try:
+        value: Line = json.loads(text)
+    except ValueError:
+        return None
+    return value

@@ -1,0 +1,54 @@
+"""A thousand clients ask how one analysis is getting on, while it is worked on."""
+
+import asyncio
+import statistics
+import time
+from pathlib import Path
+
+import pytest
+from fleet import fleet
+from stub_engine import stub_engine
+
+CLIENTS, SECONDS, EVERY_S = 1_000, 10.0, 1.0
+
+
+async def poll(port: int, path: str, start_s: float) -> list[float]:
+    """Ask once a second over one connection; return the seconds of each answer."""
+    await asyncio.sleep(start_s)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode()
+    spent = []
+    for _ in range(round(SECONDS / EVERY_S)):
+        begun = time.perf_counter()
+        writer.write(request)
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert b" 200 " in head.split(b"\r\n", 1)[0]
+        length = next(
+            int(line[16:])
+            for line in head.lower().split(b"\r\n")
+            if line[:15] == b"content-length:"
+        )
+        await reader.readexactly(length)
+        spent.append(time.perf_counter() - begun)
+        await asyncio.sleep(max(0.0, EVERY_S - spent[-1]))
+    writer.close()
+    return spent
+
+
+async def all_polls(port: int, path: str) -> list[float]:
+    clients = [poll(port, path, n * EVERY_S / CLIENTS) for n in range(CLIENTS)]
+    return sorted(one for spent in await asyncio.gather(*clients) for one in spent)
+
+
+@pytest.mark.rebuild
+def test_a_thousand_clients_poll(tmp_path: Path, video: Path) -> None:
+    with stub_engine(8.0) as stub, fleet(tmp_path, stub) as running:
+        running.ask(video)
+        (analysis_id,) = running.accepted
+        port = running.services[0].port
+        assert port is not None
+        spent = asyncio.run(all_polls(port, f"/v1/analyses/{analysis_id}"))
+        p99_ms = spent[int(len(spent) * 0.99)] * 1000
+        middle_ms = statistics.median(spent) * 1000
+        print(f"{len(spent)} polls: p50 {middle_ms:.1f} ms, p99 {p99_ms:.1f} ms")  # noqa: T201
+        assert p99_ms <= 100

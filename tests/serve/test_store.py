@@ -1,0 +1,228 @@
+"""The store on SQLite and on PostgreSQL: migrations, leases, results written once, retention."""
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from postgres_server import postgres
+from sqlalchemy import text
+
+from mllm_affect.errors import UserError
+from mllm_affect.media.types import Source
+from mllm_affect.pipeline import answer_video
+from mllm_affect.scoring.answers import SegmentAnswer, VideoVerdict
+from mllm_affect.tasks.prompts import load_task
+from serve.store import Store
+from serve.store.queue import MOST_STALLS, LeaseLostError
+from serve.store.tables import metadata
+from serve.store.videos import StoredVideo
+
+MODEL = "miniature"
+TASK = load_task("ah")
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[str]:
+    with postgres() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.rebuild)])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    url = None
+    if request.param == "postgresql":
+        url = request.getfixturevalue("database")
+    opened = Store.open(tmp_path, url)
+    yield opened
+    with opened.database.writing() as connection:
+        for table in metadata.tables.values():
+            connection.execute(table.delete())
+    opened.close()
+
+
+def kept(store: Store, owner: str = "", content: bytes = b"video") -> StoredVideo:
+    sha256 = hashlib.sha256(content).hexdigest()
+    source = Source(
+        path=Path("x"), sha256=sha256, container="mov", video_codec="h264", audio_codec=None,
+        start_s=0.0, duration_s=6.0, width=64, height=64, rotation=0, average_fps=25.0,
+        size_bytes=len(content),
+    )  # fmt: skip
+    with store.media.incoming(1 << 20) as incoming:
+        incoming.write(content)
+        assert incoming.finish() == sha256
+        return store.videos.keep(owner, incoming, source, 2)
+
+
+def answer(index: int) -> SegmentAnswer:
+    return SegmentAnswer(
+        index=index, start_s=5.0 * index, end_s=5.0 * index + 5, has_audio=True, answer="yes",
+        probabilities={"yes": 0.1 + 0.2, "no": 0.7},
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def verdict(video: Path) -> VideoVerdict:
+    from mllm_affect.engine.echo import EchoEngine
+
+    return answer_video(video, TASK, EchoEngine(), trusted=True).verdict()
+
+
+def test_migrations_make_the_tables(store: Store) -> None:
+    with store.database.reading() as connection:
+        context = MigrationContext.configure(connection)
+        assert compare_metadata(context, metadata) == []
+
+
+def test_what_was_stored_comes_back_exactly(store: Store, verdict: VideoVerdict) -> None:
+    video = kept(store)
+    asked = store.analyses.ask("", video, TASK, MODEL)
+    lease = store.queue.take(MODEL, 60)
+    assert lease is not None
+    assert (lease.analysis_id, lease.task) == (asked.id, TASK)
+    for index in (0, 1):
+        store.queue.add(lease, answer(index), index + 1)
+    store.queue.succeed(lease, verdict, 2)
+    assert store.results.all(asked.id) == [answer(0), answer(1)]
+    found = store.analyses.get("", asked.id)
+    assert found is not None
+    assert (found.status, found.answer, found.done) == ("succeeded", verdict, 2)
+
+
+def test_one_analysis_goes_to_one_worker(store: Store) -> None:
+    video = kept(store)
+    made = {store.analyses.ask("", video, TASK, MODEL).id for _ in range(12)}
+    taken: list[str] = []
+
+    def take() -> None:
+        while (lease := store.queue.take(MODEL, 60)) is not None:
+            taken.append(lease.analysis_id)
+
+    threads = [threading.Thread(target=take) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    # A row that another is taking at this moment is skipped; it waits for the next look.
+    take()
+    assert sorted(taken) == sorted(made)
+    assert store.queue.take("another model", 60) is None
+
+
+def test_a_silent_worker_loses_its_analysis_and_can_write_no_more(
+    store: Store, verdict: VideoVerdict
+) -> None:
+    asked = store.analyses.ask("", kept(store), TASK, MODEL)
+    first = store.queue.take(MODEL, -1)
+    second = store.queue.take(MODEL, 60)
+    assert first is not None
+    assert second is not None
+    assert second.analysis_id == first.analysis_id == asked.id
+    assert not store.queue.beat(first, 60)
+    assert store.queue.beat(second, 60)
+    for write in (
+        lambda: store.queue.add(first, answer(0), 1),
+        lambda: store.queue.succeed(first, verdict, 2),
+        lambda: store.queue.fail(first, "x", "y"),
+    ):
+        with pytest.raises(LeaseLostError):
+            write()
+    store.queue.put_back(first, 0)
+    store.queue.add(second, answer(0), 1)
+    store.queue.succeed(second, verdict, 1)
+    with pytest.raises(LeaseLostError):
+        store.queue.fail(second, "late", "Too late.")
+    found = store.analyses.get("", asked.id)
+    assert found is not None
+    assert (found.status, found.error_code) == ("succeeded", None)
+
+
+def test_a_video_that_ends_every_worker_is_given_up(store: Store) -> None:
+    asked = store.analyses.ask("", kept(store), TASK, MODEL)
+    for _ in range(MOST_STALLS + 1):
+        assert store.queue.take(MODEL, -1) is not None
+    assert store.queue.take(MODEL, -1) is None
+    found = store.analyses.get("", asked.id)
+    assert found is not None
+    assert (found.status, found.error_code) == ("failed", "worker_died")
+
+
+def test_cancelling_and_erasing_take_the_lease_away(store: Store) -> None:
+    video = kept(store)
+    for stop in (store.analyses.cancel, store.analyses.erase):
+        asked = store.analyses.ask("", video, TASK, MODEL)
+        lease = store.queue.take(MODEL, 60)
+        assert lease is not None
+        stop("", asked.id)
+        with pytest.raises(LeaseLostError):
+            store.queue.add(lease, answer(0), 1)
+    assert store.results.all(asked.id) == []
+
+
+def test_media_goes_when_its_time_is_over_unless_it_is_needed(store: Store) -> None:
+    needed, idle = kept(store, content=b"needed"), kept(store, content=b"idle")
+    shared = kept(store, owner="other", content=b"idle")
+    store.analyses.ask("", needed, TASK, MODEL)
+    assert store.videos.expire(3600) == 0
+    with store.database.writing() as connection:
+        connection.execute(text("UPDATE videos SET created_s = 0 WHERE owner = ''"))
+    assert store.videos.expire(3600) == 1
+    assert store.videos.get("", idle.id) is None
+    assert needed.source.path.exists()
+    assert shared.source.path.exists(), "another owner has the same bytes"
+    assert store.videos.erase("other", shared.id)
+    assert not shared.source.path.exists()
+
+
+def test_results_go_when_their_time_is_over(store: Store) -> None:
+    asked = store.analyses.ask("", kept(store), TASK, MODEL)
+    lease = store.queue.take(MODEL, 60)
+    assert lease is not None
+    store.queue.add(lease, answer(0), 1)
+    store.queue.fail(lease, "code", "Detail.")
+    assert store.analyses.expire(3600) == 0
+    assert store.analyses.expire(-1) == 1
+    assert store.analyses.get("", asked.id) is None
+    assert store.events.after(asked.id, 0) == []
+
+
+def test_what_killed_processes_left_is_swept(store: Store) -> None:
+    video = kept(store)
+    orphan = store.media.path("f" * 64)
+    orphan.parent.mkdir(parents=True)
+    orphan.write_bytes(b"renamed, but never written down")
+    (store.media.incoming_folder / "left").write_bytes(b"half")
+    store.media.clips("e" * 64).mkdir()
+    with store.media.incoming(100) as growing:
+        growing.write(b"x")
+        store.videos.sweep()
+        assert growing.path.exists(), "somebody is writing it"
+    assert video.source.path.exists()
+    assert [*store.media.incoming_folder.iterdir(), *store.media.clips_folder.iterdir()] == []
+    assert not orphan.exists()
+
+
+def test_a_queue_that_is_full_says_so(store: Store) -> None:
+    video = kept(store)
+    store.analyses.ask("", video, TASK, MODEL, most_waiting=1)
+    with pytest.raises(UserError) as caught:
+        store.analyses.ask("", video, TASK, MODEL, most_waiting=1)
+    assert caught.value.code == "queue_full"
+
+
+@pytest.mark.parametrize("url", ["nonsense", "postgresql://secret@127.0.0.1:1/x"])
+def test_a_database_that_is_none_is_one_sentence(tmp_path: Path, url: str) -> None:
+    with pytest.raises(UserError) as caught:
+        Store.open(tmp_path, url)
+    assert caught.value.code == "bad_database"
+    assert "secret" not in caught.value.sentence
+
+
+def test_a_folder_that_cannot_be_used_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError) as caught:
+        Store.open(tmp_path / "file")
+    assert caught.value.code == "bad_data_folder"
