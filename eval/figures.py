@@ -219,20 +219,6 @@ CLAIMS: tuple[Claim, ...] = (
         partial(against_bare_decode, "B-frames"),
     ),
     Claim(
-        "reading a video of which every frame is needed, against a bare decode",
-        Goal(at_most=1.05),
-        "x",
-        "python -m tests.bench --against-floor --only 'all frames needed'",
-        partial(against_bare_decode, "all frames needed"),
-    ),
-    Claim(
-        "preparing a corpus, times faster than re-encoding its segments",
-        Goal(at_least=8.0),
-        "x",
-        "python -m tests.bench_prepare --json",
-        lambda: float(printed("tests.bench_prepare", "--json")["times_faster"]),
-    ),
-    Claim(
         "frames of a real face video with a face",
         Goal(at_least=0.99),
         "%",

@@ -2,7 +2,7 @@
 
 Does: make four videos, time each way in turn several times, check that both yield the same number
 of frames, print medians and ratios, write docs/benchmarks/<date>-prepare.md.
-Does not: judge; `make bench` calls it, `make figures` holds it to its goal.
+Does not: judge; `make bench` calls it, the goal stands beside the figure.
 """
 
 import argparse
