@@ -269,7 +269,7 @@ KINDS: dict[str, Kind] = {
     "a link to a device": Kind(linked(lambda path, bait: "/dev/zero"), ("symbolic_link",)),
     "a FIFO": Kind(lambda path, bait: os.mkfifo(path), ("not_a_file",)),
     "a socket": Kind(local_socket, ("not_a_file",)),
-    "a folder": Kind(lambda path, bait: path.mkdir(), ("not_a_file",)),
+    "a folder": Kind(lambda path, bait: path.mkdir(), ("no_images",)),
     "a device": Kind(lambda path, bait: Path("/dev/zero"), ("not_a_file",)),
     "a sparse file of 100 GB": Kind(sparse(b""), ("file_too_large",)),
     "a sparse video of 100 GB": Kind(sparse(b"\0\0\0\x18ftypisom"), ("file_too_large",)),

@@ -46,7 +46,10 @@ class ImageFolder:
 
 def is_images(path: Path) -> bool:
     """Whether a path is to be read as images: a folder, or a file called like an image."""
-    return path.is_dir() or is_image(path)
+    try:
+        return path.is_dir() or is_image(path)
+    except OSError:  # a name that is too long; opening it says so
+        return is_image(path)
 
 
 @contextmanager
