@@ -88,6 +88,7 @@ def test_a_phone_shows_it_all_without_scrolling_sideways(
         assert box["height"] >= 40, "large enough for a finger"
 
 
+@pytest.mark.rebuild
 def test_a_keyboard_is_enough(page: Page, service: LiveService, interview: object) -> None:
     page.goto(service.url)
     page.wait_for_selector("#tasks .choice")
