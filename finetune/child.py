@@ -26,11 +26,13 @@ def run_child(
     folder: Path,
     output: Path,
     watch: Callable[[], None],
+    started: Callable[[int], None] = lambda _pid: None,
 ) -> int:
     """Run `argv` in `folder`, its output in the file `output`; return its exit status.
 
     `watch` is called several times a second and once more at the end; what it raises ends the
-    child.  A termination signal to this process is raised here as KeyboardInterrupt.
+    child.  `started` is told its process id.  A termination signal to this process is raised here
+    as KeyboardInterrupt.
     """
     with output.open("wb") as log, termination_interrupts():
         child = subprocess.Popen(
@@ -43,6 +45,7 @@ def run_child(
             start_new_session=True,
         )
         try:
+            started(child.pid)
             while True:
                 try:
                     status = child.wait(timeout=POLL_S)

@@ -9,7 +9,7 @@ import math
 import shlex
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from finetune.base import BaseCheckpoint
@@ -18,6 +18,9 @@ from mllm_affect.media.types import Sampling
 
 ROWS_NAME = "rows.jsonl"
 SWIFT_MODULE = "swift.cli.main"
+
+SEAL_PLUGIN = Path(__file__).with_name("resuming") / "seal_plugin.py"
+SEAL_CALLBACK = "mllm_affect_seal"
 
 CELL = 16
 """Side in pixels of the grid that qwen_omni_utils rounds frames to once told a merge size of 1.
@@ -69,6 +72,15 @@ class TrainingCommand:
         """Return the child's whole environment, given the parent's."""
         kept = {name: value for name, value in inherited.items() if name not in CLEARED}
         return kept | dict(self.variables)
+
+    def resumed(self, checkpoint: Path) -> "TrainingCommand":
+        """Return the command that goes on from a checkpoint of its own."""
+        words = list(self.arguments)
+        if words[words.index("--tuner_type") + 1] == "full":
+            # The trainer itself would pass over the experts, whose weights have other names on
+            # disk, and silently go on with the base's; loading the model translates them.
+            words[words.index("--model") + 1] = str(checkpoint)
+        return replace(self, arguments=(*words, "--resume_from_checkpoint", str(checkpoint)))
 
     def shell(self) -> str:
         """Return the command as one would type it."""
@@ -130,9 +142,9 @@ def process_variables(recipe: Recipe, output: Path) -> dict[str, str]:
     }
     if recipe.use_cpu:
         # ms-swift puts the model on a GPU that it can see, whatever use_cpu says.
-        return variables | {"CUDA_VISIBLE_DEVICES": "", "OMP_WAIT_POLICY": "passive"}
+        variables |= {"CUDA_VISIBLE_DEVICES": "", "OMP_WAIT_POLICY": "passive"}
     if recipe.gpus > 1:
-        return variables | {"NPROC_PER_NODE": str(recipe.gpus)}
+        variables |= {"NPROC_PER_NODE": str(recipe.gpus)}
     return variables
 
 
@@ -164,13 +176,7 @@ def _data_arguments(recipe: Recipe) -> dict[str, str]:
 
 def _method_arguments(recipe: Recipe, base: BaseCheckpoint) -> dict[str, str | tuple[str, ...]]:
     if recipe.method == "full":
-        frozen = _flag(recipe.freeze_towers)
-        return {
-            "tuner_type": "full",
-            "freeze_llm": "false",
-            "freeze_vit": frozen,
-            "freeze_aligner": frozen,
-        }
+        return {"tuner_type": "full", **_frozen(recipe)}
     return {
         "tuner_type": "lora",
         "lora_rank": str(recipe.lora_rank),
@@ -178,6 +184,33 @@ def _method_arguments(recipe: Recipe, base: BaseCheckpoint) -> dict[str, str | t
         "lora_dropout": f"{recipe.lora_dropout:g}",
         "target_modules": lora_modules(recipe, base),
     }
+
+
+MODULES = {
+    "vision": ("thinker.visual",),
+    "audio": ("thinker.audio_tower",),
+    "projectors": (
+        "thinker.visual.merger",
+        "thinker.visual.merger_list",
+        "thinker.audio_tower.proj1",
+        "thinker.audio_tower.proj2",
+    ),
+    "llm": ("thinker.model", "thinker.lm_head"),
+}
+"""Names that the parameters of each part begin with; the projectors lie inside the towers."""
+
+
+def _frozen(recipe: Recipe) -> dict[str, str | tuple[str, ...]]:
+    """Return what is frozen, part by part: ms-swift's own switches know the towers as one only."""
+    arguments: dict[str, str | tuple[str, ...]] = {
+        f"freeze_{part}": "false" for part in ("llm", "vit", "aligner")
+    }
+    frozen = tuple(name for part in MODULES if part in recipe.frozen for name in MODULES[part])
+    if frozen:
+        arguments["freeze_parameters"] = frozen
+    if "projectors" not in recipe.frozen:
+        arguments["trainable_parameters"] = MODULES["projectors"]
+    return arguments
 
 
 def lora_modules(recipe: Recipe, base: BaseCheckpoint) -> tuple[str, ...]:
@@ -226,7 +259,10 @@ def _output_arguments(recipe: Recipe, output: Path) -> dict[str, str]:
         # The last step is always saved; a number beyond it means nothing in between.
         "save_steps": str(recipe.save_steps or 1_000_000_000),
         "save_total_limit": "2",
-        "save_only_model": "true",
+        # Without checkpoints in between there is nothing to go on from but the end.
+        "save_only_model": _flag(recipe.save_steps is None),
+        "external_plugins": str(SEAL_PLUGIN),
+        "callbacks": SEAL_CALLBACK,
         "logging_steps": "1",
         "report_to": "none",
     }

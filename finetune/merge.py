@@ -11,14 +11,15 @@ Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", 2021.
 import json
 import math
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from finetune.base import BaseCheckpoint
-from finetune.folders import copy_description, new_folder
+from finetune.folders import INDEX, copy_description, new_folder
 from mllm_affect.errors import UserError
+from mllm_affect.files import write_json
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,6 +28,7 @@ ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 PREFIX = "base_model.model."
 LANGUAGE_MODEL = "thinker.model."
+TALKER = ("talker.", "code2wav.")
 
 
 @dataclass(frozen=True)
@@ -92,9 +94,18 @@ def outside_language_model(adapter: Adapter) -> tuple[str, ...]:
     return tuple(name for name in adapter.factors if not name.startswith(LANGUAGE_MODEL))
 
 
-def merge_adapter(adapter: Adapter, base: BaseCheckpoint, target: Path) -> None:
+def merge_adapter(
+    adapter: Adapter,
+    base: BaseCheckpoint,
+    target: Path,
+    accept: Callable[[Path], None] = lambda _merged: None,
+    *,
+    keep_talker: bool = True,
+) -> None:
     """Write the base with the adapter folded in as the new folder `target`, whole or not at all.
 
+    `accept` is shown the finished folder before it gets its name; what it raises undoes all.
+    Without the talker the checkpoint cannot speak, which the model server does not need.
     The folder still lacks this toolkit's profile and manifest.  Raises UserError `bad_adapter`
     when the adapter was not trained on such a base, and `out_exists` when `target` is there.
     """
@@ -102,26 +113,30 @@ def merge_adapter(adapter: Adapter, base: BaseCheckpoint, target: Path) -> None:
         copy_description(base.folder, temporary)
         changed: set[str] = set()
         for path in base.weight_files:
-            changed |= _merge_file(adapter, path, temporary / path.name)
+            changed |= _merge_file(adapter, path, temporary / path.name, keep_talker)
         missing = adapter.factors.keys() - changed
         if missing:
             raise UserError(
                 "bad_adapter",
                 f"{base.folder} has no weight {min(missing)}; the adapter has another base.",
             )
+        if not keep_talker:
+            _describe_without_talker(temporary)
+        accept(temporary)
 
 
-def _merge_file(adapter: Adapter, source: Path, target: Path) -> set[str]:
+def _merge_file(adapter: Adapter, source: Path, target: Path, keep_talker: bool) -> set[str]:
     from safetensors import safe_open
     from safetensors.torch import save_file
 
     with safe_open(source, framework="pt") as weights:
         names = set(weights.keys())
+        kept = names if keep_talker else {name for name in names if not is_talker(name)}
         changed = names & adapter.factors.keys()
-        if not changed:
+        if not changed and kept == names:
             shutil.copyfile(source, target)
             return changed
-        tensors = {name: weights.get_tensor(name) for name in sorted(names)}
+        tensors = {name: weights.get_tensor(name) for name in sorted(kept)}
         metadata = weights.metadata() or {"format": "pt"}
     for name in changed:
         weight_OI, delta_OI = tensors[name], adapter.delta(name)
@@ -132,5 +147,21 @@ def _merge_file(adapter: Adapter, source: Path, target: Path) -> set[str]:
                 f"{tuple(delta_OI.shape)} in the adapter; the adapter has another base.",
             )
         tensors[name] = (weight_OI.float() + delta_OI).to(weight_OI.dtype)
-    save_file(tensors, target, metadata=metadata)
+    if tensors:
+        save_file(tensors, target, metadata=metadata)
     return changed
+
+
+def is_talker(name: str) -> bool:
+    """Whether a weight belongs to speech output."""
+    return name.startswith(TALKER)
+
+
+def _describe_without_talker(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    write_json(folder / "config.json", config | {"enable_audio_output": False})
+    if (folder / INDEX).is_file():
+        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+        kept = {name: file for name, file in index["weight_map"].items() if not is_talker(name)}
+        size = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+        write_json(folder / INDEX, {"metadata": {"total_size": size}, "weight_map": kept})

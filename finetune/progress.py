@@ -16,20 +16,29 @@ Stage = Literal["prepare", "check", "start", "train", "merge", "calibrate"]
 
 @dataclass(frozen=True)
 class Progress:
-    """`done` of `total` units of a stage: videos, then steps.  `remaining_s` is an estimate."""
+    """`done` of `total` units of a stage: videos, rows, then steps.
+
+    `remaining_s` is an estimate; `memory_gib` what a GPU has reserved at most.
+    """
 
     stage: Stage
     done: int = 0
     total: int = 0
     loss: float | None = None
     remaining_s: float | None = None
+    tokens_a_second: float | None = None
+    memory_gib: float | None = None
 
 
 class StepLog:
-    """Reads the steps that ms-swift has appended to its logging.jsonl since the last look."""
+    """Reads the steps that ms-swift has appended to its logging.jsonl since the last look.
 
-    def __init__(self, path: Path) -> None:
+    `tokens_a_step`: how many a step trains on, on average, as far as that is known.
+    """
+
+    def __init__(self, path: Path, tokens_a_step: float | None = None) -> None:
         self._path = path
+        self._tokens_a_step = tokens_a_step
         self._offset = 0
 
     def new_steps(self) -> Iterator[Progress]:
@@ -42,22 +51,22 @@ class StepLog:
                 if not line.endswith(b"\n"):
                     return
                 self._offset += len(line)
-                step = _step(line)
+                step = _step(line, self._tokens_a_step)
                 if step is not None:
                     yield step
 
 
-def _step(line: bytes) -> Progress | None:
+def _step(line: bytes, tokens_a_step: float | None) -> Progress | None:
     try:
         record = json.loads(line)
     except ValueError:
         return None
     if not isinstance(record, dict) or "loss" not in record:
         return None
-    return _progress(record)
+    return _progress(record, tokens_a_step)
 
 
-def _progress(record: dict[str, Any]) -> Progress:
+def _progress(record: dict[str, Any], tokens_a_step: float | None) -> Progress:
     done, _, total = str(record.get("global_step/max_steps", "0/0")).partition("/")
     pace = float(record.get("train_speed(s/it)", 0.0))
     return Progress(
@@ -66,6 +75,8 @@ def _progress(record: dict[str, Any]) -> Progress:
         total=int(total),
         loss=float(record["loss"]),
         remaining_s=pace * (int(total) - int(done)),
+        tokens_a_second=round(tokens_a_step / pace, 1) if tokens_a_step and pace else None,
+        memory_gib=record.get("memory(GiB)"),
     )
 
 

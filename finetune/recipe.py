@@ -22,6 +22,17 @@ MINIATURE = "miniature"
 """The value of `model` that stands for the miniature inside the package."""
 
 
+PARTS = ("vision", "audio", "projectors", "llm")
+
+ALSO_CALLED = {
+    "lora-2gpu": "qwen3-omni-30b-a3b-lora",
+    "full-8gpu": "qwen3-omni-30b-a3b-full",
+    "lora-1gpu": "qwen3-omni-30b-a3b-lora-1gpu",
+    "miniature": "miniature-lora",
+}
+"""Short names of shipped recipes."""
+
+
 class Recipe(BaseModel):
     """How to fine-tune a Qwen3-Omni checkpoint through ms-swift."""
 
@@ -79,8 +90,10 @@ class Recipe(BaseModel):
         min_length=1,
         description="Attention projections of the language model that get an adapter.",
     )
-    freeze_towers: bool = Field(
-        True, description="Keep the vision and audio towers as they are (full method)."
+    frozen: tuple[Literal["vision", "audio", "projectors", "llm"], ...] = Field(
+        ("vision", "audio", "projectors"),
+        description="Parts that stay as they are (full method): the towers, what projects them "
+        "into the language model, and that model.",
     )
 
     learning_rate: float = Field(1e-5, gt=0, lt=1, description="Peak learning rate.")
@@ -96,6 +109,13 @@ class Recipe(BaseModel):
     max_length: int = Field(32768, ge=64, description="Longest row, in tokens; longer is an error.")
     seed: int = Field(42, ge=0, description="Seed of weights, dropout and row order.")
 
+    check_merge: int = Field(
+        64,
+        ge=0,
+        le=10_000,
+        description="Prompts on which the merged checkpoint must answer as the adapter; 0: none.",
+    )
+
     calibrate: CalibrateStage | None = Field(
         None,
         description="After training, fit scoring.json on a split, as in `{split: val}`; fields: "
@@ -104,7 +124,9 @@ class Recipe(BaseModel):
 
     dtype: Literal["float32", "bfloat16"] = Field("bfloat16", description="Weights and compute.")
     use_cpu: bool = Field(False, description="Train on the CPU even where there is a GPU.")
-    gpus: int = Field(1, ge=1, le=64, description="GPUs of this machine, one process each.")
+    gpus: int = Field(
+        1, ge=1, le=64, description="GPUs of this machine, one process each; on a CPU, processes."
+    )
     deepspeed: Literal["zero2", "zero3"] | None = Field(
         None, description="Share optimizer (zero2) and weights (zero3) between the GPUs."
     )
@@ -121,8 +143,10 @@ class Recipe(BaseModel):
     def _is_consistent(self) -> Self:
         if (self.epochs is None) == (self.max_steps is None):
             raise ValueError("give exactly one of epochs and max_steps")
-        if self.use_cpu and (self.gpus > 1 or self.deepspeed):
-            raise ValueError("use_cpu excludes deepspeed and more than one of gpus")
+        if self.use_cpu and self.deepspeed:
+            raise ValueError("use_cpu excludes deepspeed")
+        if self.method == "full" and len(set(self.frozen)) == len(PARTS):
+            raise ValueError("frozen leaves nothing to train")
         if self.use_cpu and self.dtype != "float32":
             raise ValueError("use_cpu needs dtype float32")
         return self
@@ -140,11 +164,12 @@ def shipped_recipes() -> tuple[str, ...]:
 
 
 def load_recipe(name_or_path: str, changes: Mapping[str, Any] | None = None) -> Recipe:
-    """Read a shipped recipe by name, or a YAML file by path, and apply `changes` to its fields.
+    """Read a shipped recipe by either name, or a YAML file by path, and apply `changes` to it.
 
     Raises UserError `unknown_recipe` or `bad_recipe`.
     """
     known = shipped_recipes()
+    name_or_path = ALSO_CALLED.get(name_or_path, name_or_path)
     if name_or_path.endswith((".yaml", ".yml")):
         path = Path(name_or_path)
         if not path.is_file():

@@ -5,48 +5,45 @@ that it read every row and trained what the recipe says, and write adapter, chec
 and manifest.  Does not: draw progress, or train by itself.
 """
 
-import json
-import os
 import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from finetune.agreement import Agreement, AgreementCheck
 from finetune.base import BaseCheckpoint, choose_sampling, load_processor, read_base
 from finetune.calibrate import calibrate_checkpoint, load_engine, validation_examples
+from finetune.card import write_card
 from finetune.checking.rows import check_rows, limits_beside, refuse_bad_rows
-from finetune.child import run_child
 from finetune.command import ROWS_NAME, TrainingCommand, training_command
+from finetune.events import draw_loss, recorded
 from finetune.folders import gather_full, new_folder
+from finetune.manifest import MANIFEST_NAME, training_facts, versions
 from finetune.megc.prepare import ExpressionPreparation, prepare_expressions
-from finetune.merge import (
-    ADAPTER_CONFIG,
-    ADAPTER_WEIGHTS,
-    merge_adapter,
-    outside_language_model,
-    read_adapter,
-)
+from finetune.merge import ADAPTER_CONFIG, ADAPTER_WEIGHTS, outside_language_model, read_adapter
+from finetune.merging import merge_checked
 from finetune.prepare import Preparation, prepare_rows
-from finetune.progress import Progress, StepLog, last_words, rows_read
+from finetune.progress import Progress
 from finetune.recipe import Recipe
+from finetune.resuming.alone import alone
+from finetune.resuming.start import STEP_LOG
+from finetune.training import train
 from mllm_affect.data.megc.layout import is_megc
 from mllm_affect.errors import EngineError, UserError
-from mllm_affect.files import sha256_file, sha256_json, write_json
+from mllm_affect.files import sha256_file, write_json
 from mllm_affect.media.cache import ClipCache
 from mllm_affect.media.sampling.policy import Uniform
 from mllm_affect.media.types import Sampling
-from mllm_affect.model.profile import FILE_NAME, ModelProfile, write_profile
+from mllm_affect.model.profile import ModelProfile, write_profile
 from mllm_affect.tasks.prompts import load_family, shipped_family_ids, tasks_named
 from mllm_affect.tasks.task import Task
 
 Report = Callable[[Progress], None]
 
 ROWS, WORK, ADAPTER, MERGED, FULL = "rows", "training", "adapter", "merged", "model"
-LOG_NAME, STEPS_NAME, MANIFEST_NAME = "train.log", "steps.jsonl", "manifest.json"
-RECORDED = ("mllm-affect", "ms-swift", "torch", "transformers", "peft", "deepspeed")
+LOG_NAME, STEPS_NAME, EVENTS_NAME, PICTURE = "train.log", "steps.jsonl", "events.jsonl", "loss.png"
 
 
 @dataclass(frozen=True)
@@ -96,7 +93,9 @@ def run(
 
     Raises UserError for what the user gave, EngineError
     `training_failed` when ms-swift fails.  On any exception, Ctrl-C included, the child processes
-    are gone and no unfinished checkpoint is left; prepared rows and the log stay.
+    are gone and no unfinished checkpoint is left but those to go on from; rows and log stay.
+    The same call after a kill goes on where the newest whole checkpoint was written, and gives the
+    same weights to the bit (on one machine and version).
     """
     plan = make_plan(recipe, out)
     _check_room(plan)
@@ -104,40 +103,34 @@ def run(
         raise UserError("no_data", "The recipe names no data; give --data FOLDER.")
     if recipe.calibrate is not None:
         validation_examples(recipe.data, recipe.calibrate, plan.tasks)
+    with alone(plan.out):
+        return _run(plan, recipe.data, recorded(report, plan.out / EVENTS_NAME), cache, trusted)
+
+
+def _run(plan: Plan, data: Path, report: Report, cache: ClipCache | None, trusted: bool) -> Outcome:
     started = time.monotonic()
-    rows = _prepare(plan, recipe.data, report, cache, trusted)
-    _refuse_bad_rows(plan, report)
-    steps = _train(plan, int(rows["rows"]), report)
+    recipe = plan.recipe
+    rows = _prepare(plan, data, report, cache, trusted)
+    tokens = _refuse_bad_rows(plan, report)
+    saved, steps = _train(plan, rows, tokens, report)
     report(Progress("merge"))
-    adapter, checkpoint = _collect(plan)
-    for folder in filter(None, (adapter, checkpoint)):
+    adapter, checkpoint, agreement = _collect(plan, saved)
+    folders = [checkpoint, *filter(None, [adapter])]
+    for folder in folders:
         write_profile(folder, _profile(plan))
-    calibrations = _calibrate(plan, recipe.data, checkpoint, report, cache, trusted)
-    manifest = _manifest(plan, rows, steps, time.monotonic() - started)
+    calibrations = _calibrate(plan, data, checkpoint, report, cache, trusted)
+    manifest = training_facts(
+        recipe, plan.base, plan.tasks, rows, steps, time.monotonic() - started, plan.command
+    )
+    manifest["merge"] = None if agreement is None else agreement.as_dict()
     manifest["calibrations"] = calibrations
-    write_json(checkpoint / MANIFEST_NAME, manifest)
+    for folder in folders:
+        write_json(folder / MANIFEST_NAME, manifest)
+        write_card(folder)
     write_profile(plan.out, _profile(plan))
     write_json(plan.out / MANIFEST_NAME, manifest)
     shutil.rmtree(plan.out / WORK)
     return Outcome(checkpoint, adapter, steps[-1].done, steps[-1].loss, manifest)
-
-
-def merge(adapter: Path, base: str, out: Path) -> Path:
-    """Fold the peft adapter in folder `adapter` into `base`; return the new folder `out`.
-
-    The profile is the adapter's where it has one, else the base's.  Raises UserError.
-    """
-    checkpoint = read_base(base)
-    merge_adapter(read_adapter(adapter), checkpoint, out)
-    beside = adapter / FILE_NAME
-    profile = checkpoint.profile
-    if beside.is_file():
-        profile = ModelProfile.model_validate_json(beside.read_text(encoding="utf-8"))
-    write_profile(out, profile)
-    weights = sha256_file(adapter / ADAPTER_WEIGHTS)
-    made_from = {"adapter_sha256": weights, "base_sha256": checkpoint.fingerprint()}
-    write_json(out / MANIFEST_NAME, made_from | {"versions": _versions()})
-    return out
 
 
 def _check_room(plan: Plan) -> None:
@@ -145,26 +138,23 @@ def _check_room(plan: Plan) -> None:
         raise UserError(
             "out_exists", f"{plan.out} holds a finished fine-tuning; name a new folder."
         )
-    if list((plan.out / WORK).glob("checkpoint-*")):
-        raise UserError(
-            "out_exists",
-            f"{plan.out / WORK} holds checkpoints of an unfinished fine-tuning; "
-            "name a new folder, or remove that one.",
-        )
 
 
-def _refuse_bad_rows(plan: Plan, report: Report) -> None:
-    """Decode and encode every row as the trainer will.  Raises UserError `bad_rows`."""
+def _refuse_bad_rows(plan: Plan, report: Report) -> float:
+    """Decode and encode every row as the trainer will; return the mean tokens of one.
+
+    Raises UserError `bad_rows`.
+    """
     path = plan.out / ROWS / ROWS_NAME
     limits = limits_beside(path, plan.tasks, plan.recipe.max_length)
-    refuse_bad_rows(
-        check_rows(
-            [path],
-            limits,
-            load_processor(plan.base.folder),
-            lambda done, total: report(Progress("check", done, total)),
-        )
+    checked = check_rows(
+        [path],
+        limits,
+        load_processor(plan.base.folder),
+        lambda done, total: report(Progress("check", done, total)),
     )
+    refuse_bad_rows(checked)
+    return checked.tokens()["total"]["mean"]
 
 
 def _prepare(
@@ -203,58 +193,44 @@ def families_of(recipe: Recipe) -> list[str]:
     return list(recipe.tasks)
 
 
-def _train(plan: Plan, rows: int, report: Report) -> list[Progress]:
-    """Run ms-swift; return its steps.  Removes the work folder unless it holds a checkpoint."""
-    work, log_path = plan.out / WORK, plan.out / LOG_NAME
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
-    steps: list[Progress] = []
-    step_log = StepLog(work / "logging.jsonl")
-
-    def watch() -> None:
-        for step in step_log.new_steps():
-            steps.append(step)
-            report(step)
-
-    report(Progress("start"))
-    try:
-        command = plan.command
-        status = run_child(
-            command.argv, command.environment(os.environ), command.folder, log_path, watch
-        )
-        log = log_path.read_text(encoding="utf-8", errors="replace")
-        _check_run(status, log, log_path, rows, steps)
-    except BaseException:
-        if not list(work.glob("checkpoint-*")):
-            shutil.rmtree(work, ignore_errors=True)
-        raise
-    shutil.copyfile(work / "logging.jsonl", plan.out / STEPS_NAME)
-    return steps
+def _train(
+    plan: Plan, rows: dict[str, Any], tokens: float, report: Report
+) -> tuple[Path, list[Progress]]:
+    """Run ms-swift; return its last checkpoint and its steps."""
+    work = plan.out / WORK
+    saved, steps = train(
+        plan.command, work, plan.out / LOG_NAME, int(rows["rows"]), _identity(plan, rows), report,
+        tokens * plan.recipe.effective_batch,
+    )  # fmt: skip
+    shutil.copyfile(work / STEP_LOG, plan.out / STEPS_NAME)
+    draw_loss(plan.out / PICTURE, steps)
+    return saved, steps
 
 
-def _check_run(status: int, log: str, log_path: Path, rows: int, steps: list[Progress]) -> None:
-    if status != 0:
-        raise EngineError(
-            "training_failed",
-            f"ms-swift stopped with status {status}: {last_words(log)} (all of it: {log_path})",
-        )
-    if rows_read(log) != rows:
-        raise EngineError(
-            "training_failed",
-            f"ms-swift was given {rows} rows and says it read {rows_read(log)}; see {log_path}.",
-        )
-    if not steps or steps[-1].done != steps[-1].total:
-        raise EngineError("training_failed", f"ms-swift ended early; see {log_path}.")
+def _identity(plan: Plan, rows: dict[str, Any]) -> dict[str, Any]:
+    """Return everything that decides what training leaves, cheaply enough to ask at each start."""
+    base = plan.base.folder
+    return {
+        "arguments": list(plan.command.arguments),
+        "variables": dict(plan.command.variables),
+        "rows": rows["rows_sha256"],
+        "base_config": sha256_file(base / "config.json"),
+        "base_weights": {path.name: path.stat().st_size for path in plan.base.weight_files},
+        "versions": versions(),
+    }
 
 
-def _collect(plan: Plan) -> tuple[Path | None, Path]:
-    """Take the last checkpoint out of the work folder: (adapter, checkpoint to serve)."""
-    saved = max(
-        (plan.out / WORK).glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1])
-    )
+def _collect(plan: Plan, saved: Path) -> tuple[Path | None, Path, Agreement | None]:
+    """Take the last checkpoint out of the work folder.
+
+    Returns the adapter, the checkpoint to serve, and how far the two agree.
+    """
+    for name in (ADAPTER, MERGED, FULL):
+        # Left by a run that was killed here: a finished one has a manifest and is never entered.
+        shutil.rmtree(plan.out / name, ignore_errors=True)
     if plan.recipe.method == "full":
         gather_full(saved, plan.base.folder, plan.out / FULL)
-        return None, plan.out / FULL
+        return None, plan.out / FULL, None
     adapter = read_adapter(saved)
     outside = outside_language_model(adapter)
     if outside:
@@ -266,8 +242,17 @@ def _collect(plan: Plan) -> tuple[Path | None, Path]:
     with new_folder(plan.out / ADAPTER) as folder:
         for name in (ADAPTER_CONFIG, ADAPTER_WEIGHTS):
             shutil.copyfile(saved / name, folder / name)
-    merge_adapter(adapter, plan.base, plan.out / MERGED)
-    return plan.out / ADAPTER, plan.out / MERGED
+    agreement = merge_checked(
+        plan.out / ADAPTER, plan.base, plan.out / MERGED, _check(plan.recipe), plan.sampling
+    )
+    return plan.out / ADAPTER, plan.out / MERGED, agreement
+
+
+def _check(recipe: Recipe) -> AgreementCheck | None:
+    if not recipe.check_merge:
+        return None
+    device = "cpu" if recipe.use_cpu else "cuda"
+    return AgreementCheck(recipe.check_merge, device=device, dtype=recipe.dtype)
 
 
 def _calibrate(
@@ -306,34 +291,3 @@ def _profile(plan: Plan) -> ModelProfile:
             "prompt_hashes": known | asked,
         }
     )
-
-
-def _manifest(
-    plan: Plan, rows: dict[str, Any], steps: list[Progress], seconds: float
-) -> dict[str, Any]:
-    return {
-        "recipe": json.loads(plan.recipe.model_dump_json()),
-        "base": {"folder": str(plan.base.folder), "sha256": plan.base.fingerprint()},
-        "rows": rows,
-        "rows_manifest_sha256": sha256_json(rows),
-        "prompt_hashes": {task.id: task.prompt_hash for task in plan.tasks},
-        "seed": plan.recipe.seed,
-        "steps": steps[-1].done,
-        "final_loss": steps[-1].loss,
-        "seconds": round(seconds, 1),
-        "command": {
-            "arguments": ["swift", *plan.command.arguments],
-            "variables": dict(plan.command.variables),
-        },
-        "versions": _versions(),
-    }
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in RECORDED:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found

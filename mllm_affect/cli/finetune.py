@@ -6,6 +6,7 @@ Does: read options, draw progress, print results.  Does not: train (see the fine
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +20,21 @@ if TYPE_CHECKING:
 group = typer.Typer(
     no_args_is_help=True, help="Fine-tune a checkpoint through ms-swift, from a recipe."
 )
+
+
+class Precision(StrEnum):
+    """In which numbers a model is asked."""
+
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+
+
+class Talker(StrEnum):
+    """What becomes of the weights of speech output."""
+
+    keep = "keep"
+    drop = "drop"
+
 
 STAGES = {
     "prepare": "cutting videos",
@@ -50,6 +66,9 @@ def run_recipe(
     model: Annotated[
         str | None, typer.Option(help="Checkpoint folder to start from, or `miniature`.")
     ] = None,
+    nproc: Annotated[
+        int | None, typer.Option(min=1, help="Processes: one a GPU, or so many on a CPU.")
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change a field of the recipe."),
@@ -70,7 +89,7 @@ def run_recipe(
     from mllm_affect.media.cache import open_cache
 
     changes: dict[str, Any] = parse_settings(tuple(settings or ()))
-    given = {"data": data, "model": model}
+    given = {"data": data, "model": model, "gpus": nproc}
     changes |= {name: value for name, value in given.items() if value is not None}
     recipe = load_recipe(config, changes)
     if dry_run:
@@ -109,16 +128,62 @@ def merge_adapter(
     adapter: Annotated[Path, typer.Argument(help="Folder of a peft LoRA adapter.")],
     base: Annotated[str, typer.Option(help="Checkpoint it was trained on, or `miniature`.")],
     out_folder: Annotated[Path, typer.Option("--out", help="New folder for the checkpoint.")],
+    prompts: Annotated[
+        int, typer.Option(min=0, help="Prompts on which both must agree; 0 does not compare.")
+    ] = 64,
+    tolerance: Annotated[
+        float | None,
+        typer.Option(min=0, help="Largest logit difference; else 1e-4, in bfloat16 0.5."),
+    ] = None,
+    dtype: Annotated[Precision, typer.Option(help="Precision in which both are asked.")] = (
+        Precision.float32
+    ),
+    device: Annotated[str, typer.Option(help="Where both are asked: cpu or cuda.")] = "cpu",
+    talker: Annotated[
+        Talker, typer.Option(help="Weights of speech output: keep or drop them.")
+    ] = Talker.keep,
     json: Json = False,
 ) -> None:
-    """Fold a LoRA adapter into its base: one checkpoint to serve."""
-    from finetune.run import merge
+    """Fold a LoRA adapter into its base: one checkpoint to serve.
 
-    folder = merge(adapter, base, out_folder)
+    Base with adapter and the merged checkpoint are asked about the same made clips; where a logit
+    differs by more than the tolerance nothing is written and the exit status is 1.
+    """
+    from finetune.agreement import AgreementCheck
+    from finetune.merging import merge
+
+    check = AgreementCheck(prompts, tolerance, device, dtype.value) if prompts else None
+    folder, agreement = merge(adapter, base, out_folder, check, keep_talker=talker is Talker.keep)
     if json:
-        print_json({"checkpoint": str(folder)})
+        found = None if agreement is None else agreement.as_dict()
+        print_json({"checkpoint": str(folder), "agreement": found})
+        return
+    if agreement is not None:
+        said = f"largest logit difference {agreement.largest:.2g} over {agreement.prompts} prompts"
+        out.print(f"{said} (allowed {agreement.tolerance:g})", highlight=False)
+    out.print(f"checkpoint: {folder}", highlight=False)
+
+
+@group.command(
+    "card", epilog="Example: mllm-affect finetune card runs/ft/merged --evaluation runs/ft-test"
+)
+@verb
+def make_card(
+    *,
+    checkpoint: Annotated[Path, typer.Argument(help="Folder that `finetune run` wrote.")],
+    evaluation: Annotated[
+        Path | None, typer.Option(help="Folder that `evaluate` wrote for this checkpoint.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Write the model card: data, figures with intervals and priors, use, limits, duties."""
+    from finetune.card import write_card
+
+    path = write_card(checkpoint, evaluation)
+    if json:
+        print_json({"card": str(path)})
     else:
-        out.print(f"checkpoint: {folder}", highlight=False)
+        out.print(f"card: {path}", highlight=False)
 
 
 @group.command("recipes", epilog="Example: mllm-affect finetune recipes")
@@ -173,5 +238,11 @@ def _reporter(as_json: bool) -> "Iterator[Callable[[Progress], None]]":
 def _note(progress: "Progress") -> str:
     if progress.loss is None:
         return ""
-    left = "" if progress.remaining_s is None else f"  {progress.remaining_s:.0f} s left"
-    return f"loss {progress.loss:.3f}{left}"
+    said = [f"loss {progress.loss:.3f}"]
+    if progress.remaining_s is not None:
+        said.append(f"{progress.remaining_s:.0f} s left")
+    if progress.tokens_a_second is not None:
+        said.append(f"{progress.tokens_a_second:.0f} tokens/s")
+    if progress.memory_gib is not None:
+        said.append(f"{progress.memory_gib:.1f} GiB")
+    return "  ".join(said)

@@ -318,6 +318,16 @@ def test_control_tokens_and_long_rows_are_refused(folder: Path, processor: Any) 
     assert len(report.wrong) == 2
 
 
+def test_what_a_prompt_tells_before_its_question_is_part_of_it(
+    folder: Path, processor: Any
+) -> None:
+    told = load_task("ah_context")
+    rows = rows_of(folder)
+    rows[1] = ask(f"<audio><video>What was said.\n{told.question}")(rows[1])
+    write_jsonl(folder / "rows.jsonl", rows)
+    assert check(folder, processor, RowLimits((TASK, told), SAMPLING, 5.0)).fit
+
+
 def test_training_is_refused_with_the_first_faults(folder: Path, processor: Any) -> None:
     rows = rows_of(folder)
     rows[1] = first_frame("clips/none/frame-0000.png")(rows[1])

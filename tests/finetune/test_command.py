@@ -1,6 +1,5 @@
 """The commands for ms-swift: pinned for the large model, which cannot be run here."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from mllm_affect.media.types import Sampling
 from mllm_affect.tasks.prompts import load_task
 
 GOLDEN = Path(__file__).with_name("golden")
+PACKAGE = Path(__file__).resolve().parents[2] / "finetune"
 SMALL = Sampling(fps=2.0, max_pixels=4096)
 
 
@@ -27,13 +27,13 @@ def command_for(name: str, folder: Path, **changes: object) -> TrainingCommand:
 
 def written_out(command: TrainingCommand, folder: Path) -> str:
     """A variable or an option a line, with paths and the long module list shortened."""
-    modules = [word for word in command.arguments if word.startswith("thinker.")]
+    modules = [word for word in command.arguments if ".self_attn." in word]
     words = [word for word in command.arguments if word not in modules[1:]]
     if modules:
         words[words.index(modules[0])] = f"[{len(modules)}: {modules[0]} ... {modules[-1]}]"
     lines = [f"{name}={value}" for name, value in command.variables.items()]
     text = "\n".join(lines) + "\nswift " + " ".join(words).replace(" --", "\n  --") + "\n"
-    return text.replace(str(folder), "FOLDER")
+    return text.replace(str(folder), "FOLDER").replace(str(PACKAGE), "PACKAGE")
 
 
 @pytest.mark.parametrize("method", ["lora", "full"])
@@ -71,6 +71,14 @@ def test_no_frame_within_the_sampling_is_resized(sampling: Sampling) -> None:
     assert variables["FPS"] == sampling.fps
 
 
+def test_going_on_loads_what_the_trainer_itself_would_pass_over(tmp_path: Path) -> None:
+    saved = tmp_path / "training/checkpoint-2"
+    for name, model in (("miniature-lora", tmp_path / "base"), ("miniature-full", saved)):
+        words = command_for(name, tmp_path, sampling=SMALL).resumed(saved).arguments
+        assert words[words.index("--resume_from_checkpoint") + 1] == str(saved)
+        assert words[words.index("--model") + 1] == str(model)
+
+
 def test_the_shell_cannot_change_what_is_trained_on(tmp_path: Path) -> None:
     command = command_for("miniature-lora", tmp_path, sampling=SMALL)
     shell = {"PATH": "/bin", "VIDEO_MAX_PIXELS": "1", "FPS": "1", "NPROC_PER_NODE": "8"}
@@ -82,12 +90,37 @@ def test_the_shell_cannot_change_what_is_trained_on(tmp_path: Path) -> None:
     assert child["CUDA_VISIBLE_DEVICES"] == ""
 
 
-def test_towers_are_trained_only_when_asked(tmp_path: Path) -> None:
-    for frozen in (True, False):
-        changes = {"sampling": SMALL, "freeze_towers": frozen}
+def options(words: tuple[str, ...], name: str) -> list[str]:
+    """The values behind an option."""
+    if name not in words:
+        return []
+    start = words.index(name) + 1
+    end = next((n for n in range(start, len(words)) if words[n].startswith("--")), len(words))
+    return list(words[start:end])
+
+
+def test_towers_projectors_and_language_model_freeze_apart(tmp_path: Path) -> None:
+    def frozen(*parts: str) -> tuple[list[str], list[str]]:
+        changes = {"sampling": SMALL, "frozen": parts}
         words = command_for("miniature-full", tmp_path, **changes).arguments
-        options = dict(zip(words[1::2], words[2::2], strict=True))
-        assert options["--freeze_vit"] == options["--freeze_aligner"] == json.dumps(frozen)
+        for switch in ("--freeze_llm", "--freeze_vit", "--freeze_aligner"):
+            assert options(words, switch) == ["false"]
+        return options(words, "--freeze_parameters"), options(words, "--trainable_parameters")
+
+    inside = ["thinker.visual.merger", "thinker.visual.merger_list"]
+    inside += ["thinker.audio_tower.proj1", "thinker.audio_tower.proj2"]
+    assert frozen() == ([], inside)
+    assert frozen("vision", "llm") == (
+        ["thinker.visual", "thinker.model", "thinker.lm_head"],
+        inside,
+    )
+    assert frozen("audio", "projectors") == (["thinker.audio_tower", *inside], [])
+
+
+def test_processes_on_a_cpu_are_torchrun_s(tmp_path: Path) -> None:
+    command = command_for("miniature-lora", tmp_path, sampling=SMALL, gpus=2)
+    assert command.variables["NPROC_PER_NODE"] == "2"
+    assert command.variables["CUDA_VISIBLE_DEVICES"] == ""
 
 
 def test_the_shell_form_can_be_pasted(tmp_path: Path) -> None:

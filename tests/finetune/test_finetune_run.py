@@ -89,6 +89,8 @@ def test_what_is_left_is_complete_and_nothing_more(finished: tuple[Path, list[An
     out, _ = finished
     assert {path.name for path in out.iterdir()} == {
         "adapter",
+        "events.jsonl",
+        "loss.png",
         "manifest.json",
         "merged",
         "mllm_affect.json",
@@ -97,7 +99,9 @@ def test_what_is_left_is_complete_and_nothing_more(finished: tuple[Path, list[An
         "train.log",
     }
     adapter = {path.name for path in (out / "adapter").iterdir()}
-    assert adapter == {"adapter_config.json", "adapter_model.safetensors", "mllm_affect.json"}
+    own = {"mllm_affect.json", "manifest.json", "README.md"}
+    assert adapter == {"adapter_config.json", "adapter_model.safetensors"} | own
+    assert "LoRA rank 16" in (out / "merged" / "README.md").read_text()
 
 
 @pytest.mark.slow
@@ -111,6 +115,8 @@ def test_the_manifest_tells_how_to_do_it_again(
     assert manifest["recipe"]["max_steps"] == manifest["steps"] == STEPS
     assert manifest["rows"]["rows"] == len(read_jsonl(out / "rows" / "rows.jsonl"))
     assert manifest["prompt_hashes"] == {"ah_demo": load_task("ah_demo").prompt_hash}
+    assert manifest["merge"]["prompts"] == 64
+    assert manifest["merge"]["largest"] <= 1e-4
     assert manifest["versions"].keys() >= {"ms-swift", "torch", "transformers", "peft"}
     assert manifest["command"]["variables"]["FPS"] == "4.0"
 
@@ -262,7 +268,11 @@ def test_a_failing_ms_swift_is_explained_and_leaves_no_result(
         run(recipe, tmp_path)
     assert caught.value.code == "training_failed"
     assert says in caught.value.sentence
-    assert {path.name for path in tmp_path.iterdir()} == {"rows", "train.log"} | left
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "rows",
+        "train.log",
+        "events.jsonl",
+    } | left
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -363,6 +373,6 @@ def test_recipes_are_listed() -> None:
     assert "miniature-lora" in finetune("recipes").stdout
 
 
-@pytest.mark.parametrize("verb", ["run", "merge", "recipes"])
+@pytest.mark.parametrize("verb", ["run", "merge", "card", "recipes"])
 def test_help_has_an_example(verb: str) -> None:
     assert f"mllm-affect finetune {verb}" in " ".join(finetune(verb, "--help").stdout.split())

@@ -4,7 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from finetune.recipe import Recipe, load_recipe, parse_recipe, parse_settings, shipped_recipes
+from finetune.recipe import (
+    ALSO_CALLED,
+    Recipe,
+    load_recipe,
+    parse_recipe,
+    parse_settings,
+    shipped_recipes,
+)
 from mllm_affect.errors import UserError
 from mllm_affect.media.types import Sampling
 from mllm_affect.tasks.prompts import tasks_named
@@ -25,8 +32,12 @@ def test_the_large_recipes_follow_the_published_hyper_parameters() -> None:
     assert lora.effective_batch == full.effective_batch == 64
     assert lora.max_length == full.max_length == 32768
     assert (lora.gpus, full.gpus) == (2, 8)
-    assert lora.freeze_towers
-    assert full.freeze_towers
+    assert full.frozen == ("vision", "audio", "projectors")
+
+
+def test_short_names_stand_for_shipped_recipes() -> None:
+    for short, name in ALSO_CALLED.items():
+        assert load_recipe(short) == load_recipe(name)
 
 
 def test_a_recipe_file_is_read_by_path(tmp_path: Path) -> None:
@@ -50,7 +61,8 @@ def test_choosing_steps_unsets_epochs_and_back() -> None:
         ("max_steps: 1\nepochs: 1", "exactly one"),
         ("method: lora", "exactly one"),
         ("max_steps: 1\nuse_cpu: true\ndtype: bfloat16", "float32"),
-        ("max_steps: 1\nuse_cpu: true\ndtype: float32\ngpus: 2", "use_cpu"),
+        ("max_steps: 1\nuse_cpu: true\ndtype: float32\ndeepspeed: zero2", "use_cpu"),
+        ("max_steps: 1\nmethod: full\nfrozen: [vision, audio, projectors, llm]", "nothing"),
         ("max_steps: 1\nlora_targets: [experts]", "lora_targets"),
         ("- max_steps", "mapping"),
         ("max_steps: [1", "not YAML"),
@@ -65,7 +77,7 @@ def test_bad_recipes_say_what_is_wrong(text: str, says: str) -> None:
     assert "\n" not in caught.value.sentence
 
 
-@pytest.mark.parametrize("name", ["miniature", "nowhere.yaml", "../miniature-lora"])
+@pytest.mark.parametrize("name", ["minature", "nowhere.yaml", "../miniature-lora"])
 def test_unknown_recipes_are_named_beside_the_known(name: str) -> None:
     with pytest.raises(UserError) as caught:
         load_recipe(name)

@@ -1,0 +1,109 @@
+"""Whether a merged checkpoint answers as its base with the adapter beside it.
+
+Does: ask both about the same made clips and compare the logits behind the prompt.
+Does not: merge.  peft's own code applies the adapter, so that the merge is held to another's work.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mllm_affect.data.made.clips import make_model_clip, plan_clips
+from mllm_affect.errors import EngineError
+from mllm_affect.media.types import FRAME_MULTIPLE, Sampling, Segment
+from mllm_affect.tasks.model_input import ModelInput
+from mllm_affect.tasks.prompts import load_task, shipped_task_ids
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+PROMPTS = 64
+LONGEST_SIDE = 256
+TOLERANCES = {"float32": 1e-4, "bfloat16": 0.5}
+"""In bfloat16 the merged weights are rounded to eight bits, which the adapter's sum is not."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """The largest difference of any logit (natural units) over so many prompts."""
+
+    prompts: int
+    largest: float
+    tolerance: float
+    dtype: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return asdict(self)
+
+    def refuse(self) -> None:
+        """Raise EngineError `merge_differs` unless within the tolerance."""
+        if not self.largest <= self.tolerance:
+            raise EngineError(
+                "merge_differs",
+                f"The merged checkpoint's logits differ from the adapter's by {self.largest:.2g}, "
+                f"more than {self.tolerance:g}, over {self.prompts} prompts; nothing was written.",
+            )
+
+
+@dataclass(frozen=True)
+class AgreementCheck:
+    """How a merge is judged.  `tolerance` None: that of the weights' precision."""
+
+    prompts: int = PROMPTS
+    tolerance: float | None = None
+    device: str = "cpu"
+    dtype: str = "float32"
+
+    def compare(
+        self, base: Path, adapter: Path, merged: Path, sampling: Sampling | None
+    ) -> Agreement:
+        """Return how far apart the two are; one model is in memory at a time."""
+        inputs = sample_inputs(self.prompts, sampling or Sampling())
+        beside = _last_logits(base, adapter, inputs, self.device, self.dtype)
+        folded = _last_logits(merged, None, inputs, self.device, self.dtype)
+        pairs = zip(beside, folded, strict=True)
+        largest = max(float((one - other).abs().max()) for one, other in pairs)
+        tolerance = TOLERANCES[self.dtype] if self.tolerance is None else self.tolerance
+        return Agreement(self.prompts, largest, tolerance, self.dtype)
+
+
+def sample_inputs(count: int, sampling: Sampling, seed: int = 0) -> list[ModelInput]:
+    """Return questions about made clips of 1 to 5 seconds, shipped tasks in turn."""
+    side = min(int(sampling.max_pixels**0.5), LONGEST_SIDE) // FRAME_MULTIPLE * FRAME_MULTIPLE
+    tasks = [load_task(name) for name in shipped_task_ids()]
+    specs = plan_clips(count + -count % 4, "test", seed)[:count]
+    inputs = []
+    for number, spec in enumerate(specs):
+        frames_THWC, audio_S, _ = make_model_clip(spec, sampling.fps, max(side, FRAME_MULTIPLE))
+        task = tasks[number % len(tasks)]
+        segment = Segment("", number, 0.0, spec.duration_s, 0, len(frames_THWC), True)
+        asked = (segment, task.id, task.prompt_hash, task.question)
+        inputs.append(ModelInput(*asked, sampling.fps, frames_THWC, audio_S))
+    return inputs
+
+
+def _last_logits(
+    checkpoint: Path, adapter: Path | None, inputs: Sequence[ModelInput], device: str, dtype: str
+) -> "list[Tensor]":
+    """Return the logits (V,) behind each prompt, float32 on the CPU."""
+    import torch
+
+    from mllm_affect.engine.transformers_engine import load_checkpoint
+    from mllm_affect.model.encode import encode, positions
+
+    processor, model = load_checkpoint(checkpoint, device, dtype)
+    if adapter is not None:
+        from peft import PeftModel
+
+        PeftModel.from_pretrained(model, adapter).eval()  # puts its layers into the model
+    found = []
+    with torch.inference_mode():
+        for made in inputs:
+            encoded = encode(processor, made)
+            places = positions(model, encoded).to(device)
+            on_device = {name: value.to(device) for name, value in encoded.items()}
+            logits_1LV = model.thinker(**on_device, position_ids=places, use_cache=False).logits
+            found.append(logits_1LV[0, -1].float().cpu())
+    return found

@@ -1,0 +1,83 @@
+"""A merge is written only where it answers as base and adapter do, on more than 50 prompts."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_merge import write_adapter
+
+from finetune.agreement import AgreementCheck, sample_inputs
+from finetune.merging import merge
+from mllm_affect.errors import EngineError
+from mllm_affect.media.types import Sampling
+
+CHECK = AgreementCheck(prompts=52)
+
+
+@pytest.fixture(scope="module")
+def adapter(untrained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("adapter")
+    write_adapter(untrained, folder)
+    return folder
+
+
+def test_a_true_merge_agrees_within_a_ten_thousandth(
+    adapter: Path, untrained: Path, tmp_path: Path
+) -> None:
+    folder, agreement = merge(adapter, str(untrained), tmp_path / "merged", CHECK)
+    assert agreement is not None
+    assert agreement.prompts == 52
+    assert 0 <= agreement.largest <= 1e-4
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["merge"] == agreement.as_dict()
+    assert manifest["talker"] == "kept"
+
+
+def test_a_wrong_merge_is_refused_and_not_written(
+    adapter: Path, untrained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from finetune.merge import Adapter
+
+    right = Adapter.delta
+
+    def wrong(self: Adapter, name: str) -> Any:
+        return 1.5 * right(self, name)
+
+    monkeypatch.setattr(Adapter, "delta", wrong)
+    with pytest.raises(EngineError) as caught:
+        merge(adapter, str(untrained), tmp_path / "merged", AgreementCheck(prompts=4))
+    assert caught.value.code == "merge_differs"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_talker_is_kept_or_dropped_as_asked(
+    adapter: Path, untrained: Path, tmp_path: Path
+) -> None:
+    import shutil
+
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    base = tmp_path / "base"
+    shutil.copytree(untrained, base)
+    weights = load_file(base / "model.safetensors")
+    spoken = {"talker.codec_head.weight": torch.ones(2, 2), "code2wav.x.weight": torch.ones(1)}
+    save_file(weights | spoken, base / "model.safetensors", metadata={"format": "pt"})
+    index = {"weight_map": dict.fromkeys([*weights, *spoken], "model.safetensors")}
+    (base / "model.safetensors.index.json").write_text(json.dumps(index))
+    kept, _ = merge(adapter, str(base), tmp_path / "kept")
+    dropped, _ = merge(adapter, str(base), tmp_path / "dropped", keep_talker=False)
+    assert load_file(kept / "model.safetensors").keys() == weights.keys() | spoken.keys()
+    assert load_file(dropped / "model.safetensors").keys() == weights.keys()
+    described = json.loads((dropped / "model.safetensors.index.json").read_text())
+    assert described["weight_map"].keys() == weights.keys()
+    assert not json.loads((dropped / "config.json").read_text())["enable_audio_output"]
+    assert json.loads((dropped / "manifest.json").read_text())["talker"] == "dropped"
+
+
+def test_prompts_are_made_clips_that_differ(untrained: Path) -> None:
+    inputs = sample_inputs(6, Sampling(4.0, 4096))
+    assert len(inputs) == 6
+    assert len({made.frames_THWC.tobytes() for made in inputs}) == 6
+    assert len({made.text for made in inputs}) > 1
