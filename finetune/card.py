@@ -43,6 +43,11 @@ The training data are a release of BAH, licensed to faculty for academic use onl
 whoever holds this checkpoint: share it, and anything derived from it, only as far as the licence
 lets you; publish no excerpt, transcript or face; honour "Use in publications: No".
 """,
+    "megc": """\
+The training data come from licensed micro-expression corpora. Each corpus's agreement binds whoever
+holds this checkpoint: share it, and anything derived from it, only as far as they all let you;
+publish no frame of anybody who did not agree to that.
+""",
     "examples": """\
 The licence of the training videos binds whoever holds this checkpoint. Its terms are not known to
 this program: write them here before you share it.
@@ -109,13 +114,16 @@ def _head(manifest: Mapping[str, Any]) -> str:
 def _data(rows: Mapping[str, Any]) -> Iterator[str]:
     answers = ", ".join(f"{answer} {count}" for answer, count in rows["answers"].items())
     who = f"{rows['videos']} videos of {rows['participants']} participants"
-    yield f"- {who}, split `{rows['split']}`"
+    yield f"- {who}, split `{rows.get('split', 'train')}`"
     yield f"- {rows['rows']} rows of {rows['segments']} blind segments; answers: {answers}"
-    yield f"- balance: {rows['balance']}; segments left out as unclear: {rows['segments_unclear']}"
+    unclear = rows.get("segments_unclear", 0)
+    yield f"- balance: {rows['balance']}; segments left out as unclear: {unclear}"
     for reason, count in rows["data"]["left_out"].items():
         yield f"- {count} videos left out: {reason}"
     yield "- nobody is in two splits (checked by participant and voice)"
-    yield f"- rows `{rows['rows_sha256'][:16]}`, labels and splits `{rows['examples_sha256'][:16]}`"
+    yield f"- rows `{rows['rows_sha256'][:16]}`"
+    if rows.get("examples_sha256"):
+        yield f"- labels and splits `{rows['examples_sha256'][:16]}`"
     for task, prompt in rows["tasks"].items():
         yield f"- task `{task}`, prompt `{prompt[:16]}`"
 
