@@ -13,7 +13,7 @@ from typing import Any
 from finetune.child import run_child
 from finetune.command import TrainingCommand
 from finetune.progress import Progress, StepLog, last_words, rows_read
-from finetune.resuming.seals import checkpoints, newest_whole
+from finetune.resuming.seals import checkpoints
 from finetune.resuming.start import STEP_LOG, find_start, note_running
 from mllm_affect.errors import EngineError
 
@@ -56,14 +56,14 @@ def train(
             )  # fmt: skip
             log = log_path.read_text(encoding="utf-8", errors="replace")
             _check_run(status, log, log_path, rows, list(steps.values()))
-        last = newest_whole(work)
-        if last is None:
+        saved = checkpoints(work)  # it ended well, so that the last one is whole
+        if not saved:
             raise EngineError("training_failed", f"ms-swift left no checkpoint; see {log_path}.")
     except BaseException:
         if not checkpoints(work):
             shutil.rmtree(work, ignore_errors=True)
         raise
-    return last, [steps[done] for done in sorted(steps)]
+    return saved[-1], [steps[done] for done in sorted(steps)]
 
 
 def _check_run(status: int, log: str, log_path: Path, rows: int, steps: list[Progress]) -> None:

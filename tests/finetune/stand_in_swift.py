@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import sys
 import time
@@ -51,6 +52,9 @@ def train(kind: str, output: Path) -> None:
 
 def save(output: Path, step: int, weights: str) -> Path:
     folder = output / f"checkpoint-{step}"
+    if "STAND_IN_ADAPTER" in os.environ:
+        shutil.copytree(os.environ["STAND_IN_ADAPTER"], folder)
+        return folder
     folder.mkdir()
     (folder / "adapter_model.safetensors").write_text(weights)
     state = {"global_step": step, "max_steps": STEPS}

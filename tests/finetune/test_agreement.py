@@ -1,6 +1,7 @@
 """A merge is written only where it answers as base and adapter do, on more than 50 prompts."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -81,3 +82,34 @@ def test_prompts_are_made_clips_that_differ(untrained: Path) -> None:
     assert len(inputs) == 6
     assert len({made.frames_THWC.tobytes() for made in inputs}) == 6
     assert len({made.text for made in inputs}) > 1
+
+
+def test_a_training_leaves_proof_manifest_card_events_and_curve(
+    adapter: Path, untrained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from finetune.recipe import load_recipe
+    from finetune.run import run
+    from mllm_affect.data.made.folders import make_folders
+
+    make_folders(tmp_path / "clips", {"train": 4}, seed=5)
+    monkeypatch.setattr("finetune.command.SWIFT_MODULE", "stand_in_swift")
+    monkeypatch.setenv("STAND_IN", "goes on")
+    monkeypatch.setenv("STAND_IN_ADAPTER", str(adapter))
+    places = (Path(__file__).parent, Path(__file__).parents[2])
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, places)))
+    settings = {"data": tmp_path / "clips", "model": str(untrained), "check_merge": 4}
+    outcome = run(load_recipe("miniature", settings), tmp_path / "out")
+    assert outcome.adapter is not None
+    for folder in (outcome.checkpoint, outcome.adapter):
+        manifest = json.loads((folder / "manifest.json").read_text())
+        assert manifest["merge"]["prompts"] == 4
+        assert manifest["base"]["sha256"]
+        assert "split `train`" in (folder / "README.md").read_text()
+    stages = [
+        json.loads(line)["stage"]
+        for line in (tmp_path / "out/events.jsonl").read_text().split("\n")
+        if line
+    ]
+    assert list(dict.fromkeys(stages)) == ["prepare", "check", "start", "train", "merge"]
+    assert (tmp_path / "out/loss.png").read_bytes().startswith(b"\x89PNG")
+    assert not (tmp_path / "out/training").exists()
