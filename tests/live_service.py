@@ -72,8 +72,9 @@ def live_service(
     profile: ModelProfile = TOY,
     settings: ServiceSettings | None = None,
 ) -> Iterator[LiveService]:
-    """Serve until the block ends."""
-    state = ServiceState(settings or ServiceSettings(), engine, profile, Store.open(folder))
+    """Serve until the block ends; clips are asked about one by one, so in the order of time."""
+    settings = settings or ServiceSettings(in_flight=1)
+    state = ServiceState(settings, engine, profile, Store.open(folder))
     worker = Worker(state)
     web = uvicorn.Server(
         uvicorn.Config(create_app(state), port=0, log_level="error", timeout_graceful_shutdown=1)
