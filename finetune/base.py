@@ -14,6 +14,7 @@ from mllm_affect.errors import UserError
 from mllm_affect.files import sha256_file, sha256_json
 from mllm_affect.media.types import Sampling
 from mllm_affect.model.miniature import embedded_checkpoint
+from mllm_affect.model.model_class import EVIDENCE
 from mllm_affect.model.profile import ModelProfile, read_profile
 from mllm_affect.tasks.task import Task
 
@@ -24,12 +25,17 @@ TEMPORAL_PATCH = 2
 
 @dataclass(frozen=True)
 class BaseCheckpoint:
-    """A Qwen3-Omni folder.  `positions_per_second`: temporal positions a second of video."""
+    """A Qwen3-Omni folder.
+
+    `positions_per_second`: temporal positions a second of video.  `has_evidence`: whether it comes
+    with the evidence projector.
+    """
 
     folder: Path
     layers: int
     positions_per_second: float
     profile: ModelProfile
+    has_evidence: bool = False
 
     @property
     def weight_files(self) -> tuple[Path, ...]:
@@ -55,7 +61,7 @@ def read_base(model: str | None) -> BaseCheckpoint:
     folder = embedded_checkpoint() if model == MINIATURE else Path(model).expanduser().resolve()
     profile = read_profile(folder)
     config = _read_json(folder / "config.json")
-    if ARCHITECTURE not in (config.get("architectures") or ()):
+    if not {ARCHITECTURE, EVIDENCE} & set(config.get("architectures") or ()):
         raise UserError(
             "bad_checkpoint",
             f"{folder} is a {config.get('architectures')}, not a {ARCHITECTURE}.",
@@ -66,6 +72,7 @@ def read_base(model: str | None) -> BaseCheckpoint:
         layers=_layers(config, folder),
         positions_per_second=config["thinker_config"].get("position_id_per_seconds", 25),
         profile=profile,
+        has_evidence=EVIDENCE in config["architectures"],
     )
     if not base.weight_files:
         raise UserError("bad_checkpoint", f"{folder} holds no .safetensors weights.")

@@ -13,7 +13,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from finetune.base import BaseCheckpoint
+from finetune.merge import TRAINED_IN_FULL
 from finetune.recipe import Recipe
+from mllm_affect.errors import UserError
 from mllm_affect.media.types import Sampling
 
 ROWS_NAME = "rows.jsonl"
@@ -21,6 +23,7 @@ SWIFT_MODULE = "swift.cli.main"
 
 SEAL_PLUGIN = Path(__file__).with_name("resuming") / "seal_plugin.py"
 SEAL_CALLBACK = "mllm_affect_seal"
+EVIDENCE_PLUGIN = Path(__file__).with_name("evidence_plugin.py")
 
 CELL = 16
 """Side in pixels of the grid that qwen_omni_utils rounds frames to once told a merge size of 1.
@@ -151,14 +154,34 @@ def process_variables(recipe: Recipe, output: Path) -> dict[str, str]:
 def _model_arguments(recipe: Recipe, base: BaseCheckpoint) -> dict[str, str]:
     return {
         "model": str(base.folder),
-        "model_type": "qwen3_omni_moe",
-        "template": "qwen3_omni",
+        **_kind_arguments(recipe, base),
         "check_model": "false",
         "torch_dtype": recipe.dtype,
         # Left alone, ms-swift trains float32 weights under float16 autocast.
         "fp16": "false",
         "bf16": _flag(recipe.dtype == "bfloat16"),
         "attn_impl": recipe.attention,
+    }
+
+
+def _kind_arguments(recipe: Recipe, base: BaseCheckpoint) -> dict[str, str]:
+    """Return how ms-swift knows the model; ours comes with a plugin, and with columns of its own.
+
+    Raises UserError `bad_recipe` for a checkpoint with evidence under deepspeed: there ms-swift
+    replaces the forward pass that computes it.
+    """
+    if not base.has_evidence:
+        return {"model_type": "qwen3_omni_moe", "template": "qwen3_omni"}
+    if recipe.deepspeed:
+        raise UserError(
+            "bad_recipe",
+            "A checkpoint with evidence cannot be trained with deepspeed yet; unset it.",
+        )
+    return {
+        "external_plugins": str(EVIDENCE_PLUGIN),
+        "model_type": "qwen3_omni_moe_evidence",
+        "template": "qwen3_omni_evidence",
+        "remove_unused_columns": "false",
     }
 
 
@@ -183,6 +206,7 @@ def _method_arguments(recipe: Recipe, base: BaseCheckpoint) -> dict[str, str | t
         "lora_alpha": f"{recipe.lora_alpha:g}",
         "lora_dropout": f"{recipe.lora_dropout:g}",
         "target_modules": lora_modules(recipe, base),
+        **({"modules_to_save": TRAINED_IN_FULL} if base.has_evidence else {}),
     }
 
 

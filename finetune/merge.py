@@ -12,7 +12,7 @@ import json
 import math
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,14 +29,25 @@ ADAPTER_WEIGHTS = "adapter_model.safetensors"
 PREFIX = "base_model.model."
 LANGUAGE_MODEL = "thinker.model."
 TALKER = ("talker.", "code2wav.")
+TRAINED_IN_FULL = "evidence_projector"
+PROJECTOR = f"thinker.{TRAINED_IN_FULL}."
 
 
 @dataclass(frozen=True)
 class Adapter:
-    """LoRA factors by the name of the weight they change: (A (r, in), B (out, r))."""
+    """LoRA factors by the name of the weight they change: (A (r, in), B (out, r)).
+
+    `trained`: weights that were trained in full beside them, by name.
+    """
 
     factors: "Mapping[str, tuple[Tensor, Tensor]]"
     scale: float
+    trained: "Mapping[str, Tensor]" = field(default_factory=dict)
+
+    @property
+    def names(self) -> set[str]:
+        """The weights that merging changes."""
+        return {*self.factors, *self.trained}
 
     def delta(self, name: str) -> "Tensor":
         """Return what is added to weight `name`, float32 (out, in)."""
@@ -60,13 +71,20 @@ def read_adapter(folder: Path) -> Adapter:
         ) from error
     _check_kind(config, folder)
     root = math.sqrt(config["r"]) if config.get("use_rslora") else config["r"]
-    return Adapter(_factors(tensors, folder), scale=config["lora_alpha"] / root)
+    trained = {
+        key.removeprefix(PREFIX): tensors.pop(key)
+        for key in list(tensors)
+        if config.get("modules_to_save") and key.startswith(PREFIX + PROJECTOR)
+    }
+    return Adapter(_factors(tensors, folder), config["lora_alpha"] / root, trained)
 
 
 def _check_kind(config: Mapping[str, Any], folder: Path) -> None:
     plain = config.get("peft_type") == "LORA" and config.get("bias", "none") == "none"
-    extras = ("use_dora", "rank_pattern", "alpha_pattern", "modules_to_save", "target_parameters")
+    extras = ("use_dora", "rank_pattern", "alpha_pattern", "target_parameters")
     used = [name for name in extras if config.get(name)]
+    if set(config.get("modules_to_save") or ()) - {TRAINED_IN_FULL}:
+        used.append("modules_to_save")
     if not plain or used:
         reason = f"it uses {', '.join(used)}" if used else f"it is {config.get('peft_type')}"
         raise UserError(
@@ -114,7 +132,7 @@ def merge_adapter(
         changed: set[str] = set()
         for path in base.weight_files:
             changed |= _merge_file(adapter, path, temporary / path.name, keep_talker)
-        missing = adapter.factors.keys() - changed
+        missing = adapter.names - changed
         if missing:
             raise UserError(
                 "bad_adapter",
@@ -132,13 +150,19 @@ def _merge_file(adapter: Adapter, source: Path, target: Path, keep_talker: bool)
     with safe_open(source, framework="pt") as weights:
         names = set(weights.keys())
         kept = names if keep_talker else {name for name in names if not is_talker(name)}
-        changed = names & adapter.factors.keys()
+        changed = names & adapter.names
         if not changed and kept == names:
             shutil.copyfile(source, target)
             return changed
         tensors = {name: weights.get_tensor(name) for name in sorted(kept)}
         metadata = weights.metadata() or {"format": "pt"}
-    for name in changed:
+    for name in changed & adapter.trained.keys():
+        if tensors[name].shape != adapter.trained[name].shape:
+            raise UserError(
+                "bad_adapter", f"Weight {name} has another shape in the base; it is another base."
+            )
+        tensors[name] = adapter.trained[name].to(tensors[name].dtype).contiguous()
+    for name in changed & adapter.factors.keys():
         weight_OI, delta_OI = tensors[name], adapter.delta(name)
         if weight_OI.shape != delta_OI.shape:
             raise UserError(

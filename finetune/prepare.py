@@ -17,6 +17,7 @@ from typing import Any
 
 from finetune.labelling import Balance, SegmentRule, balanced, segment_answer
 from finetune.progress import Progress
+from finetune.unit_columns import UNITS_LABEL, UNKNOWN, unit_labels
 from mllm_affect.data.examples import Example
 from mllm_affect.data.labelled import LabelledSet, read_labelled
 from mllm_affect.errors import UserError
@@ -49,6 +50,7 @@ class Preparation:
     rule: SegmentRule = field(default_factory=SegmentRule)
     balance: Balance = "none"
     seed: int = 0
+    with_units: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,9 @@ def prepare_rows(
         )
     _check_answers(chosen, preparation.tasks)
     _check_videos(data, chosen)
+    if preparation.with_units:
+        for example in chosen:
+            unit_labels(example.labels.get(UNITS_LABEL, UNKNOWN), ())
     asked: list[_Asked] = []
     segments = 0
     for done, example in enumerate(chosen):
@@ -169,18 +174,24 @@ def _rows_of(
         for item in kept:
             start_s, end_s = item["span_s"]
             answer = segment_answer(example, task, start_s, end_s, preparation.rule)
-            row = None if answer is None else with_answer(item["row"], answer) | _of(example)
+            row = (
+                None
+                if answer is None
+                else with_answer(item["row"], answer) | _of(example, preparation)
+            )
             made.append(_Asked(task.id, example.participant, answer, row))
     return made, segments
 
 
-def _of(example: Example) -> dict[str, str]:
+def _of(example: Example, preparation: Preparation) -> dict[str, str]:
     """Return whose row it is and in which split, for checks; ms-swift drops these columns."""
     # Always the same columns: a reader of JSON lines settles their kinds by the first lines.
+    units = {"units": example.labels.get(UNITS_LABEL, UNKNOWN)} if preparation.with_units else {}
     return {
         "participant": example.participant,
         "voice": example.voice or "",
         "split": example.split,
+        **units,
     }
 
 

@@ -172,7 +172,7 @@ def _prepare(
         return prepare_expressions(data, expressions, folder, report, trusted=trusted)
     preparation = Preparation(
         plan.tasks, plan.sampling, recipe.split, recipe.max_seconds, recipe.segment_rule,
-        recipe.balance, seed,
+        recipe.balance, seed, plan.base.has_evidence,
     )  # fmt: skip
     return prepare_rows(data, preparation, folder, report, cache, trusted=trusted)
 

@@ -14,7 +14,7 @@ from mllm_affect.tasks.rows import RESERVED_TAGS
 from mllm_affect.tasks.task import Task
 
 REQUIRED = ("messages", "videos", "audios")
-KNOWN = (*REQUIRED, "participant", "voice", "split", "solution", "allowed")
+KNOWN = (*REQUIRED, "participant", "voice", "split", "units", "solution", "allowed")
 
 WINDOWS = re.compile(r"^[A-Za-z]:[\\/]|\\")
 REMOTE = re.compile(r"^[a-z][a-z0-9+.-]*://|^data:")
@@ -57,7 +57,7 @@ def _keys(row: dict[str, Any]) -> Iterator[Fault]:
     for key in REQUIRED:
         if not isinstance(row.get(key), list):
             yield "missing_key", f"It has no list {key!r}."
-    for key in ("participant", "voice", "split", "solution"):
+    for key in ("participant", "voice", "split", "units", "solution"):
         if row.get(key) is not None and not isinstance(row[key], str):
             yield "wrong_value", f"{key!r} is not text."
 
