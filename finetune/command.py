@@ -105,6 +105,7 @@ def training_command(
         **_optimizer_arguments(recipe),
         **_device_arguments(recipe),
         **_output_arguments(recipe, output),
+        **_plugin_arguments(base),
     }
     words = ["sft"]
     for name, value in arguments.items():
@@ -178,7 +179,6 @@ def _kind_arguments(recipe: Recipe, base: BaseCheckpoint) -> dict[str, str]:
             "A checkpoint with evidence cannot be trained with deepspeed yet; unset it.",
         )
     return {
-        "external_plugins": str(EVIDENCE_PLUGIN),
         "model_type": "qwen3_omni_moe_evidence",
         "template": "qwen3_omni_evidence",
         "remove_unused_columns": "false",
@@ -285,11 +285,14 @@ def _output_arguments(recipe: Recipe, output: Path) -> dict[str, str]:
         "save_total_limit": "2",
         # Without checkpoints in between there is nothing to go on from but the end.
         "save_only_model": _flag(recipe.save_steps is None),
-        "external_plugins": str(SEAL_PLUGIN),
-        "callbacks": SEAL_CALLBACK,
         "logging_steps": "1",
         "report_to": "none",
     }
+
+
+def _plugin_arguments(base: BaseCheckpoint) -> dict[str, str | tuple[str, ...]]:
+    plugins = (SEAL_PLUGIN, EVIDENCE_PLUGIN) if base.has_evidence else (SEAL_PLUGIN,)
+    return {"external_plugins": tuple(map(str, plugins)), "callbacks": SEAL_CALLBACK}
 
 
 def _flag(value: bool) -> str:
