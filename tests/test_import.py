@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from eval.figures import help_seconds, import_seconds
+from eval.figures.measuring import help_seconds, import_seconds
 
 HEAVY = ("torch", "transformers", "vllm", "swift", "av", "cv2", "pandas", "matplotlib", "scipy")
 

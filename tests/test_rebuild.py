@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
-from eval.figures import CLAIMS, DEMO
+from eval.figures.claims import CLAIMS, DEMO
 from mllm_affect.model.miniature import embedded_checkpoint
 from tests.real_videos import fetch, real_video
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from eval.ah_chain import COMMANDS, MADE, RANGED, chain_figures, seeded, table
-from eval.figures import AH, CLAIMS
+from eval.figures.claims import AH, CLAIMS
 
 ROOT = Path(__file__).resolve().parent.parent
 

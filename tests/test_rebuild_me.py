@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from eval.figures import CLAIMS, ME
+from eval.figures.claims import CLAIMS, ME
 from eval.me_chain import COMMANDS, MADE, chain_figures
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from eval import figures
-from eval.figures import CLAIMS, Claim, Goal, measure_all, show
+from eval.figures import __main__ as figures
+from eval.figures import measuring
+from eval.figures.__main__ import measure_all
+from eval.figures.claim import Claim, Goal, show
+from eval.figures.claims import CLAIMS
 from eval.provenance import code_hash
 
 
@@ -73,13 +76,13 @@ def test_figures_by_other_code_are_never_reused(
     fresh = json.dumps({"code": "fresh", "after": {"accuracy": 0.5}})
     fake.write_text(f"#!/bin/sh\necho \"$@\" > {ran}\nprintf '%s' '{fresh}' > {path}\n")
     fake.chmod(0o755)
-    monkeypatch.setattr(figures, "PROGRAM", fake)
+    monkeypatch.setattr(measuring, "PROGRAM", fake)
 
     path.write_text(json.dumps({"code": code_hash(), "after": {"accuracy": 0.9}}))
-    assert figures.demo_figures(tmp_path)["after"]["accuracy"] == 0.9
+    assert measuring.demo_figures(tmp_path)["after"]["accuracy"] == 0.9
     assert not ran.exists()
     path.write_text(json.dumps({"code": "older", "after": {"accuracy": 0.9}}))
-    assert figures.demo_figures(tmp_path, seed=3, offline=True)["after"]["accuracy"] == 0.5
+    assert measuring.demo_figures(tmp_path, seed=3, offline=True)["after"]["accuracy"] == 0.5
     assert ran.read_text().split() == [
         "demo",
         "--out",
@@ -102,6 +105,6 @@ def test_the_program_exits_1_where_a_claim_falls_short(
 
 
 def test_the_best_of_several_runs_is_taken() -> None:
-    assert figures.best_seconds([sys.executable, "-c", ""], attempts=2) < 5.0
+    assert measuring.best_seconds([sys.executable, "-c", ""], attempts=2) < 5.0
     with pytest.raises(subprocess.CalledProcessError):
-        figures.best_seconds([sys.executable, "-c", "raise SystemExit(3)"], attempts=1)
+        measuring.best_seconds([sys.executable, "-c", "raise SystemExit(3)"], attempts=1)

@@ -1,0 +1,1 @@
+"""Every measurable claim of the README and docs, measured again: `make figures`."""
