@@ -36,7 +36,7 @@ demo: $(STAMP) $(REAL) ## Run the whole chain: made clips, fine-tune, merge, ser
 	$(BIN)/mllm-affect demo --out $(OUT) --real-video "$$($(BIN)/python -m tests.real_videos --print talking)"
 
 test: $(STAMP) $(REAL) lint ## Run the tests with coverage (under 15 minutes with the install)
-	$(BIN)/python -m pytest -m "not rebuild" $(BOTH_CORES) --cov --cov-report=term --cov-fail-under=90
+	$(BIN)/python -m pytest -m "not rebuild" $(BOTH_CORES) --durations=30 --cov --cov-report=term --cov-fail-under=90
 
 megc: $(STAMP) ## Run the micro-expression commands on made data, both tasks, into runs/
 	$(BIN)/python -m eval.me_chain

@@ -106,6 +106,7 @@ def training_command(
         **_device_arguments(recipe),
         **_output_arguments(recipe, output),
         **_plugin_arguments(base),
+        **_report_arguments(),
     }
     words = ["sft"]
     for name, value in arguments.items():
@@ -285,14 +286,16 @@ def _output_arguments(recipe: Recipe, output: Path) -> dict[str, str]:
         "save_total_limit": "2",
         # Without checkpoints in between there is nothing to go on from but the end.
         "save_only_model": _flag(recipe.save_steps is None),
-        "logging_steps": "1",
-        "report_to": "none",
     }
 
 
 def _plugin_arguments(base: BaseCheckpoint) -> dict[str, str | tuple[str, ...]]:
     plugins = (SEAL_PLUGIN, EVIDENCE_PLUGIN) if base.has_evidence else (SEAL_PLUGIN,)
     return {"external_plugins": tuple(map(str, plugins)), "callbacks": SEAL_CALLBACK}
+
+
+def _report_arguments() -> dict[str, str]:
+    return {"logging_steps": "1", "report_to": "none"}
 
 
 def _flag(value: bool) -> str:

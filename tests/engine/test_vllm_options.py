@@ -115,7 +115,7 @@ def test_a_wrong_checkpoint_is_refused_at_once(tmp_path: Path, spoil: object, sa
 
 
 @pytest.mark.engine
-@pytest.mark.slow
+@pytest.mark.rebuild
 def test_vllm_that_dies_while_starting_says_why(tmp_path: Path) -> None:
     options = EngineOptions(extra=("--no-such-option",))
     with (

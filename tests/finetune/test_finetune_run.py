@@ -153,7 +153,7 @@ def test_merged_checkpoint_answers_as_base_with_adapter(
     assert (merged - before).abs().max() > 1e-3
 
 
-@pytest.mark.slow
+@pytest.mark.rebuild
 def test_the_merge_verb_gives_the_same_checkpoint(
     finished: tuple[Path, list[Any]], untrained: Path, tmp_path: Path
 ) -> None:
@@ -275,7 +275,9 @@ def test_a_failing_ms_swift_is_explained_and_leaves_no_result(
     } | left
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.rebuild)]
+)
 def test_stopping_ends_ms_swift_and_leaves_no_checkpoint(
     number: signal.Signals, clips: Path, untrained: Path, tmp_path: Path
 ) -> None:
@@ -321,6 +323,7 @@ def test_an_earlier_result_is_never_overwritten(
     assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
 
 
+@pytest.mark.rebuild
 def test_checkpoints_of_an_unfinished_run_are_kept(
     clips: Path, untrained: Path, tmp_path: Path
 ) -> None:

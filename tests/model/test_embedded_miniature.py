@@ -38,7 +38,7 @@ def test_it_is_small_and_promises_enough() -> None:
     assert figures["ah_without_video"] <= CHANCE_AT_MOST
 
 
-@pytest.mark.slow
+@pytest.mark.rebuild
 def test_it_keeps_its_promise_on_new_clips_in_memory() -> None:
     model, processor = load_checkpoint(embedded_checkpoint())
     clips = make_clip_set(plan_clips(160, "test", 77), processor.feature_extractor)

@@ -127,6 +127,7 @@ def test_bad_input_is_one_sentence_and_exit_2(tmp_path: Path, words: list[str], 
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.rebuild
 def test_build_from_the_command_line(tmp_path: Path) -> None:
     sizes = ["--train-clips", "4", "--held-out-clips", "4", "--warm-steps", "0", "--steps", "1"]
     result = run("build", "--out", str(tmp_path / "m"), *sizes)

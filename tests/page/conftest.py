@@ -15,9 +15,12 @@ from mllm_affect.data.made.folders import make_long_video
 from tests.live_service import HeldEngine, LiveService, live_service
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """The system's Chromium."""
+    """The system's Chromium.
+
+    Ended with each file: while Playwright runs, asyncio refuses to run anything else here.
+    """
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:
         pytest.skip("no Chromium on this machine; Debian's package is called chromium")

@@ -168,13 +168,13 @@ def test_the_service_starts_its_engine_and_ends_with_it(video: Path, tmp_path: P
 
 
 @pytest.mark.engine
-@pytest.mark.slow
+@pytest.mark.rebuild
 @pytest.mark.parametrize(
     ("number", "status"),
     [
         (signal.SIGTERM, 0),
-        pytest.param(signal.SIGINT, 130, marks=pytest.mark.rebuild),
-        pytest.param(signal.SIGKILL, -9, marks=pytest.mark.rebuild),
+        (signal.SIGINT, 130),
+        (signal.SIGKILL, -9),
     ],
 )
 def test_nothing_is_left_however_a_starting_service_ends(
