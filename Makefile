@@ -13,7 +13,7 @@ export OMP_WAIT_POLICY := passive
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo megc test test-slow lint format fuzz soak bench figures docs pictures serve miniature clean
+.PHONY: help install demo megc test test-slow test-trial lint format fuzz soak bench figures docs pictures serve miniature clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -42,7 +42,10 @@ megc: $(STAMP) ## Run the micro-expression commands on made data, both tasks, in
 	$(BIN)/python -m eval.me_chain
 
 test-slow: $(STAMP) $(REAL) ## Rebuild the miniature and run the demo, held to their figures
-	$(BIN)/python -m pytest -m rebuild
+	$(BIN)/python -m pytest -m "rebuild and not trial"
+
+test-trial: $(STAMP) $(REAL) ## Run the long tests that nobody has seen pass whole yet
+	$(BIN)/python -m pytest -m trial
 
 fuzz: $(STAMP) ## Mutated videos to the isolated reader (runs/fuzz), 20,000 made-up requests over HTTP
 	$(BIN)/python -m tests.fuzz_media

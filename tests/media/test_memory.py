@@ -63,6 +63,7 @@ def test_sound_that_comes_after_all_pictures_is_not_hoarded(suffix: str, tmp_pat
 
 
 @pytest.mark.rebuild
+@pytest.mark.trial
 @pytest.mark.timeout(2400)
 def test_an_hour_of_1080p_takes_little_more_than_a_minute(tmp_path: Path) -> None:
     path = tmp_path / "minute.mp4"

@@ -61,6 +61,7 @@ def test_each_kind_killed_once(tmp_path: Path, video: Path) -> None:
 
 
 @pytest.mark.rebuild
+@pytest.mark.trial
 @pytest.mark.parametrize("part", range(4))
 def test_fifty_kills(part: int, tmp_path: Path, video: Path) -> None:
     """Four times fifty, so that no part takes long."""
