@@ -11,11 +11,11 @@ from typing import Any
 
 from finetune.recipe import MINIATURE, Recipe
 from mllm_affect.errors import UserError
-from mllm_affect.files import sha256_file, sha256_json
 from mllm_affect.media.types import Sampling
 from mllm_affect.model.miniature import embedded_checkpoint
 from mllm_affect.model.model_class import EVIDENCE
 from mllm_affect.model.profile import ModelProfile, read_profile
+from mllm_affect.model.weights_hash import weights_hash
 from mllm_affect.tasks.task import Task
 
 ARCHITECTURE = "Qwen3OmniMoeForConditionalGeneration"
@@ -44,8 +44,7 @@ class BaseCheckpoint:
 
     def fingerprint(self) -> str:
         """Return one SHA-256 over the configuration and every weight file."""
-        named = (self.folder / "config.json", *self.weight_files)
-        return sha256_json({path.name: sha256_file(path) for path in named})
+        return weights_hash(self.folder)
 
 
 def read_base(model: str | None) -> BaseCheckpoint:
