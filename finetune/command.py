@@ -226,9 +226,15 @@ MODULES = {
 
 
 def _frozen(recipe: Recipe) -> dict[str, str | tuple[str, ...]]:
-    """Return what is frozen, part by part: ms-swift's own switches know the towers as one only."""
+    """Return what is frozen, part by part: ms-swift's own switches know the towers as one only.
+
+    Its switch of the projectors (aligner) agrees with ours: off, it trains them whatever the names
+    say.
+    """
     arguments: dict[str, str | tuple[str, ...]] = {
-        f"freeze_{part}": "false" for part in ("llm", "vit", "aligner")
+        "freeze_llm": "false",
+        "freeze_vit": "false",
+        "freeze_aligner": str("projectors" in recipe.frozen).lower(),
     }
     frozen = tuple(name for part in MODULES if part in recipe.frozen for name in MODULES[part])
     if frozen:

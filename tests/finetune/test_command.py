@@ -103,8 +103,9 @@ def test_towers_projectors_and_language_model_freeze_apart(tmp_path: Path) -> No
     def frozen(*parts: str) -> tuple[list[str], list[str]]:
         changes = {"sampling": SMALL, "frozen": parts}
         words = command_for("miniature-full", tmp_path, **changes).arguments
-        for switch in ("--freeze_llm", "--freeze_vit", "--freeze_aligner"):
+        for switch in ("--freeze_llm", "--freeze_vit"):
             assert options(words, switch) == ["false"]
+        assert options(words, "--freeze_aligner") == [str("projectors" in parts).lower()]
         return options(words, "--freeze_parameters"), options(words, "--trainable_parameters")
 
     inside = ["thinker.visual.merger", "thinker.visual.merger_list"]
