@@ -8,6 +8,7 @@ Exit status 0 is success, 1 a check that failed or an engine that is away, 2 bad
 import functools
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any, ParamSpec, TypeVar
 
 import typer
@@ -37,6 +38,26 @@ ImageFps = Annotated[
     typer.Option(
         "--image-fps", help="A folder of images is a video too: with so many images a second."
     ),
+]
+
+Model = Annotated[
+    Path | None,
+    typer.Option(
+        "--model", help="Checkpoint to run here (default: the embedded miniature), or `echo`."
+    ),
+]
+
+EngineUrl = Annotated[
+    str | None, typer.Option("--engine-url", help="Ask this vLLM server, which serves --model.")
+]
+
+Cache = Annotated[
+    Path | None,
+    typer.Option("--cache", help="Folder that keeps decoded clips, as `prepare` makes it."),
+]
+
+Force = Annotated[
+    bool, typer.Option("--force", help="Although the checkpoint knows other prompts.")
 ]
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mllm_affect.cli.ask import read_key
-from mllm_affect.cli.common import Json, Trusted, out, print_json, verb
+from mllm_affect.cli.common import Cache, Force, Json, Model, Trusted, out, print_json, verb
 from mllm_affect.cli.default_group import DefaultGroup
 from mllm_affect.cli.evaluate_megc import megc
 from mllm_affect.cli.progress import progress
@@ -55,13 +55,7 @@ def evaluate(
     label: Annotated[
         str | None, typer.Option("--label", help="Name of the label; the task's id if not given.")
     ] = None,
-    model: Annotated[
-        Path | None,
-        typer.Option(
-            "--model",
-            help="Checkpoint to run here (default: the embedded miniature), or `echo`.",
-        ),
-    ] = None,
+    model: Model = None,
     url: Annotated[str | None, typer.Option("--url", help="Ask a running service instead.")] = None,
     api_key_file: Annotated[
         Path | None, typer.Option("--api-key-file", help="File with the service's API key.")
@@ -69,13 +63,8 @@ def evaluate(
     ablate: Annotated[
         Without | None, typer.Option("--ablate", help="Take the sound or the pictures away.")
     ] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Although the checkpoint knows another prompt.")
-    ] = False,
-    cache: Annotated[
-        Path | None,
-        typer.Option("--cache", help="Folder that keeps decoded clips, as `prepare` makes it."),
-    ] = None,
+    force: Force = False,
+    cache: Cache = None,
     limit: Annotated[
         int | None, typer.Option("--limit", min=1, help="Only so many videos.")
     ] = None,

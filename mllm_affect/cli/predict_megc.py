@@ -9,7 +9,17 @@ from typing import Annotated
 
 import typer
 
-from mllm_affect.cli.common import Json, Trusted, err, out, print_json, verb
+from mllm_affect.cli.common import (
+    EngineUrl,
+    Force,
+    Json,
+    Model,
+    Trusted,
+    err,
+    out,
+    print_json,
+    verb,
+)
 from mllm_affect.cli.export_megc import MegcTask
 from mllm_affect.cli.progress import progress
 
@@ -28,17 +38,8 @@ def megc(
     out_folder: Annotated[
         Path, typer.Option("--out", help="Folder for predictions.jsonl and timelines.")
     ],
-    model: Annotated[
-        Path | None,
-        typer.Option(
-            "--model",
-            help="Checkpoint to run here (default: the embedded miniature), or `echo`.",
-        ),
-    ] = None,
-    engine_url: Annotated[
-        str | None,
-        typer.Option("--engine-url", help="Ask this vLLM server, which serves --model."),
-    ] = None,
+    model: Model = None,
+    engine_url: EngineUrl = None,
     train: Annotated[
         Path | None,
         typer.Option(
@@ -49,9 +50,7 @@ def megc(
     alone: Annotated[
         bool, typer.Option("--alone", help="Answer each question by itself (an ablation).")
     ] = False,
-    force: Annotated[
-        bool, typer.Option("--force", help="Although the checkpoint knows other prompts.")
-    ] = False,
+    force: Force = False,
     trusted: Trusted = False,
     json: Json = False,
 ) -> None:

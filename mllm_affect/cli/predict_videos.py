@@ -9,7 +9,18 @@ from typing import Annotated
 
 import typer
 
-from mllm_affect.cli.common import Json, Trusted, err, out, print_json, verb
+from mllm_affect.cli.common import (
+    Cache,
+    EngineUrl,
+    Force,
+    Json,
+    Model,
+    Trusted,
+    err,
+    out,
+    print_json,
+    verb,
+)
 from mllm_affect.cli.progress import progress
 
 
@@ -26,27 +37,13 @@ def videos(
     task: Annotated[
         list[str] | None, typer.Option("--task", help="A task's id or prompt file; repeatable.")
     ] = None,
-    model: Annotated[
-        Path | None,
-        typer.Option(
-            "--model",
-            help="Checkpoint to run here (default: the embedded miniature), or `echo`.",
-        ),
-    ] = None,
-    engine_url: Annotated[
-        str | None,
-        typer.Option("--engine-url", help="Ask this vLLM server, which serves --model."),
-    ] = None,
+    model: Model = None,
+    engine_url: EngineUrl = None,
     at_once: Annotated[
         int, typer.Option("--at-once", min=1, max=64, help="Videos in flight at --engine-url.")
     ] = 4,
-    cache: Annotated[
-        Path | None,
-        typer.Option("--cache", help="Folder that keeps decoded clips, as `prepare` makes it."),
-    ] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Although the checkpoint knows other prompts.")
-    ] = False,
+    cache: Cache = None,
+    force: Force = False,
     trusted: Trusted = False,
     json: Json = False,
 ) -> None:
