@@ -193,6 +193,8 @@ def _data_arguments(recipe: Recipe) -> dict[str, str]:
         "split_dataset_ratio": "0",
         "max_length": str(recipe.max_length),
         "dataloader_num_workers": str(recipe.loader_workers),
+        # Workers that outlive an epoch save a random number that a resumed training draws.
+        "dataloader_persistent_workers": "false",
         "seed": str(recipe.seed),
         "data_seed": str(recipe.seed),
     }

@@ -94,8 +94,8 @@ def run(
     Raises UserError for what the user gave, EngineError
     `training_failed` when ms-swift fails.  On any exception, Ctrl-C included, the child processes
     are gone and no unfinished checkpoint is left but those to go on from; rows and log stay.
-    The same call after a kill goes on where the newest whole checkpoint was written, and
-    gives weights that are not yet the same to the bit: see docs/design/0028.
+    The same call after a kill goes on where the newest whole checkpoint was written, and gives the
+    same weights to the bit (on one machine and version).
     """
     plan = make_plan(recipe, out)
     _check_room(plan)

@@ -54,5 +54,8 @@ def pair_up(truth: Sequence[QuestionFile], predicted: Mapping[Key, Predicted]) -
 
 
 def unanswered(pairs: Sequence[Pair]) -> int:
-    """Return how many questions have no answer."""
-    return sum(pair.said == "" for pair in pairs)
+    """Return how many questions have no answer, though there is something to say.
+
+    A video without an expression shows no action units: nothing is what is to be said there.
+    """
+    return sum(pair.said == "" and pair.truth != "" for pair in pairs)

@@ -1,1 +1,1 @@
-"""Going on with a training that was killed."""
+"""Going on with a training that was killed, to the bit."""

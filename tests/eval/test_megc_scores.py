@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from eval.megc import class_scores, text_scores
 from eval.megc.figures import evaluate
 from eval.megc.lvqa_scores import f1_and_jaccard, lvqa_figures, unit_set
-from eval.megc.pairs import Pair
+from eval.megc.pairs import Pair, unanswered
 from eval.megc.summary import from_files, summarise
 from eval.megc.vqa_scores import COLUMNS, vqa_figures
 from mllm_affect.data.megc.question_files import Trained
@@ -282,6 +282,13 @@ def test_clips_are_redrawn_whole() -> None:
     assert none is not None
     assert (wide.low, wide.high) == (0.0, 1.0)
     assert (none.low, none.high) == (0.5, 0.5)
+
+
+def test_nothing_is_an_answer_where_there_is_nothing_to_say() -> None:
+    text = word(Asked(Kind.distinct_units))
+    calm = pair("samm", text, truth="", said="", video="calm")
+    silent = pair("samm", text, truth="brow lowerer", said="", video="silent")
+    assert unanswered([calm, silent]) == 1
 
 
 def test_files_are_joined_by_question_and_missing_answers_counted(tmp_path: Path) -> None:

@@ -224,7 +224,6 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.rebuild
 @pytest.mark.trial
 @pytest.mark.timeout(3600)
-@pytest.mark.xfail(reason="after an epoch's end the resumed loss is off; see docs/design/0028")
 @pytest.mark.parametrize("method", ["lora", "full"])
 def test_killed_at_random_points_it_gives_the_same_weights_to_the_bit(
     method: str, clips: Path, untrained: Path, tmp_path: Path
