@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from mllm_affect.media.sampling.policy import UNIFORM, SamplingPolicy
+from mllm_affect.media.sampling.policy import UNIFORM, MotionPeak, SamplingPolicy
 
 AUDIO_RATE = 16_000
 """Samples a second of every audio array, in hertz."""
@@ -87,11 +87,18 @@ class Sampling:
     policy: SamplingPolicy = UNIFORM
 
     def facts(self) -> dict[str, Any]:
-        """Return what is hashed.  The uniform policy goes without saying, as before others came."""
+        """Return what is hashed; what came later goes without saying where it is not asked for."""
         stated = asdict(self)
         if self.policy == UNIFORM:
             del stated["policy"]
+        elif stated["policy"].get("align", "") is None:
+            del stated["policy"]["align"]
         return stated
+
+    @property
+    def face_only(self) -> bool:
+        """Whether the face is cut out of the frames, where there is one."""
+        return isinstance(self.policy, MotionPeak) and self.policy.align == "face"
 
     def most_frames(self, duration_s: float) -> int:
         """Return how many frames a segment of this length gives at most, padding included."""

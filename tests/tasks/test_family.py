@@ -42,7 +42,7 @@ def test_the_challenges_questions_and_words_are_its_own(name: str) -> None:
 
 def test_expressions_under_half_a_second_are_asked_about_at_native_rate() -> None:
     policy = load_task("me_vqa-coarse").sampling.policy
-    assert policy == MotionPeak(count=16, rate=30)
+    assert policy == MotionPeak(count=16, rate=30, align="face")
     assert policy.count / policy.rate >= 0.5
     scan = load_family("me_lvqa").scan
     assert scan.rate * 0.25 >= 3, "three frames of a quarter of a second"

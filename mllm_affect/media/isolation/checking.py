@@ -20,7 +20,7 @@ from mllm_affect.media.limits import (
 )
 from mllm_affect.media.probe import check_source
 from mllm_affect.media.refusals import MediaError
-from mllm_affect.media.sampling.picture_size import model_size
+from mllm_affect.media.sampling.picture_size import possible_sizes
 from mllm_affect.media.sampling.policy import SAME_TIME_S
 from mllm_affect.media.types import AUDIO_RATE, Clip, Segment, Source
 
@@ -74,9 +74,10 @@ def check_clip(
     """Check a clip after the segment before it.  Raises WireError, UserError `video_too_long`."""
     segment, sampling = clip.segment, clip.sampling
     check_segment(segment, before, source, max_seconds, limits)
-    frames, *picture = clip.frames_THWC.shape
-    width, height = model_size(source.width, source.height, sampling.max_pixels)
-    _hold(picture == [height, width, 3] and frames % 2 == 0 and frames >= 2)
+    _hold(clip.frames_THWC.ndim == 4)
+    frames, height, width, colours = clip.frames_THWC.shape
+    _hold((width, height) in possible_sizes(source, sampling) and colours == 3)
+    _hold(frames % 2 == 0 and frames >= 2)
     _hold(frames <= sampling.most_frames(segment.duration_s))
     _hold(len(clip.times_T) == frames and bool(np.isfinite(clip.times_T).all()))
     _hold(segment.has_audio == (clip.audio_S is not None))

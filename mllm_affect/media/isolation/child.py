@@ -37,7 +37,7 @@ def main() -> None:
     begin = json.loads(sys.stdin.readline())
     os.environ.clear()
     parts = [_trusted(part) for part in begin["parts"]]
-    for part in parts:
+    for part in (*parts, *map(_trusted, begin["prepared"])):
         prepare = getattr(part, "prepare", None)
         if prepare is not None:
             prepare()

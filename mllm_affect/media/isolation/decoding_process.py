@@ -72,12 +72,18 @@ class DecodingProcess:
         self._ready = selectors.DefaultSelector()
         self._ready.register(self._answers, selectors.EVENT_READ)
 
-    def begin(self, parts: Sequence[AnyPart], limits: Limits) -> Walls:
-        """Tell it what it is for; return what confines it from now on."""
+    def begin(
+        self, parts: Sequence[AnyPart], limits: Limits, prepared: Sequence[AnyPart] = ()
+    ) -> Walls:
+        """Tell it what it is for; return what confines it from now on.
+
+        `prepared` are parts that are not made, but whose files a reading will need.
+        """
         self.send(
             {
                 "descriptor": self._descriptor,
                 "parts": [wire.plain(part) for part in parts],
+                "prepared": [wire.plain(part) for part in prepared],
                 "limits": asdict(limits),
                 "child_limits": asdict(self._limits),
             }

@@ -32,6 +32,7 @@ from mllm_affect.media.limits import DEFAULT_CHILD_LIMITS, DEFAULT_LIMITS, Child
 from mllm_affect.media.parts import AnyPart, Parts, SoundPart
 from mllm_affect.media.probe import MICROSECOND, check_size
 from mllm_affect.media.refusals import MediaError
+from mllm_affect.media.sampling.model_frames import ModelFrames
 from mllm_affect.media.sampling.picture_size import model_size
 from mllm_affect.media.types import Clip, Sampling, Segment, Source
 
@@ -113,6 +114,7 @@ class IsolatedVideo:
         self._frame_parts = [part for part in self.parts if not isinstance(part, SoundPart)]
         self._descriptor = -1
         self._process: DecodingProcess | None = None
+        self._finds_faces = False
 
     def __enter__(self) -> Self:
         self._descriptor = open_file(self._path, follow_links=False)
@@ -179,6 +181,7 @@ class IsolatedVideo:
         self, call: str, sampling: Sampling, max_seconds: float, asked: dict[str, Any]
     ) -> Iterator[Clip]:
         model_size(self.source.width, self.source.height, sampling.max_pixels)
+        self._be_ready_for(sampling)
         sound_parts = [part for part in self.parts if isinstance(part, SoundPart)]
         listeners = {part: part.listen(self.source) for part in sound_parts}
         before: Segment | None = None
@@ -201,9 +204,16 @@ class IsolatedVideo:
             check_answered(found, self._limits)
         return replace(found, sha256=sha256_descriptor(self._descriptor))
 
-    def _start(self) -> None:
+    def _start(self, prepared: Sequence[AnyPart] = ()) -> None:
         self._process = DecodingProcess(self._path.name, self._descriptor, self._child_limits)
-        self.walls = self._process.begin(self._frame_parts, self._limits)
+        self.walls = self._process.begin(self._frame_parts, self._limits, prepared)
+        self._finds_faces = bool(prepared)
+
+    def _be_ready_for(self, sampling: Sampling) -> None:
+        """Have a process that loaded what the sampling needs; once confined it can load nothing."""
+        if sampling.face_only and not self._finds_faces:
+            self._running().end()
+            self._start([ModelFrames(sampling)])
 
     def _ask(self, call: str, patience_s: float, **asked: Any) -> Iterator[wire.Message]:
         """Yield the values of one answer.  Raises UserError where the process says or does so."""

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from mllm_affect.media.decoding.frames import TimedFrame
 from mllm_affect.media.decoding.scaling import scaled
-from mllm_affect.media.sampling.picture_size import to_model_picture
+from mllm_affect.media.sampling.face_pictures import pictures_of, prepare_faces
 from mllm_affect.media.sampling.policy import (
     SAME_TIME_S,
     FixedCount,
@@ -29,6 +29,8 @@ from mllm_affect.media.types import Sampling, Source
 
 SMALL = (64, 36)
 """Width and height of the grey pictures that show motion."""
+SMALL_FACE = (48, 48)
+"""The same where only the face is shown."""
 
 AS_MUCH = 1e-9
 """Windows whose motion differs by less have the same; the first of them counts."""
@@ -62,6 +64,11 @@ class ModelFrames:
         """Points of the grid a second."""
         return self.sampling.policy.looks_per_second(self.sampling.fps)
 
+    def prepare(self) -> None:
+        """Load what finds faces, where the policy asks for them."""
+        if self.sampling.face_only:
+            prepare_faces()
+
     def needs(self, times_N: NDArray[np.float64], end_s: float) -> NDArray[np.bool_]:
         """Say which frames are on show at one of the points that matter."""
         start_s, shown = float(times_N[0]), times_N - SAME_TIME_S
@@ -89,7 +96,7 @@ class SegmentFrames:
     """
 
     def __init__(self, start_s: float, source: Source, part: ModelFrames) -> None:
-        self._start_s, self._source, self._sampling = start_s, source, part.sampling
+        self._start_s, self._pictures = start_s, pictures_of(source, part.sampling)
         self._rate, self._phase = part.rate, part.sampling.policy.phase
         self._kept = _kept(part.sampling)
         self._taken = 0
@@ -118,7 +125,7 @@ class SegmentFrames:
     def _take(self, count: int) -> None:
         if self._showing is None or count <= 0:
             return
-        picture_HWC = to_model_picture(self._showing, self._source, self._sampling)
+        picture_HWC = self._pictures.show(self._showing)
         self._kept.add(self._showing, Look(picture_HWC, self._showing.time_s), count)
         self._taken += count
 
@@ -154,6 +161,7 @@ class _MostMoving:
     """
 
     def __init__(self, policy: MotionPeak) -> None:
+        self._face = policy.align == "face"
         self._weights_T = np.sin(np.pi * (np.arange(1, policy.count) / policy.count))
         self._window: deque[Look] = deque(maxlen=policy.count)
         self._moved: deque[float] = deque(maxlen=policy.count - 1)
@@ -162,7 +170,7 @@ class _MostMoving:
         self._most = -1.0
 
     def add(self, frame: TimedFrame, look: Look, count: int) -> None:
-        small_HW = scaled(frame.picture, *SMALL, "gray").to_ndarray().astype(np.float32)
+        small_HW = self._small(frame, look)
         if self._before_HW is not None:
             change_HW = small_HW - self._before_HW
             self._moved.append(float(np.abs(change_HW - change_HW.mean()).mean()))
@@ -171,6 +179,16 @@ class _MostMoving:
         for _ in range(count - 1):
             self._moved.append(0.0)
             self._push(look)
+
+    def _small(self, frame: TimedFrame, look: Look) -> NDArray[np.float32]:
+        """Return the small grey picture: of the face where only that is shown."""
+        if self._face:
+            import cv2
+
+            grey_HW = cv2.cvtColor(look.picture_HWC, cv2.COLOR_RGB2GRAY)
+            small_HW = cv2.resize(grey_HW, SMALL_FACE, interpolation=cv2.INTER_AREA)
+            return np.asarray(small_HW, dtype=np.float32)
+        return scaled(frame.picture, *SMALL, "gray").to_ndarray().astype(np.float32)
 
     def _push(self, look: Look) -> None:
         self._window.append(look)

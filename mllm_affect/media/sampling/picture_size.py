@@ -41,6 +41,25 @@ def model_size(width: int, height: int, max_pixels: int) -> tuple[int, int]:
     return across * FRAME_MULTIPLE, down * FRAME_MULTIPLE
 
 
+def face_side(width: int, height: int, max_pixels: int) -> int:
+    """Return the side of a face cut out of a picture of this size: a multiple of 32.
+
+    Its square is at most `max_pixels`, and no larger than the picture's shorter side needs.
+    """
+    most = math.isqrt(max_pixels) // FRAME_MULTIPLE
+    needed = math.ceil(min(width, height) / FRAME_MULTIPLE)
+    return max(1, min(most, needed)) * FRAME_MULTIPLE
+
+
+def possible_sizes(source: Source, sampling: Sampling) -> tuple[tuple[int, int], ...]:
+    """Return the (width, height) in which frames of a source may be shown to the model."""
+    whole = model_size(source.width, source.height, sampling.max_pixels)
+    if not sampling.face_only:
+        return (whole,)
+    side = face_side(source.width, source.height, sampling.max_pixels)
+    return whole, (side, side)
+
+
 def to_model_picture(frame: TimedFrame, source: Source, sampling: Sampling) -> NDArray[np.uint8]:
     """Scale one decoded frame to the model's size, turned upright.  Returns HWC uint8 RGB."""
     return upright(frame, source, *model_size(source.width, source.height, sampling.max_pixels))

@@ -82,11 +82,14 @@ class MotionPeak:
 
     Micro-expressions last under half a second: at 30 looks a second 16 frames hold one whole, be
     it filmed at 30, 100 or 200 frames a second.  A segment that holds no more looks than `count`
-    gives them all.  Raises UserError `bad_sampling` for senseless settings.
+    gives them all.  `align: face` looks for motion in the face and shows nothing else, cut out so
+    that its landmarks come to the same place in every video.  Raises UserError `bad_sampling` for
+    senseless settings.
     """
 
     count: int = 16
     rate: float = 30.0
+    align: Literal["face"] | None = None
     kind: Literal["motion_peak"] = "motion_peak"
     phase: ClassVar[float] = 0.3
     """Between the frames of common rates: on them, rounded timestamps decide which is on show."""
@@ -126,4 +129,4 @@ class _ByKind:
 
 UNIFORM = Uniform()
 SamplingPolicy = Annotated[Uniform | FixedCount | MotionPeak, _ByKind()]
-"""In a prompt file: `policy: {kind: motion_peak, count: 16, rate: 30}`."""
+"""In a prompt file: `policy: {kind: motion_peak, count: 16, rate: 30, align: face}`."""
