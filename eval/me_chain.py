@@ -44,7 +44,15 @@ def task_commands(task: str) -> tuple[str, str, str]:
 COMMANDS = (TUNED, *task_commands("vqa"), *task_commands("lvqa"))
 """One that trains both tasks, then three for each."""
 
-WRITTEN = ("megc", "me", "me-vqa", "me-lvqa")
+ALONE = (
+    task_commands("vqa")[0].replace("--out runs/me-vqa", "--alone --out runs/me-vqa-alone"),
+    "mllm-affect evaluate megc --task vqa --truth runs/megc/test/truth "
+    "--predictions runs/me-vqa/predictions.jsonl --against runs/me-vqa-alone/predictions.jsonl "
+    "--out runs/me-vqa-alone",
+)
+"""The ablation: each question answered by itself, and one profile a clip compared with that."""
+
+WRITTEN = ("megc", "me", "me-vqa", "me-lvqa", "me-vqa-alone")
 FIGURES = "me-figures.json"
 
 
@@ -61,7 +69,7 @@ def chain_figures(folder: Path) -> Mapping[str, Any]:
     for name in WRITTEN:
         shutil.rmtree(folder / "runs" / name, ignore_errors=True)
     seconds: dict[str, float] = {}
-    for command in (MADE, *COMMANDS):
+    for command in (MADE, *COMMANDS, *ALONE):
         start = time.perf_counter()
         words = command.split()[1:]
         subprocess.run([sys.executable, "-m", "mllm_affect", *words], cwd=folder, check=True)
@@ -73,8 +81,12 @@ def chain_figures(folder: Path) -> Mapping[str, Any]:
 
 
 def gather(runs: Path) -> dict[str, Any]:
-    """Return what the commands left in `runs`: figures of both tasks, their floors, the files."""
-    found: dict[str, Any] = {}
+    """Return what the commands left in `runs`: figures of both tasks, their floors, the files.
+
+    `joint`: answers from one profile a clip against answers one by one.
+    """
+    alone = json.loads((runs / "me-vqa-alone" / "metrics.json").read_text(encoding="utf-8"))
+    found: dict[str, Any] = {"joint": alone["against"]}
     for task in TASKS:
         metrics = json.loads((runs / f"me-{task}" / "metrics.json").read_text(encoding="utf-8"))
         figures = {item["name"]: item["value"] for item in metrics["figures"]}

@@ -221,4 +221,11 @@ CLAIMS: tuple[Claim, ...] = (
         ME,
         partial(me_chain_figure, "lvqa", "figures", "MAE events Overall"),
     ),
+    Claim(
+        "right answers from one profile a clip, more than one by one, on held-out made people",
+        Goal(at_least=0.0),
+        "%",
+        ME,
+        partial(me_chain_figure, "joint", "difference"),
+    ),
 )

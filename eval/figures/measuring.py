@@ -104,9 +104,12 @@ def ah_chain(key: str) -> float:
     return float(chain_figures(Path())[key])
 
 
-def me_chain_figure(task: str, table: str, name: str) -> float:
+def me_chain_figure(*keys: str) -> float:
     """Return one figure of the micro-expression commands on made data."""
-    return float(me_chain.chain_figures(Path())[task][table][name])
+    value: Any = me_chain.chain_figures(Path())
+    for key in keys:
+        value = value[key]
+    return float(value)
 
 
 @cache

@@ -4,10 +4,11 @@ Does: gather figures, intervals and what they were made with; write them.  Does 
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from eval.megc.comparing import Comparison, compare
 from eval.megc.figures import Figure, evaluate
 from eval.megc.floor import NoVision
 from eval.megc.lvqa_scores import lvqa_figures
@@ -25,7 +26,10 @@ STANDING = "unofficial: the organisers' scorer could not be read"
 
 @dataclass(frozen=True)
 class Summary:
-    """The figures; `floor` holds the same without vision, None where no training file was given."""
+    """The figures; `floor` holds the same without vision, None where no training file was given.
+
+    `against`: the share of right answers beside that of other predictions, where some were given.
+    """
 
     task: Task
     clips: int
@@ -37,10 +41,12 @@ class Summary:
     made_with: dict[str, str]
     inputs: dict[str, str] = field(default_factory=dict)
     standing: str = STANDING
+    against: Comparison | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
-        return asdict(self)
+        against = self.against and self.against.as_dict()
+        return {**asdict(self), "against": against}
 
 
 def summarise(
@@ -84,8 +90,12 @@ def from_files(
     train: Path | None = None,
     seed: int = 0,
     resamples: int = 1000,
+    against: Sequence[Path] = (),
 ) -> Summary:
-    """Score predictions against question files whose answers are filled in.  Raises UserError."""
+    """Score predictions against question files whose answers are filled in.  Raises UserError.
+
+    `against`: other predictions about the same questions, to compare with.
+    """
     files = [read_question_file(path) for path in truth]
     if not files:
         raise UserError("no_truth", "Give at least one question file with its true answers.")
@@ -93,7 +103,11 @@ def from_files(
     rows = read_train_file(train) if train is not None else None
     summary = summarise(files[0].task, pairs, rows, seed, resamples)
     used = [*truth, *predictions, *([train] if train else [])]
-    return Summary(**{**vars(summary), "inputs": {path.name: sha256_file(path) for path in used}})
+    return replace(
+        summary,
+        inputs={path.name: sha256_file(path) for path in used},
+        against=compare(pairs, pair_up(files, read_predicted(against))) if against else None,
+    )
 
 
 def write(summary: Summary, out: Path) -> Path:

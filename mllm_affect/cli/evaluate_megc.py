@@ -34,6 +34,12 @@ def megc(
         Path | None,
         typer.Option("--train", help="Training file or folder: adds what its usual answers score."),
     ] = None,
+    against: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--against", help="Other predictions about the same clips, to compare with; repeatable."
+        ),
+    ] = None,
     task: Annotated[
         MegcTask, typer.Option("--task", help="Which files of a folder are meant.")
     ] = MegcTask.vqa,
@@ -50,7 +56,10 @@ def megc(
     from mllm_affect.data.megc.layout import question_files, train_file
 
     summary = megc_summary.from_files(
-        question_files(truth, task.value), predictions, train_file(train, task.value)
+        question_files(truth, task.value),
+        predictions,
+        train_file(train, task.value),
+        against=against or (),
     )
     path = megc_summary.write(summary, out_dir)
     if json:
@@ -76,6 +85,8 @@ def _print_table(summary: "Summary", path: Path) -> None:
             "" if blind is None else f"{blind:.3f}",
         )
     out.print(table)
+    if summary.against:
+        out.print(summary.against.sentence(), highlight=False)
     for line in summary.made_with.values():
         out.print(line, style="dim", highlight=False)
     out.print(

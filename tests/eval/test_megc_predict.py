@@ -59,6 +59,9 @@ def test_predictions_reach_the_scores_and_the_submission(
     scored = invoke("evaluate", "megc", *truth, *predictions, "--out", tmp_path / "scores")
     assert scored["unanswered"] == 0
     assert scored["rows"] == found["rows"]
+    beside = [*predictions, "--against", out / "predictions.jsonl"]
+    same = invoke("evaluate", "megc", *truth, *beside, "--out", tmp_path / "beside")
+    assert same["against"]["difference"] == 0.0
     invoke("export", "megc", *told, *predictions, "--out", tmp_path / "submission.zip")
     timelines = sorted(path.suffix for path in (out / "timelines").glob("*"))
     assert timelines == sorted([".csv", ".json", ".vtt"] * (0 if task == "vqa" else 2))

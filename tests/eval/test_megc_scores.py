@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eval.megc import class_scores, text_scores
+from eval.megc.comparing import compare
 from eval.megc.figures import evaluate
 from eval.megc.lvqa_scores import f1_and_jaccard, lvqa_figures, unit_set
 from eval.megc.pairs import Pair, unanswered
@@ -282,6 +283,24 @@ def test_clips_are_redrawn_whole() -> None:
     assert none is not None
     assert (wide.low, wide.high) == (0.0, 1.0)
     assert (none.low, none.high) == (0.5, 0.5)
+
+
+def test_two_predictions_are_compared_clip_by_clip() -> None:
+    units = word(Asked(Kind.units))
+    truth = [("a", COARSE, "negative"), ("a", units, "brow lowerer, chin raiser")]
+    truth += [("b", COARSE, "positive"), ("c", COARSE, "surprise")]
+    said = [["negative", "Chin raiser, brow lowerer", "positive", ""],
+            ["positive", "brow lowerer", "positive", "surprise"]]  # fmt: skip
+    ours, theirs = (
+        [pair("samm", text, true, told, clip)
+         for (clip, text, true), told in zip(truth, side, strict=True)]
+        for side in said
+    )  # fmt: skip
+    found = compare(ours, theirs)
+    assert (found.questions, found.clips) == (4, 3)
+    assert (found.ours, found.theirs) == (3 / 4, 2 / 4)
+    # Drawn alone, clip a says +1 and clip c says -1.
+    assert (found.interval.low, found.interval.high) == (-1.0, 1.0)
 
 
 def test_nothing_is_an_answer_where_there_is_nothing_to_say() -> None:
