@@ -5,7 +5,8 @@ Does not: answer it (see answering).
 """
 
 from mllm_affect.data.megc.answers import ONE_OF
-from mllm_affect.data.megc.questions import VQA, Asked, recognise
+from mllm_affect.data.megc.questions import TEXTS, VQA, Asked, Kind, recognise, word
+from mllm_affect.data.megc.vocabulary import ACTION_UNITS
 from mllm_affect.errors import UserError
 from mllm_affect.tasks.family import Family
 from mllm_affect.tasks.prompts import load_family, shipped_family_ids
@@ -13,6 +14,8 @@ from mllm_affect.tasks.task import Task
 
 CLIP_FAMILY, VIDEO_FAMILY = "me_vqa", "me_lvqa"
 ASKED = "asked"
+EVENTS_NAMED = 5
+"""Events that are listed by number; any number can be asked about."""
 
 
 def question_of(family_id: str, text: str) -> Task:
@@ -40,6 +43,20 @@ def question_of(family_id: str, text: str) -> Task:
         sampling=family.sampling,
         pooling="profile",
     )
+
+
+def questions_of(family_id: str) -> tuple[str, ...]:
+    """Return the questions that a family answers, word for word: each named unit, five events."""
+    kinds = [kind for kind in TEXTS if family_of(Asked(kind)) == family_id]
+    return tuple(question for kind in kinds for question in _all_of(kind))
+
+
+def _all_of(kind: Kind) -> tuple[str, ...]:
+    if kind in (Kind.unit_shown, Kind.unit_side):
+        return tuple(word(Asked(kind, unit=unit)) for unit in ACTION_UNITS)
+    if kind is Kind.event_type:
+        return tuple(word(Asked(kind, number=number)) for number in range(1, EVENTS_NAMED + 1))
+    return TEXTS[kind]
 
 
 def family_of(asked: Asked) -> str:

@@ -72,7 +72,7 @@ export class Choosing {
   showTasks(tasks) {
     this.tasks = new Map(tasks.map((task) => [task.id, task]));
     const known = [...tasks].sort((one, two) => Number(two.trained) - Number(one.trained));
-    const choices = known.map((task) => this.choice(task.id, task.title || task.id, task.question));
+    const choices = known.map((task) => this.choice(task.id, task.title || task.id, asks(task)));
     choices.push(this.choice(OWN, "A question of my own", "With answers you allow, or in free words."));
     at("tasks").replaceChildren(...choices);
     at("tasks").querySelector("input").checked = true;
@@ -86,7 +86,12 @@ export class Choosing {
 
   showOwn() {
     at("own").hidden = this.task() !== OWN;
-    at("context").hidden = !this.tasks.get(this.task())?.context.length;
+    const task = this.tasks.get(this.task());
+    at("context").hidden = !task?.context.length;
+    const wordings = task?.questions ?? [];
+    at("family").hidden = !wordings.length;
+    at("wordings").replaceChildren(...wordings.map((value) => make("option", { value })));
+    if (!wordings.includes(at("worded").value)) at("worded").value = wordings[0] ?? "";
   }
 
   task() {
@@ -100,10 +105,19 @@ export class Choosing {
 
   /** The fields of the request: a task, or a question with its answers; null where none is given. */
   async asked() {
+    if (!at("family").hidden) {
+      const question = at("worded").value.trim();
+      return question ? { task: this.task(), question } : null;
+    }
     if (this.task() !== OWN) return { task: this.task(), ...(await this.told()) };
     const question = at("question").value.trim();
     const answers = at("answers").value.split(",").map((answer) => answer.trim()).filter(Boolean);
     return question ? { question, answers } : null;
+  }
+
+  /** Where a question is written. */
+  field() {
+    return at(at("family").hidden ? "question" : "worded");
   }
 
   /** What a task with a context tells the model besides the clip. */
@@ -116,6 +130,11 @@ export class Choosing {
       ...(file && { transcript: await file.text(), transcript_kind: kindOf(file.name) }),
     };
   }
+}
+
+/** What a task asks; a family of tasks has many questions. */
+function asks(task) {
+  return task.question || `${task.questions.length} questions to choose from.`;
 }
 
 function kindOf(name) {

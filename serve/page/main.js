@@ -84,7 +84,7 @@ async function ask() {
   clearProblem();
   const asked = await choosing.asked();
   if (!choosing.file && !video) return remind("Choose a video first.", at("file"));
-  if (!asked) return remind("Write your question first.", at("question"));
+  if (!asked) return remind("Write your question first.", choosing.field());
   const signal = newWork();
   at("analyse").disabled = true;
   let made;

@@ -45,6 +45,25 @@ def test_a_question_of_ones_own_and_another_about_the_same_video(
     expect(page.locator(".chances li")).to_have_count(3)
 
 
+@pytest.mark.rebuild
+def test_a_question_of_the_challenge_is_picked_from_its_list(
+    page: Page, service: LiveService, interview: Path
+) -> None:
+    text = "How many expression events appear in this video?"
+    page.goto(service.url)
+    page.set_input_files("#file", interview)
+    page.get_by_role("radio", name="Expression events in a long video").check()
+    offered = page.locator("#wordings option").evaluate_all("all => all.map((one) => one.value)")
+    assert text in offered
+    page.get_by_label("Which of its questions?").fill(text)
+    page.get_by_role("button", name="Analyse the video").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(text)
+    page.wait_for_selector(".said")
+    asked = service.get(f"/v1/analyses/{analysis_id(page)}").json()
+    assert asked["answer"]["question"] == text
+    assert page.locator(".said").inner_text() == asked["answer"]["answer"]
+
+
 def test_progress_is_shown_and_a_reload_goes_on(
     asked: Callable[[], Page], engine: HeldEngine, service: LiveService
 ) -> None:

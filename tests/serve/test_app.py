@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 from service_in_process import Service
 
 from mllm_affect.errors import UserError
-from mllm_affect.tasks.prompts import shipped_task_ids
+from mllm_affect.tasks.prompts import shipped_family_ids, shipped_task_ids
 from serve.app import openapi_document
 from serve.keys import ApiKey, read_api_keys
 from serve.settings import ServiceSettings, refuse_unsafe
@@ -35,8 +35,9 @@ def test_health_and_readiness(service: Service) -> None:
 
 def test_tasks_and_models(service: Service) -> None:
     tasks = service.http.get("/v1/tasks").json()
-    assert [task["id"] for task in tasks] == list(shipped_task_ids())
-    assert all(task["question"] and task["prompt_hash"] for task in tasks)
+    assert [task["id"] for task in tasks] == [*shipped_task_ids(), *shipped_family_ids()]
+    own = [task for task in tasks if task["id"] in shipped_task_ids()]
+    assert all(task["question"] and task["prompt_hash"] and not task["questions"] for task in own)
     (model,) = service.http.get("/v1/models").json()
     assert model == {"id": "echo", "kind": "miniature", "note": "A toy."}
 

@@ -9,22 +9,22 @@ from service_in_process import PROFILE, Service
 from mllm_affect.data.megc.questions import Asked, Kind, word
 from mllm_affect.engine.echo import EchoEngine
 from mllm_affect.expressions.answering import answer_video
-from mllm_affect.expressions.questions import question_of
+from mllm_affect.expressions.questions import family_of, question_of
 
 ASKED = [
-    ("me_vqa", Asked(Kind.coarse)),
-    ("me_vqa", Asked(Kind.joint_units)),
-    ("me_vqa", Asked(Kind.unit_shown, unit="dimpler")),
-    ("me_lvqa", Asked(Kind.count_all)),
-    ("me_lvqa", Asked(Kind.event_type, number=2)),
+    (family_of(Asked(kind)), Asked(kind, unit=unit, number=number))
+    for kind in Kind
+    for unit in ["dimpler" if kind in (Kind.unit_shown, Kind.unit_side) else None]
+    for number in [2 if kind is Kind.event_type else None]
 ]
+"""Every kind of question."""
 
 
 def without_times(answer: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in answer.items() if name != "timings_s"}
 
 
-@pytest.mark.parametrize(("family", "asked"), ASKED, ids=lambda one: str(one))
+@pytest.mark.parametrize(("family", "asked"), ASKED, ids=[str(one.kind) for _, one in ASKED])
 def test_a_question_of_the_challenge_is_answered_at_once(
     service: Service, video: Path, family: str, asked: Asked
 ) -> None:
@@ -56,3 +56,13 @@ def test_other_words_are_refused(service: Service, video: Path) -> None:
     response: Any = service.ask(video, task="me_vqa", question="What does the face show?")
     assert (response.status_code, response.json()["code"]) == (422, "unknown_question")
     assert response.json()["fields"] == ["question"]
+
+
+def test_what_can_be_asked_is_listed(service: Service) -> None:
+    listed: Any = service.http.get("/v1/tasks").json()
+    questions = {task["id"]: task["questions"] for task in listed if task["questions"]}
+    assert set(questions) == {family for family, _ in ASKED}
+    for family, asked in ASKED:
+        assert word(asked) in questions[family]
+    for family, texts in questions.items():
+        assert all(question_of(family, text).question == text for text in texts)
