@@ -42,7 +42,7 @@ megc: $(STAMP) ## Run the micro-expression commands on made data, both tasks, in
 	$(BIN)/python -m eval.me_chain
 
 test-slow: $(STAMP) $(REAL) ## Rebuild the miniature and run the demo, held to their figures
-	$(BIN)/python -m pytest -m "rebuild and not trial"
+	$(BIN)/python -m pytest -m "rebuild and not trial" $(BOTH_CORES) --durations=20
 
 test-trial: $(STAMP) $(REAL) ## Run the long tests that nobody has seen pass whole yet
 	$(BIN)/python -m pytest -m trial

@@ -18,7 +18,6 @@ def test_the_readme_shows_the_commands_that_are_run() -> None:
 
 
 @pytest.mark.rebuild
-@pytest.mark.trial
 @pytest.mark.timeout(1800)
 def test_the_commands_reach_the_claimed_figures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

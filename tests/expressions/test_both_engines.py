@@ -16,7 +16,7 @@ from mllm_affect.scoring.video_events import EventRule
 from mllm_affect.tasks.clip_tasks import clip_tasks
 from mllm_affect.tasks.prompts import load_family
 
-pytestmark = [pytest.mark.engine, pytest.mark.rebuild, pytest.mark.trial]
+pytestmark = [pytest.mark.engine, pytest.mark.rebuild]
 
 WITHIN = 1e-3
 LOOK_CLOSER = EventRule(threshold=0.9, floor=1e-9)

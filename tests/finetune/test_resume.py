@@ -222,7 +222,6 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.rebuild
-@pytest.mark.trial
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("method", ["lora", "full"])
 def test_killed_at_random_points_it_gives_the_same_weights_to_the_bit(
