@@ -47,8 +47,8 @@ class BaseCheckpoint:
         return weights_hash(self.folder)
 
 
-def read_base(model: str | None) -> BaseCheckpoint:
-    """Read the checkpoint that a recipe names.
+def read_base(model: str | None, *, weights: bool = True) -> BaseCheckpoint:
+    """Read the checkpoint that a recipe names; without `weights` its configuration will do.
 
     Raises UserError `no_model` when it names none, and `bad_checkpoint` when the folder is no
     Qwen3-Omni checkpoint or wants to run code of its own.
@@ -73,7 +73,7 @@ def read_base(model: str | None) -> BaseCheckpoint:
         profile=profile,
         has_evidence=EVIDENCE in config["architectures"],
     )
-    if not base.weight_files:
+    if weights and not base.weight_files:
         raise UserError("bad_checkpoint", f"{folder} holds no .safetensors weights.")
     return base
 

@@ -69,10 +69,13 @@ class Outcome:
     manifest: dict[str, Any]
 
 
-def make_plan(recipe: Recipe, out: Path) -> Plan:
-    """Settle checkpoint, tasks, sampling and command.  Raises UserError; touches no file."""
+def make_plan(recipe: Recipe, out: Path, *, weights: bool = True) -> Plan:
+    """Settle checkpoint, tasks, sampling and command.  Raises UserError; touches no file.
+
+    Without `weights` a checkpoint's configuration is enough.
+    """
     out = out.expanduser().resolve()
-    base = read_base(recipe.model)
+    base = read_base(recipe.model, weights=weights)
     tasks = tuple(task for name in recipe.tasks for task in tasks_named(name))
     sampling = choose_sampling(recipe, base, tasks)
     command = training_command(recipe, base, sampling, out / ROWS, out / WORK)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mllm_affect.cli.common import Json, Trusted, err, out, print_json, verb
+from mllm_affect.cli.finetune_plan import plan_training
 
 if TYPE_CHECKING:
     from finetune.progress import Progress
@@ -48,6 +49,7 @@ STAGES = {
 
 def register(app: typer.Typer) -> None:
     """Add the verb to the command line."""
+    group.command("plan")(plan_training)
     app.add_typer(group, name="finetune")
 
 
