@@ -15,10 +15,12 @@ from pathlib import Path
 from finetune.base import BaseCheckpoint
 from finetune.merge import TRAINED_IN_FULL
 from finetune.recipe import Recipe
+from finetune.sampled_answers import PLUGIN as REWARDS_PLUGIN
+from finetune.sampled_answers import grpo_arguments
 from mllm_affect.errors import UserError
 from mllm_affect.media.types import Sampling
 
-ROWS_NAME = "rows.jsonl"
+ROWS_NAME, GRPO_NAME = "rows.jsonl", "grpo.jsonl"
 SWIFT_MODULE = "swift.cli.main"
 
 SEAL_PLUGIN = Path(__file__).with_name("resuming") / "seal_plugin.py"
@@ -105,10 +107,11 @@ def training_command(
         **_optimizer_arguments(recipe),
         **_device_arguments(recipe),
         **_output_arguments(recipe, output),
-        **_plugin_arguments(base),
+        **_plugin_arguments(recipe, base),
         **_report_arguments(),
+        **(grpo_arguments(recipe.grpo) if recipe.grpo else {}),
     }
-    words = ["sft"]
+    words = ["rlhf", "--rlhf_type", "grpo"] if recipe.grpo else ["sft"]
     for name, value in arguments.items():
         words.append(f"--{name}")
         words.extend(value if isinstance(value, tuple) else (value,))
@@ -174,10 +177,10 @@ def _kind_arguments(recipe: Recipe, base: BaseCheckpoint) -> dict[str, str]:
     """
     if not base.has_evidence:
         return {"model_type": "qwen3_omni_moe", "template": "qwen3_omni"}
-    if recipe.deepspeed:
+    if recipe.deepspeed or recipe.grpo:
         raise UserError(
             "bad_recipe",
-            "A checkpoint with evidence cannot be trained with deepspeed yet; unset it.",
+            "A checkpoint with evidence cannot be trained with deepspeed or grpo yet; unset it.",
         )
     return {
         "model_type": "qwen3_omni_moe_evidence",
@@ -188,7 +191,7 @@ def _kind_arguments(recipe: Recipe, base: BaseCheckpoint) -> dict[str, str]:
 
 def _data_arguments(recipe: Recipe) -> dict[str, str]:
     return {
-        "dataset": ROWS_NAME,
+        "dataset": GRPO_NAME if recipe.grpo else ROWS_NAME,
         "strict": "true",
         "split_dataset_ratio": "0",
         "max_length": str(recipe.max_length),
@@ -297,8 +300,12 @@ def _output_arguments(recipe: Recipe, output: Path) -> dict[str, str]:
     }
 
 
-def _plugin_arguments(base: BaseCheckpoint) -> dict[str, str | tuple[str, ...]]:
-    plugins = (SEAL_PLUGIN, EVIDENCE_PLUGIN) if base.has_evidence else (SEAL_PLUGIN,)
+def _plugin_arguments(recipe: Recipe, base: BaseCheckpoint) -> dict[str, str | tuple[str, ...]]:
+    plugins = [SEAL_PLUGIN]
+    if base.has_evidence:
+        plugins.append(EVIDENCE_PLUGIN)
+    if recipe.grpo:
+        plugins.append(REWARDS_PLUGIN)
     return {"external_plugins": tuple(map(str, plugins)), "callbacks": SEAL_CALLBACK}
 
 

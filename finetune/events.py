@@ -27,16 +27,17 @@ def recorded(report: Report, path: Path) -> Report:
     return both
 
 
-def draw_loss(path: Path, steps: Sequence[Progress]) -> None:
-    """Write a PNG of the loss of every step."""
+def draw_curve(path: Path, steps: Sequence[Progress]) -> None:
+    """Write a PNG of every step's loss, or its mean reward where answers are rewarded."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6.0, 3.2), layout="constrained")
     axes = figure.subplots()
-    points = [(step.done, step.loss) for step in steps if step.loss is not None]
-    axes.plot([done for done, _ in points], [loss for _, loss in points], linewidth=1.4)
+    rewards = [(step.done, step.reward) for step in steps if step.reward is not None]
+    points = rewards or [(step.done, step.loss) for step in steps if step.loss is not None]
+    axes.plot([done for done, _ in points], [value for _, value in points], linewidth=1.4)
     axes.set_xlabel("step")
-    axes.set_ylabel("training loss")
+    axes.set_ylabel("mean reward" if rewards else "training loss")
     axes.spines[["top", "right"]].set_visible(False)
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=110)

@@ -18,7 +18,8 @@ Stage = Literal["prepare", "check", "start", "train", "merge", "calibrate"]
 class Progress:
     """`done` of `total` units of a stage: videos, rows, then steps.
 
-    `remaining_s` is an estimate; `memory_gib` what a GPU has reserved at most.
+    `remaining_s` is an estimate; `memory_gib` what a GPU has reserved at most; `reward` the mean
+    of the answers sampled in a step.
     """
 
     stage: Stage
@@ -28,6 +29,7 @@ class Progress:
     remaining_s: float | None = None
     tokens_a_second: float | None = None
     memory_gib: float | None = None
+    reward: float | None = None
 
 
 class StepLog:
@@ -77,6 +79,7 @@ def _progress(record: dict[str, Any], tokens_a_step: float | None) -> Progress:
         remaining_s=pace * (int(total) - int(done)),
         tokens_a_second=round(tokens_a_step / pace, 1) if tokens_a_step and pace else None,
         memory_gib=record.get("memory(GiB)"),
+        reward=record.get("reward"),
     )
 
 

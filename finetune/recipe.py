@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from finetune.calibrate import CalibrateStage
 from finetune.labelling import Balance, SegmentRule
 from finetune.megc.rule import ExpressionRule
+from finetune.sampled_answers import SampledAnswers
 from mllm_affect.errors import UserError
 from mllm_affect.media.types import Sampling
 
@@ -29,6 +30,7 @@ ALSO_CALLED = {
     "full-8gpu": "qwen3-omni-30b-a3b-full",
     "lora-1gpu": "qwen3-omni-30b-a3b-lora-1gpu",
     "miniature": "miniature-lora",
+    "grpo": "miniature-grpo",
 }
 """Short names of shipped recipes."""
 
@@ -122,6 +124,13 @@ class Recipe(BaseModel):
         "split, poolings, folds, bias, threshold, seed, abstention.",
     )
 
+    grpo: SampledAnswers | None = Field(
+        None,
+        description="Train on rewards of sampled answers instead of the labels, as in "
+        "`{samples: 8}`; fields: samples, temperature, top_k, max_new_tokens, rewards, beta. "
+        "batch_size then counts answers.",
+    )
+
     dtype: Literal["float32", "bfloat16"] = Field("bfloat16", description="Weights and compute.")
     use_cpu: bool = Field(False, description="Train on the CPU even where there is a GPU.")
     gpus: int = Field(
@@ -145,6 +154,8 @@ class Recipe(BaseModel):
             raise ValueError("give exactly one of epochs and max_steps")
         if self.use_cpu and self.deepspeed:
             raise ValueError("use_cpu excludes deepspeed")
+        if self.grpo and self.effective_batch % self.grpo.samples:
+            raise ValueError("the rows of a step must be whole groups of grpo.samples")
         if self.method == "full" and len(set(self.frozen)) == len(PARTS):
             raise ValueError("frozen leaves nothing to train")
         if self.use_cpu and self.dtype != "float32":

@@ -7,6 +7,7 @@ its path; the columns `solution` and `allowed` come from grpo.jsonl.
 
 from typing import Any
 
+from swift.infer_engine.protocol import InferRequest
 from swift.rewards import ORM, orms
 
 from finetune.rewarding import allowed_answers, right_answers
@@ -29,6 +30,9 @@ class AllowedAnswer(ORM):  # type: ignore[misc]
         """Return a reward a completion."""
         return allowed_answers(completions, allowed)
 
+
+# A video is a list of frames here, everywhere; for a sampled answer ms-swift 4.6 expects a path.
+InferRequest.__annotations__["videos"] = list[Any]
 
 orms["mllm_affect_right"] = RightAnswer
 orms["mllm_affect_allowed"] = AllowedAnswer

@@ -18,7 +18,7 @@ from finetune.calibrate import calibrate_checkpoint, load_engine, validation_exa
 from finetune.card import write_card
 from finetune.checking.rows import check_rows, limits_beside, refuse_bad_rows
 from finetune.command import ROWS_NAME, TrainingCommand, training_command
-from finetune.events import draw_loss, recorded
+from finetune.events import draw_curve, recorded
 from finetune.folders import gather_full, new_folder
 from finetune.manifest import MANIFEST_NAME, training_facts, versions
 from finetune.megc.prepare import ExpressionPreparation, prepare_expressions
@@ -206,7 +206,7 @@ def _train(
         tokens * plan.recipe.effective_batch,
     )  # fmt: skip
     shutil.copyfile(work / STEP_LOG, plan.out / STEPS_NAME)
-    draw_loss(plan.out / PICTURE, steps)
+    draw_curve(plan.out / PICTURE, steps)
     return saved, steps
 
 

@@ -85,7 +85,7 @@ def run_recipe(
     trusted: Trusted = False,
     json: Json = False,
 ) -> None:
-    """Prepare rows, train through `swift sft`, merge, and leave a checkpoint to serve."""
+    """Prepare rows, train through ms-swift, merge, and leave a checkpoint to serve."""
     from finetune.recipe import load_recipe, parse_settings
     from finetune.run import make_plan, run
     from mllm_affect.media.cache import open_cache
@@ -241,6 +241,8 @@ def _note(progress: "Progress") -> str:
     if progress.loss is None:
         return ""
     said = [f"loss {progress.loss:.3f}"]
+    if progress.reward is not None:
+        said = [f"reward {progress.reward:.3f}"]
     if progress.remaining_s is not None:
         said.append(f"{progress.remaining_s:.0f} s left")
     if progress.tokens_a_second is not None:

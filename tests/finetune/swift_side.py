@@ -30,14 +30,15 @@ def main(target: Path, words: list[str]) -> None:
 
 
 def _parse_others(path: Path) -> None:
-    from swift.arguments import SftArguments
+    from swift.arguments import RLHFArguments, SftArguments
     from swift.utils.utils import _patch_get_type_hints
     from transformers import HfArgumentParser
 
     with _patch_get_type_hints():
-        parser = HfArgumentParser([SftArguments])
-    for words in json.loads(path.read_text()):
-        parser.parse_args(words)
+        kinds = {"sft": SftArguments, "rlhf": RLHFArguments}
+        parsers = {name: HfArgumentParser([kind]) for name, kind in kinds.items()}
+    for name, *words in json.loads(path.read_text()):
+        parsers[name].parse_args(words)
 
 
 def _identity(row: dict[str, Any]) -> tuple[str, ...]:

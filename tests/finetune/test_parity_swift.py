@@ -67,7 +67,7 @@ def swift_batch(
     )
     large = write_large_base(folder / "large")
     others = [
-        training_command(shipped, read_base(str(large)), SAMPLING, folder, folder).arguments[1:]
+        training_command(shipped, read_base(str(large)), SAMPLING, folder, folder).arguments
         for shipped in map(load_recipe, shipped_recipes())
     ]
     (folder / "others.json").write_text(json.dumps(others))
