@@ -55,6 +55,7 @@ CLEARED = (
     "NPROC_PER_NODE",
     "RAY_SWIFT_ARGS",
     "SWIFT_CONFIG_FILE",
+    "TENSORBOARD_LOGGING_DIR",
     "LOG_LEVEL",
 )
 """Variables of the user's shell that would change what the model is trained on."""
@@ -108,7 +109,7 @@ def training_command(
         **_device_arguments(recipe),
         **_output_arguments(recipe, output),
         **_plugin_arguments(recipe, base),
-        **_report_arguments(),
+        **_report_arguments(recipe, output),
         **(grpo_arguments(recipe.grpo) if recipe.grpo else {}),
     }
     words = ["rlhf", "--rlhf_type", "grpo"] if recipe.grpo else ["sft"]
@@ -309,8 +310,12 @@ def _plugin_arguments(recipe: Recipe, base: BaseCheckpoint) -> dict[str, str | t
     return {"external_plugins": tuple(map(str, plugins)), "callbacks": SEAL_CALLBACK}
 
 
-def _report_arguments() -> dict[str, str]:
-    return {"logging_steps": "1", "report_to": "none"}
+def _report_arguments(recipe: Recipe, output: Path) -> dict[str, str]:
+    arguments = {"logging_steps": "1", "report_to": recipe.report_to}
+    if recipe.report_to == "tensorboard":
+        # Beside the work folder, which goes in the end.
+        arguments["logging_dir"] = str(output.parent / recipe.report_to)
+    return arguments
 
 
 def _flag(value: bool) -> str:

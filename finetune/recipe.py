@@ -144,6 +144,9 @@ class Recipe(BaseModel):
     )
     gradient_checkpointing: bool = Field(True, description="Less memory for more compute.")
     loader_workers: int = Field(1, ge=0, le=64, description="Processes that read rows.")
+    report_to: Literal["tensorboard", "none"] = Field(
+        "tensorboard", description="Also write curves for TensorBoard, into OUT/tensorboard."
+    )
     save_steps: int | None = Field(
         None, ge=1, description="Also keep a checkpoint every so many steps; always at the end."
     )
