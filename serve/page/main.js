@@ -63,10 +63,11 @@ async function showStart() {
   analysis = null;
   at("analysis").hidden = true;
   at("start").hidden = false;
-  at("analyse").disabled = false;
+  at("analyse").disabled = !at("tasks").childElementCount; // nothing can be asked before it is listed
   document.title = "Ask about a video · mllm-affect";
   const [tasks, limits, models] = await Promise.all(["tasks", "limits", "models"].map((what) => call(`/v1/${what}`)));
   if (!at("tasks").childElementCount) choosing.showTasks(tasks);
+  at("analyse").disabled = false;
   choosing.showLimits(limits);
   showModel(models[0]);
 }

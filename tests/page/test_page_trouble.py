@@ -126,3 +126,13 @@ def test_the_key_is_asked_for_once(page: Page, keyed: LiveService, interview: Pa
     with page.expect_download() as waiting:
         page.get_by_role("button", name="CSV", exact=True).click()
     assert waiting.value.suggested_filename == "an interview-ah.csv"
+
+
+@pytest.mark.rebuild
+def test_nothing_can_be_asked_before_it_is_listed(page: Page, service: LiveService) -> None:
+    page.route("**/v1/tasks", lambda _route: None)
+    page.goto(service.url)
+    expect(page.get_by_role("button", name="Analyse the video")).to_be_disabled()
+    page.unroute_all(behavior="ignoreErrors")
+    page.reload()
+    expect(page.get_by_role("button", name="Analyse the video")).to_be_enabled()
