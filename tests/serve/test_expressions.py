@@ -34,17 +34,20 @@ def test_a_question_of_the_challenge_is_answered_at_once(
     assert without_times(response.json()) == without_times(here.as_dict())
 
 
-def test_a_question_of_the_challenge_can_be_an_analysis(service: Service, video: Path) -> None:
+@pytest.mark.parametrize(("family", "asked"), ASKED, ids=[str(one.kind) for _, one in ASKED])
+def test_a_question_of_the_challenge_can_be_an_analysis(
+    service: Service, video: Path, family: str, asked: Asked
+) -> None:
     content = video.read_bytes()
     uploaded: Any = service.http.post("/v1/videos", files={"video": ("v.mp4", content)})
-    text = word(Asked(Kind.count_all))
-    body = {"video_id": uploaded.json()["id"], "task": "me_lvqa", "question": text}
-    asked: Any = service.http.post("/v1/analyses", json=body)
-    assert asked.status_code == 202, asked.text
+    text = word(asked)
+    body = {"video_id": uploaded.json()["id"], "task": family, "question": text}
+    accepted: Any = service.http.post("/v1/analyses", json=body)
+    assert accepted.status_code == 202, accepted.text
     service.worked()
-    place = asked.headers["Location"]
+    place = accepted.headers["Location"]
     done: Any = service.http.get(place).json()
-    here = answer_video(video, question_of("me_lvqa", text), EchoEngine(), PROFILE)
+    here = answer_video(video, question_of(family, text), EchoEngine(), PROFILE)
     assert (done["status"], done["answer"]["answer"]) == ("succeeded", here.answer)
     events = service.http.get(f"{place}/segments").json()["items"]
     assert [(e["start_s"], e["answer"]) for e in events] == [
