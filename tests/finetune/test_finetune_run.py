@@ -96,6 +96,7 @@ def test_what_is_left_is_complete_and_nothing_more(finished: tuple[Path, list[An
         "mllm_affect.json",
         "rows",
         "steps.jsonl",
+        "tensorboard",
         "train.log",
     }
     adapter = {path.name for path in (out / "adapter").iterdir()}
