@@ -68,7 +68,6 @@ format: $(STAMP) ## Rewrite the code in the house format
 bench: $(STAMP) $(REAL) ## Time the chain beside named peers, into docs/benchmarks/
 	$(BIN)/python -m tests.bench
 	$(BIN)/python -m tests.bench_service
-	$(BIN)/python -m tests.bench_training
 
 figures: $(STAMP) ## Rerun every claim of the README and docs: figure, goal, command
 	$(BIN)/python -m eval.figures
