@@ -67,6 +67,7 @@ format: $(STAMP) ## Rewrite the code in the house format
 
 bench: $(STAMP) $(REAL) ## Time the chain beside named peers, into docs/benchmarks/
 	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench_training
 	$(BIN)/python -m tests.bench_service
 
 figures: $(STAMP) ## Rerun every claim of the README and docs: figure, goal, command

@@ -48,7 +48,7 @@ def test_the_command_names_our_plugin_for_our_checkpoints_alone(
     words = training_command(recipe, read_base(recipe.model), sampling, tmp_path, tmp_path)
     first = words.arguments.index("--external_plugins") + 1
     plugins = words.arguments[first : words.arguments.index("--callbacks")]
-    assert [Path(plugin).name for plugin in plugins] == ["seal_plugin.py", "evidence_plugin.py"]
+    assert [Path(plugin).name for plugin in plugins] == ["plugin.py", "evidence_plugin.py"]
     assert all(Path(plugin).is_file() for plugin in plugins)
     assert words.arguments[words.arguments.index("--modules_to_save") + 1] == "evidence_projector"
     plain = training_command(recipe, read_base("miniature"), sampling, tmp_path, tmp_path)
