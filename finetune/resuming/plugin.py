@@ -28,7 +28,7 @@ def seed_all(seed: int) -> None:
     Where no GPU is in use, torch.manual_seed keeps a note for one, with the stack of its caller.
     """
     random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002
+    np.random.seed(seed)
     torch.default_generator.manual_seed(seed)
     if torch.cuda.is_initialized():
         torch.cuda.manual_seed_all(seed)
