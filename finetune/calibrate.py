@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from finetune.evaluating.asking import answered
 from finetune.progress import Progress
 from mllm_affect.data.examples import Example
 from mllm_affect.data.labelled import read_labelled
@@ -17,10 +18,8 @@ from mllm_affect.engine.types import Engine
 from mllm_affect.errors import UserError
 from mllm_affect.media.cache import ClipCache
 from mllm_affect.media.cutting import SEGMENTER
-from mllm_affect.media.video import following_links
 from mllm_affect.model.profile import ModelProfile
 from mllm_affect.model.weights_hash import weights_hash
-from mllm_affect.pipeline import answer_video
 from mllm_affect.scoring.abstention import Abstention
 from mllm_affect.scoring.answers import VideoAnswer
 from mllm_affect.scoring.fitting import FittingPlan, Origin, ScoredVideo, check_labels, fit_scoring
@@ -28,7 +27,6 @@ from mllm_affect.scoring.pooling import CANDIDATES
 from mllm_affect.scoring.scoring_file import write_scoring
 from mllm_affect.scoring.thresholds import ThresholdPolicy
 from mllm_affect.tasks.task import Task
-from mllm_affect.tasks.video_context import context_of
 
 Report = Callable[[Progress], None]
 
@@ -90,21 +88,13 @@ def calibrate_checkpoint(
     Raises UserError where videos of both labels or participants are too few.
     """
     examples = validation_examples(data, stage, tasks)
-    asked = [(task, item) for task in tasks for item in examples if task.label_name in item.labels]
     found: dict[str, list[ScoredVideo]] = {task.id: [] for task in tasks}
-    for done, (task, example) in enumerate(asked):
-        report(Progress("calibrate", done, len(asked)))
-
-        def answer(video: Path, task: Task = task, example: Example = example) -> VideoAnswer:
-            return answer_video(
-                video, task, engine, profile, max_seconds,
-                context=context_of(example), cache=cache, trusted=trusted,
-            )  # fmt: skip
-
-        scored = _ask(data, example, task, answer)
-        if scored is not None:
-            found[task.id].append(scored)
-    report(Progress("calibrate", len(asked), len(asked)))
+    for task, example, answer in answered(
+        data, examples, tasks, engine, profile, max_seconds, cache, trusted=trusted,
+        told=lambda done, total: report(Progress("calibrate", done, total)),
+    ):  # fmt: skip
+        if answer is not None:
+            found[task.id].append(_scored(example, task, answer))
     weights = weights_hash(checkpoint)
     plan = FittingPlan(
         stage.poolings, stage.folds, stage.seed, stage.bias, stage.threshold, stage.abstention
@@ -130,17 +120,8 @@ def load_engine(checkpoint: Path, use_cpu: bool, dtype: str) -> Engine:
     return TransformersEngine(checkpoint, device="cpu" if use_cpu else "cuda", dtype=dtype)
 
 
-def _ask(
-    data: Path,
-    example: Example,
-    task: Task,
-    ask: Callable[[Path], VideoAnswer],
-) -> ScoredVideo | None:
-    """Return one video's segment scores; None for a video that cannot be used."""
-    try:
-        answer = ask(following_links(data / example.video))
-    except UserError:
-        return None
+def _scored(example: Example, task: Task, answer: VideoAnswer) -> ScoredVideo:
+    """Return one video's segment scores."""
     return ScoredVideo(
         participant=example.participant,
         label=example.labels[task.label_name],

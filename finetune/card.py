@@ -135,6 +135,12 @@ def _training(manifest: Mapping[str, Any]) -> Iterator[str]:
         yield f"- LoRA rank {recipe['lora_rank']}, alpha {recipe['lora_alpha']:g} on {targets}"
     batch = recipe["batch_size"] * recipe["accumulation"] * recipe["gpus"]
     yield f"- {manifest['steps']} steps of {batch} rows, learning rate {recipe['learning_rate']:g}"
+    if manifest.get("evaluations"):
+        scores = [item["macro_f1"] for item in manifest["evaluations"]]
+        yield (
+            f"- kept: step {manifest['checkpoint_step']}, the best of {len(scores)} evaluations "
+            f"(macro-F1 {max(scores):.3f} on split `{recipe['evaluation']['split']}`)"
+        )
     yield f"- precision {recipe['dtype']}, seed {manifest['seed']}"
     if manifest["final_loss"] is not None:
         yield f"- last training loss {manifest['final_loss']:.4f}"

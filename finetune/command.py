@@ -25,6 +25,8 @@ SWIFT_MODULE = "swift.cli.main"
 
 RESUME_PLUGIN = Path(__file__).with_name("resuming") / "plugin.py"
 RESUME_CALLBACK = "mllm_affect_resume"
+EVALUATION_PLUGIN = Path(__file__).with_name("evaluating") / "plugin.py"
+EVALUATION_CALLBACK = "mllm_affect_evaluate"
 EVIDENCE_PLUGIN = Path(__file__).with_name("evidence_plugin.py")
 
 CELL = 16
@@ -298,17 +300,20 @@ def _output_arguments(recipe: Recipe, output: Path) -> dict[str, str]:
         "save_steps": str(recipe.save_steps or 1_000_000_000),
         "save_total_limit": "2",
         # Without checkpoints in between there is nothing to go on from but the end.
-        "save_only_model": _flag(recipe.save_steps is None),
+        "save_only_model": _flag(recipe.save_steps is None and recipe.evaluation is None),
     }
 
 
 def _plugin_arguments(recipe: Recipe, base: BaseCheckpoint) -> dict[str, str | tuple[str, ...]]:
-    plugins = [RESUME_PLUGIN]
+    plugins, callbacks = [RESUME_PLUGIN], [RESUME_CALLBACK]
+    if recipe.evaluation:
+        plugins.append(EVALUATION_PLUGIN)
+        callbacks.append(EVALUATION_CALLBACK)
     if base.has_evidence:
         plugins.append(EVIDENCE_PLUGIN)
     if recipe.grpo:
         plugins.append(REWARDS_PLUGIN)
-    return {"external_plugins": tuple(map(str, plugins)), "callbacks": RESUME_CALLBACK}
+    return {"external_plugins": tuple(map(str, plugins)), "callbacks": tuple(callbacks)}
 
 
 def _report_arguments(recipe: Recipe, output: Path) -> dict[str, str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-Stage = Literal["prepare", "check", "start", "train", "merge", "calibrate"]
+Stage = Literal["prepare", "check", "start", "train", "evaluate", "merge", "calibrate"]
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Progress:
     """`done` of `total` units of a stage: videos, rows, then steps.
 
     `remaining_s` is an estimate; `memory_gib` what a GPU has reserved at most; `reward` the mean
-    of the answers sampled in a step.
+    of the answers sampled in a step; `score` the Macro-F1 of an evaluation behind step `done`.
     """
 
     stage: Stage
@@ -30,6 +30,11 @@ class Progress:
     tokens_a_second: float | None = None
     memory_gib: float | None = None
     reward: float | None = None
+    score: float | None = None
+
+
+SCORE = "validation_macro_f1"
+"""Under which name evaluations during training stand in the log, and in TensorBoard."""
 
 
 class StepLog:
@@ -63,20 +68,28 @@ def _step(line: bytes, tokens_a_step: float | None) -> Progress | None:
         record = json.loads(line)
     except ValueError:
         return None
-    if not isinstance(record, dict) or "loss" not in record:
+    if not isinstance(record, dict):
         return None
-    return _progress(record, tokens_a_step)
+    if SCORE in record:
+        done, total = _place(record)
+        return Progress("evaluate", done=done, total=total, score=float(record[SCORE]))
+    return _progress(record, tokens_a_step) if "loss" in record else None
+
+
+def _place(record: dict[str, Any]) -> tuple[int, int]:
+    done, _, total = str(record.get("global_step/max_steps", "0/0")).partition("/")
+    return int(done), int(total)
 
 
 def _progress(record: dict[str, Any], tokens_a_step: float | None) -> Progress:
-    done, _, total = str(record.get("global_step/max_steps", "0/0")).partition("/")
+    done, total = _place(record)
     pace = float(record.get("train_speed(s/it)", 0.0))
     return Progress(
         "train",
-        done=int(done),
-        total=int(total),
+        done=done,
+        total=total,
         loss=float(record["loss"]),
-        remaining_s=pace * (int(total) - int(done)),
+        remaining_s=pace * (total - done),
         tokens_a_second=round(tokens_a_step / pace, 1) if tokens_a_step and pace else None,
         memory_gib=record.get("memory(GiB)"),
         reward=record.get("reward"),

@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from finetune.calibrate import CalibrateStage
+from finetune.evaluating.stage import EvaluationStage
 from finetune.labelling import Balance, SegmentRule
 from finetune.megc.rule import ExpressionRule
 from finetune.sampled_answers import SampledAnswers
@@ -124,6 +125,14 @@ class Recipe(BaseModel):
         "split, poolings, folds, bias, threshold, seed, abstention.",
     )
 
+    evaluation: EvaluationStage | None = Field(
+        None,
+        description="Ask the videos of a split every so many steps and behind the last; keep "
+        "the checkpoint with the best Macro-F1, as in `{split: val, every: 50, patience: 3}`; "
+        "fields: split, every, and patience, after how many evaluations without a better one "
+        "training ends.",
+    )
+
     grpo: SampledAnswers | None = Field(
         None,
         description="Train on rewards of sampled answers instead of the labels, as in "
@@ -144,8 +153,10 @@ class Recipe(BaseModel):
     )
     gradient_checkpointing: bool = Field(True, description="Less memory for more compute.")
     loader_workers: int = Field(1, ge=0, le=64, description="Processes that read rows.")
-    report_to: Literal["tensorboard", "none"] = Field(
-        "tensorboard", description="Also write curves for TensorBoard, into OUT/tensorboard."
+    report_to: Literal["tensorboard", "wandb", "none"] = Field(
+        "tensorboard",
+        description="Also write curves for TensorBoard, into OUT/tensorboard, or send them to "
+        "Weights & Biases (its package is the extra `wandb`).",
     )
     save_steps: int | None = Field(
         None, ge=1, description="Also keep a checkpoint every so many steps; always at the end."

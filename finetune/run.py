@@ -9,6 +9,7 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from finetune.calibrate import calibrate_checkpoint, load_engine, validation_exa
 from finetune.card import write_card
 from finetune.checking.rows import check_rows, limits_beside, refuse_bad_rows
 from finetune.command import ROWS_NAME, TrainingCommand, training_command
+from finetune.evaluating.stage import EvaluationOrder, evaluated_examples
 from finetune.events import draw_curve, recorded
 from finetune.folders import gather_full, new_folder
 from finetune.manifest import MANIFEST_NAME, training_facts, versions
@@ -28,8 +30,9 @@ from finetune.prepare import Preparation, prepare_rows
 from finetune.progress import Progress
 from finetune.recipe import Recipe
 from finetune.resuming.alone import alone
+from finetune.resuming.seals import step_of
 from finetune.resuming.start import STEP_LOG
-from finetune.training import train
+from finetune.training import Trained, train
 from mllm_affect.data.megc.layout import is_megc
 from mllm_affect.errors import EngineError, UserError
 from mllm_affect.files import sha256_file, write_json
@@ -42,6 +45,7 @@ from mllm_affect.tasks.task import Task
 
 Report = Callable[[Progress], None]
 
+EVALUATION_CLIPS = "evaluated"
 ROWS, WORK, ADAPTER, MERGED, FULL = "rows", "training", "adapter", "merged", "model"
 LOG_NAME, STEPS_NAME, EVENTS_NAME, PICTURE = "train.log", "steps.jsonl", "events.jsonl", "loss.png"
 
@@ -106,6 +110,8 @@ def run(
         raise UserError("no_data", "The recipe names no data; give --data FOLDER.")
     if recipe.calibrate is not None:
         validation_examples(recipe.data, recipe.calibrate, plan.tasks)
+    if recipe.evaluation is not None:
+        _check_evaluation(plan, recipe.data)
     with alone(plan.out):
         return _run(plan, recipe.data, recorded(report, plan.out / EVENTS_NAME), cache, trusted)
 
@@ -115,7 +121,10 @@ def _run(plan: Plan, data: Path, report: Report, cache: ClipCache | None, truste
     recipe = plan.recipe
     rows = _prepare(plan, data, report, cache, trusted)
     tokens = _refuse_bad_rows(plan, report)
-    saved, steps = _train(plan, rows, tokens, report)
+    if recipe.evaluation is not None:
+        _order_evaluation(plan, data, cache, trusted)
+    trained = _train(plan, rows, tokens, report)
+    saved, steps = trained.checkpoint, trained.steps
     report(Progress("merge"))
     adapter, checkpoint, agreement = _collect(plan, saved)
     folders = [checkpoint, *filter(None, [adapter])]
@@ -126,6 +135,10 @@ def _run(plan: Plan, data: Path, report: Report, cache: ClipCache | None, truste
         recipe, plan.base, plan.tasks, rows, steps, time.monotonic() - started, plan.command
     )
     manifest["merge"] = None if agreement is None else agreement.as_dict()
+    manifest["evaluations"] = [
+        {"step": item.done, "macro_f1": item.score} for item in trained.evaluations
+    ]
+    manifest["checkpoint_step"] = step_of(saved)
     manifest["calibrations"] = calibrations
     for folder in folders:
         write_json(folder / MANIFEST_NAME, manifest)
@@ -137,10 +150,39 @@ def _run(plan: Plan, data: Path, report: Report, cache: ClipCache | None, truste
 
 
 def _check_room(plan: Plan) -> None:
+    if plan.recipe.report_to == "wandb" and find_spec("wandb") is None:
+        raise UserError(
+            "missing_package",
+            'wandb is missing; pip install "mllm-affect[wandb]", or set report_to.',
+        )
     if (plan.out / MANIFEST_NAME).exists():
         raise UserError(
             "out_exists", f"{plan.out} holds a finished fine-tuning; name a new folder."
         )
+
+
+def _check_evaluation(plan: Plan, data: Path) -> None:
+    """Refuse before any work what the recipe's evaluation could not do.  Raises UserError."""
+    stage = plan.recipe.evaluation
+    if stage is not None:
+        if is_megc(data):
+            raise UserError(
+                "bad_recipe",
+                "Videos of the micro-expression challenge cannot be evaluated during training "
+                "yet; set evaluation to null and use `evaluate megc` afterwards.",
+            )
+        evaluated_examples(data, stage.split, plan.tasks)
+
+
+def _order_evaluation(plan: Plan, data: Path, cache: ClipCache | None, trusted: bool) -> None:
+    """Tell the trainer's process what to ask; decoded clips stay for the next evaluation."""
+    stage, kept = plan.recipe.evaluation, plan.out / WORK / EVALUATION_CLIPS
+    if stage is not None:
+        EvaluationOrder(
+            stage=stage, base=plan.base.folder, data=data.expanduser().resolve(),
+            tasks=plan.tasks, profile=_profile(plan), max_seconds=plan.recipe.max_seconds,
+            cache=kept if cache is None else cache.folder, trusted=trusted,
+        ).write(plan.out / ROWS)  # fmt: skip
 
 
 def _refuse_bad_rows(plan: Plan, report: Report) -> float:
@@ -196,18 +238,16 @@ def families_of(recipe: Recipe) -> list[str]:
     return list(recipe.tasks)
 
 
-def _train(
-    plan: Plan, rows: dict[str, Any], tokens: float, report: Report
-) -> tuple[Path, list[Progress]]:
-    """Run ms-swift; return its last checkpoint and its steps."""
+def _train(plan: Plan, rows: dict[str, Any], tokens: float, report: Report) -> Trained:
+    """Run ms-swift, and keep what it told of its steps."""
     work = plan.out / WORK
-    saved, steps = train(
+    trained = train(
         plan.command, work, plan.out / LOG_NAME, int(rows["rows"]), _identity(plan, rows), report,
         tokens * plan.recipe.effective_batch,
     )  # fmt: skip
     shutil.copyfile(work / STEP_LOG, plan.out / STEPS_NAME)
-    draw_curve(plan.out / PICTURE, steps)
-    return saved, steps
+    draw_curve(plan.out / PICTURE, trained.steps, trained.evaluations)
+    return trained
 
 
 def _identity(plan: Plan, rows: dict[str, Any]) -> dict[str, Any]:
@@ -216,6 +256,7 @@ def _identity(plan: Plan, rows: dict[str, Any]) -> dict[str, Any]:
     return {
         "arguments": list(plan.command.arguments),
         "variables": dict(plan.command.variables),
+        "evaluation": plan.recipe.evaluation and plan.recipe.evaluation.model_dump(),
         "rows": rows["rows_sha256"],
         "base_config": sha256_file(base / "config.json"),
         "base_weights": {path.name: path.stat().st_size for path in plan.base.weight_files},

@@ -7,17 +7,27 @@ Does not: plan, prepare rows, or take the result out of the work folder.
 import os
 import shutil
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from finetune.child import run_child
 from finetune.command import TrainingCommand
 from finetune.progress import Progress, StepLog, last_words, rows_read
-from finetune.resuming.seals import checkpoints
+from finetune.resuming.seals import best_checkpoint, checkpoints
 from finetune.resuming.start import STEP_LOG, find_start, note_running
 from mllm_affect.errors import EngineError
 
 Report = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """`checkpoint`, in the work folder: the best that was evaluated, else the last."""
+
+    checkpoint: Path
+    steps: list[Progress]
+    evaluations: list[Progress]
 
 
 def train(
@@ -28,8 +38,8 @@ def train(
     identity: Mapping[str, Any],
     report: Report,
     tokens_a_step: float | None = None,
-) -> tuple[Path, list[Progress]]:
-    """Train to the end; return the last checkpoint, in `work`, and every step that led to it.
+) -> Trained:
+    """Train to the end, or to where evaluation ended it.
 
     `identity`: everything that decides the result; a training that was begun for another is
     refused.  Raises EngineError `training_failed`, and as `find_start` does.  On any exception
@@ -37,11 +47,12 @@ def train(
     """
     start = find_start(work, identity)
     steps: dict[int, Progress] = {}
+    evaluations: dict[int, Progress] = {}
     step_log = StepLog(work / STEP_LOG, tokens_a_step)
 
     def watch() -> None:
         for step in step_log.new_steps():
-            steps[step.done] = step
+            (steps if step.score is None else evaluations)[step.done] = step
             report(step)
 
     report(Progress("start"))
@@ -63,7 +74,12 @@ def train(
         if not checkpoints(work):
             shutil.rmtree(work, ignore_errors=True)
         raise
-    return saved[-1], [steps[done] for done in sorted(steps)]
+    return Trained(best_checkpoint(saved[-1]), in_order(steps), in_order(evaluations))
+
+
+def in_order(found: Mapping[int, Progress]) -> list[Progress]:
+    """Return what was told, by step."""
+    return [found[done] for done in sorted(found)]
 
 
 def _check_run(status: int, log: str, log_path: Path, rows: int, steps: list[Progress]) -> None:

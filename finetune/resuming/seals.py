@@ -1,7 +1,7 @@
 """Which checkpoints of an unfinished training are whole.
 
 Does: seal a checkpoint folder (length and SHA-256 of every file, written last), tell whether a
-folder still is what was sealed, find the newest whole one and remove the others.
+folder still is what was sealed, find the newest whole one, remove the others, find the best.
 Does not: know what a checkpoint holds, or train.  Imports no torch.
 
 The trainer writes a checkpoint file by file into its final folder, so that a kill leaves a folder
@@ -14,6 +14,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from mllm_affect.errors import EngineError
 from mllm_affect.files import sha256_file, write_json
 
 SEAL = "sealed.json"
@@ -67,6 +68,23 @@ def is_last(folder: Path) -> bool:
     """Whether training had reached its last step with this checkpoint."""
     state: dict[str, Any] = json.loads((folder / STATE).read_text(encoding="utf-8"))
     return int(state["global_step"]) >= int(state["max_steps"])
+
+
+def best_checkpoint(last: Path) -> Path:
+    """Return the checkpoint that the trainer's state names as its best, else `last`.
+
+    Raises EngineError `training_failed` when it is no longer whole.
+    """
+    state: dict[str, Any] = json.loads((last / STATE).read_text(encoding="utf-8"))
+    named = state.get("best_model_checkpoint")
+    if named is None:
+        return last
+    best = last.with_name(Path(named).name)
+    if not is_whole(best):
+        raise EngineError(
+            "training_failed", f"{best}, which was the best, is damaged; remove it and begin again."
+        )
+    return best
 
 
 def _is(path: Path, size: int, digest: str) -> bool:

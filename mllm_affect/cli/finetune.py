@@ -42,6 +42,7 @@ STAGES = {
     "check": "checking rows",
     "start": "starting ms-swift",
     "train": "training",
+    "evaluate": "asking the evaluated split",
     "merge": "writing the checkpoint",
     "calibrate": "asking the validation split",
 }
@@ -238,6 +239,8 @@ def _reporter(as_json: bool) -> "Iterator[Callable[[Progress], None]]":
 
 
 def _note(progress: "Progress") -> str:
+    if progress.score is not None:
+        return f"Macro-F1 {progress.score:.3f}"
     if progress.loss is None:
         return ""
     said = [f"loss {progress.loss:.3f}"]

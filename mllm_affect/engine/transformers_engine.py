@@ -6,7 +6,7 @@ Does not: serve, sample frames, or share anything with vLLM; tests hold the two 
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from mllm_affect.engine.answer_tree import END, add_log, check_answers, score_answers
 from mllm_affect.engine.types import AnswerScores
@@ -29,11 +29,24 @@ class TransformersEngine:
         Raises UserError `bad_checkpoint` when the folder is no Qwen3-Omni checkpoint, and
         `missing_package` when torch or transformers is not installed.
         """
-        self._model_id = checkpoint.name
-        self._processor, self._model = load_checkpoint(checkpoint, device, dtype)
-        self._device = device
-        tokenizer = self._processor.tokenizer
-        self._alphabet = _Alphabet(tokenizer, _turn_ends(tokenizer, self._model))
+        processor, model = load_checkpoint(checkpoint, device, dtype)
+        self._hold(model, processor, device, checkpoint.name)
+
+    @classmethod
+    def holding(cls, model: Any, processor: Any, device: str) -> Self:
+        """Return an engine for a model that is in memory already, such as one in training.
+
+        The caller puts it into evaluation mode, and chooses its precision.
+        """
+        engine = cls.__new__(cls)
+        engine._hold(model, processor, device, "in memory")
+        return engine
+
+    def _hold(self, model: Any, processor: Any, device: str, model_id: str) -> None:
+        self._model_id, self._device = model_id, device
+        self._processor, self._model = processor, model
+        tokenizer = processor.tokenizer
+        self._alphabet = _Alphabet(tokenizer, _turn_ends(tokenizer, model))
 
     @property
     def model_id(self) -> str:

@@ -17,9 +17,9 @@ import pytest
 from finetune.command import TrainingCommand
 from finetune.progress import Progress
 from finetune.resuming.alone import alone
-from finetune.resuming.seals import SEAL, is_whole, newest_whole, seal
+from finetune.resuming.seals import SEAL, best_checkpoint, is_whole, newest_whole, seal
 from finetune.resuming.start import Start, find_start, note_running
-from finetune.training import train
+from finetune.training import Trained, train
 from mllm_affect.data.made.folders import make_folders
 from mllm_affect.errors import EngineError, UserError
 
@@ -101,6 +101,17 @@ def test_steps_behind_the_checkpoint_are_taken_out_of_the_log(tmp_path: Path) ->
     assert (tmp_path / "logging.jsonl").read_text().splitlines() == steps[:2]
 
 
+def test_the_best_checkpoint_is_the_one_that_the_trainer_names(tmp_path: Path) -> None:
+    best, last = make_checkpoint(tmp_path, 2), make_checkpoint(tmp_path, 4)
+    assert best_checkpoint(last) == last
+    state = {"global_step": 4, "max_steps": 4, "best_model_checkpoint": "/elsewhere/checkpoint-2"}
+    (last / "trainer_state.json").write_text(json.dumps(state))
+    assert best_checkpoint(last) == best
+    flip(best / "adapter_model.safetensors")
+    with pytest.raises(EngineError, match="damaged"):
+        best_checkpoint(last)
+
+
 def test_only_one_training_a_folder(tmp_path: Path) -> None:
     with alone(tmp_path / "out"):
         with pytest.raises(UserError) as caught, alone(tmp_path / "out"):
@@ -119,7 +130,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TrainingCommand:
     return TrainingCommand(words, {}, tmp_path)
 
 
-def stand_in(command: TrainingCommand, told: list[Progress]) -> tuple[Path, list[Progress]]:
+def stand_in(command: TrainingCommand, told: list[Progress]) -> Trained:
     work = command.folder / "training"
     return train(command, work, command.folder / "log", 2, IDENTITY, told.append)
 
@@ -132,11 +143,11 @@ def test_the_same_call_after_a_kill_goes_on(
         stand_in(command, [])
     monkeypatch.setenv("STAND_IN", "goes on")
     told: list[Progress] = []
-    saved, steps = stand_in(command, told)
+    done = stand_in(command, told)
+    saved, steps = done.checkpoint, done.steps
     assert (saved / "adapter_model.safetensors").read_text() == "1234"
     assert [step.done for step in steps] == [1, 2, 3, 4]
-    again, _ = stand_in(command, told)
-    assert again == saved, "at its end nothing is run"
+    assert stand_in(command, told).checkpoint == saved, "at its end nothing is run"
 
 
 def test_a_trainer_that_outlived_its_parent_is_ended(
@@ -152,7 +163,7 @@ def test_a_trainer_that_outlived_its_parent_is_ended(
         note_running(work, orphan.pid)
         wait_until(lambda: is_whole(work / "checkpoint-2"), 30)
         monkeypatch.setenv("STAND_IN", "goes on")
-        saved, _ = stand_in(command, [])
+        saved = stand_in(command, []).checkpoint
         assert not psutil.pid_exists(orphan.pid)
         assert (saved / "adapter_model.safetensors").read_text() == "1234"
     finally:

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from finetune.progress import Progress, StepLog, last_words, rows_read
+from finetune.progress import SCORE, Progress, StepLog, last_words, rows_read
 
 
 def line(step: int, loss: float) -> str:
@@ -22,6 +22,17 @@ def test_steps_are_reported_once_and_only_when_whole(tmp_path: Path) -> None:
     assert list(log.new_steps()) == []
     path.write_text(whole + half + "\n")
     assert [step.done for step in log.new_steps()] == [2]
+
+
+def test_an_evaluation_is_told_apart_from_steps(tmp_path: Path) -> None:
+    path = tmp_path / "logging.jsonl"
+    record = {SCORE: 0.75, "global_step/max_steps": "2/4"}
+    path.write_text(json.dumps(record) + "\n" + line(2, 1.0) + "\n")
+    told = list(StepLog(path).new_steps())
+    assert [(step.stage, step.done, step.score) for step in told] == [
+        ("evaluate", 2, 0.75),
+        ("train", 2, None),
+    ]
 
 
 def test_lines_that_are_no_steps_are_passed_over(tmp_path: Path) -> None:
