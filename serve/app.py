@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi_offline import FastAPIOffline
 
 from mllm_affect import __version__
 from mllm_affect.engine.echo import EchoEngine
@@ -30,6 +31,8 @@ from serve.routes import (
 from serve.settings import ServiceSettings
 from serve.state import ServiceState
 
+VIEWER = "/docs/viewer"
+"""Where the viewer of /docs is served from: nothing is loaded from other hosts."""
 TITLE = "mllm-affect"
 ABOUT = (
     "Questions about ambivalence, hesitancy and micro-expressions in a video, answered segment by "
@@ -42,7 +45,9 @@ RESOURCES = (ask, videos, analyses, events, exports, tasks, limits, health, metr
 def create_app(state: ServiceState) -> FastAPI:
     """Return the application over one state."""
     settings = state.settings
-    app = FastAPI(title=TITLE, version=__version__, description=ABOUT)
+    app = FastAPIOffline(
+        title=TITLE, version=__version__, description=ABOUT, redoc_url=None, static_url=VIEWER
+    )
     app.state.service = state
     for resource in RESOURCES:
         app.include_router(resource.router)

@@ -5,6 +5,7 @@ from typing import Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from browsing import Watched
 from playwright.sync_api import Page, expect
 
 from serve.routes.page import page_files
@@ -120,3 +121,10 @@ def test_nothing_but_the_files_of_the_page_can_be_had(service: LiveService) -> N
         same = service.get(f"/page/{name}")
         assert (same.status_code, same.content) == (200, found.content)
         assert b"https://" not in found.content
+
+
+def test_the_pages_about_the_api_need_no_other_host(watched: Watched, service: LiveService) -> None:
+    watched.page.goto(f"{service.url}/docs")
+    expect(watched.page.locator("[id^=operations-]").first).to_be_visible()
+    assert watched.hosts == {service.url.split("/")[2]}
+    assert watched.errors == []
