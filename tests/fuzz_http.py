@@ -77,6 +77,7 @@ def fuzz(cases: int, max_examples: int, seed: int = 0) -> tuple[int, list[str]]:
                 if not number:
                     break
             sent, seed = sent + number, seed + 1
+            print(f"{sent} of {cases} cases", file=sys.stderr, flush=True)  # noqa: T201
     return sent, failures
 
 
