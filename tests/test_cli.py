@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from mllm_affect import __version__
 from mllm_affect.cli.app import VERBS, app
+from mllm_affect.cli.common import fail
 
 SURFACE_FILE = Path(__file__).parent / "cli_surface.json"
 SURFACE: dict[str, list[str]] = json.loads(SURFACE_FILE.read_text(encoding="utf-8"))
@@ -169,6 +170,11 @@ def test_bad_input_is_one_sentence_and_exit_2(case: str, places: dict[str, str])
     assert said in error["sentence"]
     assert error["code"]
     assert not Path(places["out"]).exists(), "nothing half-written"
+
+
+def test_brackets_in_a_sentence_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    fail("missing_package", 'pip install "mllm-affect[cpu]".', 2, as_json=False)
+    assert capsys.readouterr().err == ('error pip install "mllm-affect[cpu]". [missing_package]\n')
 
 
 def test_an_option_that_does_not_exist_is_exit_2() -> None:

@@ -71,7 +71,9 @@ def fail(code: str, sentence: str, status: int, as_json: bool) -> typer.Exit:
     if as_json:
         print_json({"error": {"code": code, "sentence": sentence}})
     else:
-        err.print(f"[bold red]error[/] {sentence} [dim]\\[{code}][/]", highlight=False)
+        from rich.markup import escape  # not needed where all goes well
+
+        err.print(f"[bold red]error[/] {escape(sentence)} [dim]\\[{code}][/]", highlight=False)
     return typer.Exit(status)
 
 
