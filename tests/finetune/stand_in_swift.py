@@ -54,9 +54,9 @@ def save(output: Path, step: int, weights: str) -> Path:
     folder = output / f"checkpoint-{step}"
     if "STAND_IN_ADAPTER" in os.environ:
         shutil.copytree(os.environ["STAND_IN_ADAPTER"], folder)
-        return folder
-    folder.mkdir()
-    (folder / "adapter_model.safetensors").write_text(weights)
+    else:
+        folder.mkdir()
+        (folder / "adapter_model.safetensors").write_text(weights)
     state = {"global_step": step, "max_steps": STEPS}
     (folder / "trainer_state.json").write_text(json.dumps(state))
     seal(folder)
