@@ -21,27 +21,41 @@ CONTROL_TOKEN = re.compile(r"<\|[^|<>]*\|>|</?(?:think|tool_call|tool_response|t
 """How this family of models writes tokens that stand for roles, media, thoughts and tools."""
 
 
-def content_parts(made: ModelInput) -> list[dict[str, Any]]:
+def content_parts(made: ModelInput, name: str | None = None) -> list[dict[str, Any]]:
     """Return the parts of the user message: audio (when there is any), video, text.
 
     The frame list is labelled `video/jpeg`, the label under which vLLM takes one, but holds PNG:
-    each frame is opened by its content, so nothing is lost.
+    each frame is opened by its content, so nothing is lost.  `name`: under which the server may
+    keep the media (its `uuid`).
     Raises UserError `bad_question` when the text holds one of the model's control tokens.
     """
+    frames = ",".join(png_base64(frame_HWC) for frame_HWC in made.frames_THWC)
+    sound = None if made.audio_S is None else wav_base64(made.audio_S)
+    return _parts(made, sound, f"data:video/jpeg;base64,{frames}", name)
+
+
+def named_parts(made: ModelInput, name: str) -> list[dict[str, Any]]:
+    """Return the same parts without the media, which the server was sent under this name."""
+    return _parts(made, None if made.audio_S is None else "", "", name)
+
+
+def _parts(
+    made: ModelInput, sound: str | None, video: str, name: str | None
+) -> list[dict[str, Any]]:
     steering = CONTROL_TOKEN.search(made.text)
     if steering:
         raise UserError(
             "bad_question",
             f"The question contains {steering.group()!r}, which steers the model; leave it out.",
         )
-    frames = ",".join(png_base64(frame_HWC) for frame_HWC in made.frames_THWC)
     parts: list[dict[str, Any]] = []
-    if made.audio_S is not None:
-        sound = {"data": wav_base64(made.audio_S), "format": "wav"}
-        parts.append({"type": "input_audio", "input_audio": sound})
-    parts.append({"type": "video_url", "video_url": {"url": f"data:video/jpeg;base64,{frames}"}})
-    parts.append({"type": "text", "text": made.text})
-    return parts
+    if sound is not None:
+        parts.append({"type": "input_audio", "input_audio": {"data": sound, "format": "wav"}})
+    parts.append({"type": "video_url", "video_url": {"url": video}})
+    if name is not None:
+        for part in parts:
+            part["uuid"] = f"{name}-{part['type']}"
+    return [*parts, {"type": "text", "text": made.text}]
 
 
 def png_base64(frame_HWC: NDArray[np.uint8]) -> str:

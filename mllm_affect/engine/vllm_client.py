@@ -1,7 +1,8 @@
 """Questions to a vLLM server over its OpenAI-compatible interface.
 
-Does: ask for log-probabilities under structured outputs, keep several requests in flight, say
-plainly when the server is away.  Does not: start a server, sample frames or pool answers.
+Does: ask for log-probabilities under structured outputs, keep several requests in flight, send a
+clip once for many questions, say plainly when the server is away.  Does not: start a server, sample
+frames or pool answers.
 """
 
 import re
@@ -12,7 +13,8 @@ from typing import Any, TypeVar
 import httpx
 
 from mllm_affect.engine.answer_tree import END, add_log, check_answers, score_answers
-from mllm_affect.engine.request_parts import content_parts
+from mllm_affect.engine.request_parts import content_parts, named_parts
+from mllm_affect.engine.sent_media import SentMedia
 from mllm_affect.engine.types import AnswerScores
 from mllm_affect.engine.vllm_options import MAX_LOG_PROBABILITIES, SERVED_NAME
 from mllm_affect.engine.watched_server import Health
@@ -25,8 +27,13 @@ REQUEST_SECONDS = 300.0
 HEALTH_SECONDS = 2.0
 ATTEMPTS = 3
 TOO_LONG = re.compile(r"longer than|context length|maximum model length|max_model_len")
+NOT_KEPT = re.compile(r"Cache miss")
 MASKED = -1000.0
 """Log-probabilities below this belong to tokens that structured outputs forbid."""
+
+
+class _NotKeptError(EngineError):
+    """The server was asked about media by a name that it no longer knows."""
 
 
 class VllmEngine:
@@ -46,6 +53,7 @@ class VllmEngine:
             timeout=httpx.Timeout(REQUEST_SECONDS, connect=2.0),
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=concurrency),
         )
+        self._media = SentMedia()
         # Never behind a question that hangs.
         self._health = httpx.Client(base_url=url, timeout=HEALTH_SECONDS)
         self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="vllm-request")
@@ -104,15 +112,16 @@ class VllmEngine:
                 )
 
     def _score_one(self, made: ModelInput, answers: Sequence[str]) -> AnswerScores:
-        parts = content_parts(made)
+        name = self._media.name_of(made)
 
         def next_tokens(written: bytes, endings: list[bytes]) -> Mapping[bytes, float]:
-            body = self._request(parts, written)
-            body["max_tokens"] = 1
-            body["logprobs"] = True
-            body["top_logprobs"] = MAX_LOG_PROBABILITIES
-            body["structured_outputs"] = {"choice": [ending.decode() for ending in endings]}
-            choice = self._send(body)
+            wanted = {
+                "max_tokens": 1,
+                "logprobs": True,
+                "top_logprobs": MAX_LOG_PROBABILITIES,
+                "structured_outputs": {"choice": [ending.decode() for ending in endings]},
+            }
+            choice = self._ask(made, name, written, wanted)
             try:
                 return _next_tokens(choice["logprobs"]["content"][0]["top_logprobs"], endings)
             except (KeyError, IndexError, TypeError, ValueError) as error:
@@ -121,13 +130,26 @@ class VllmEngine:
         return score_answers(next_tokens, answers)
 
     def _write_one(self, made: ModelInput, max_new_tokens: int) -> str:
-        body = self._request(content_parts(made), b"")
-        body["max_tokens"] = max_new_tokens
-        choice = self._send(body)
+        name = self._media.name_of(made)
+        choice = self._ask(made, name, b"", {"max_tokens": max_new_tokens})
         try:
             return str(choice["message"]["content"] or "").strip()
         except (KeyError, TypeError) as error:
             raise _garbled() from error
+
+    def _ask(self, made: ModelInput, name: str, written: bytes, wanted: Mapping[str, Any]) -> Any:
+        """Ask by the name of the media where the server was sent them, else send them."""
+        if self._media.has(name):
+            try:
+                choice = self._send({**self._request(named_parts(made, name), written), **wanted})
+            except _NotKeptError:
+                self._media.missed(name)
+            else:
+                self._media.known()
+                return choice
+        choice = self._send({**self._request(content_parts(made, name), written), **wanted})
+        self._media.sent(name)
+        return choice
 
     def _request(self, parts: list[dict[str, Any]], written: bytes) -> dict[str, Any]:
         messages: list[dict[str, Any]] = [{"role": "user", "content": parts}]
@@ -210,7 +232,10 @@ def _refusal(response: httpx.Response) -> EngineError | UserError:
             "Clip and question together are longer than the model server reads; shorten the "
             "question, or serve with a larger --max-model-len.",
         )
-    return EngineError(
+    kind = EngineError
+    if response.status_code == httpx.codes.BAD_REQUEST and NOT_KEPT.search(reason):
+        kind = _NotKeptError
+    return kind(
         "engine_refused",
         f"The model server refused the request with status {response.status_code}: {reason}",
     )

@@ -5,6 +5,7 @@ The server's own render endpoint tells which token ids and features a request be
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -185,6 +186,44 @@ def test_answers_that_begin_each_other_agree_too(
     assert served.log_probabilities == pytest.approx(
         reference.log_probabilities, abs=EXPECTED_WITHIN
     )
+
+
+def test_a_clip_that_was_sent_before_is_asked_about_by_its_name(
+    running_engine: RunningEngine, inputs: list[ModelInput], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By name, by name that the server does not know, and sent: three ways to one answer."""
+    whole: list[int] = []
+    post = VllmEngine._post
+
+    def watched(engine: VllmEngine, body: dict[str, Any]) -> Any:
+        answer = post(engine, body)
+        video = body["messages"][0]["content"][-2]["video_url"]["url"]
+        whole.append(answer.status_code if video else -answer.status_code)
+        return answer
+
+    monkeypatch.setattr(VllmEngine, "_post", watched)
+
+    def ask(engine: VllmEngine, question: str) -> list[dict[str, float]]:
+        whole.clear()
+        asked = [replace(made, text=question) for made in inputs[:6]]
+        return [scores.probabilities for scores in engine.score(asked, ("yes", "no"))]
+
+    rate = running_engine.sampling.fps
+    clients = [VllmEngine(running_engine.url, rate, "miniature", concurrency=1) for _ in range(3)]
+    ask(clients[0], "Is anybody there?")
+    assert whole == [200] * 6
+    named = ask(clients[0], QUESTION)
+    assert whole == [-200] * 6
+    sent = ask(clients[1], QUESTION)
+    assert whole == [200] * 6
+    clients[2]._media.sent(clients[2]._media.name_of(inputs[0]))
+    missed = ask(clients[2], QUESTION)
+    assert whole == [-400, *[200] * 6]
+    for one, two, three in zip(named, sent, missed, strict=True):
+        assert one == pytest.approx(two, abs=1e-6)
+        assert two == pytest.approx(three, abs=1e-6)
+    for client in clients:
+        client.close()
 
 
 def test_free_text_agrees(

@@ -7,6 +7,7 @@ import json
 import math
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from noise_inputs import noise_input
 
 from mllm_affect.engine.answer_tree import spellings
+from mllm_affect.engine.sent_media import PATIENCE
 from mllm_affect.engine.server_process import free_port
 from mllm_affect.engine.vllm_client import VllmEngine
 from mllm_affect.errors import EngineError, UserError
@@ -113,6 +115,73 @@ def test_several_tokens_that_end_the_answer_add_up(
     assert scores.probabilities == pytest.approx({"AU1": 0.4, "AU12": 0.6})
     assert faulty.bodies[1]["messages"][1] == {"role": "assistant", "content": "AU1"}
     assert faulty.bodies[1]["continue_final_message"]
+
+
+def has_media(body: dict[str, Any]) -> bool:
+    return bool(body["messages"][0]["content"][0]["input_audio"]["data"])
+
+
+def test_a_clip_is_sent_once_for_many_questions(faulty: FaultyServer, engine: VllmEngine) -> None:
+    faulty.reply = lambda body: (200, choice({"yes": -0.1, "no": -2.4}))
+    first, other = noise_input(1), noise_input(2)
+    again = replace(first, text="Something else?")
+    engine.score([first, again, other, again], ("yes", "no"))
+    assert [has_media(body) for body in faulty.bodies] == [True, False, True, False]
+    named = [[part.get("uuid") for part in b["messages"][0]["content"]] for b in faulty.bodies]
+    assert named[0] == named[1] == named[3] != named[2]
+    assert faulty.bodies[1]["messages"][0]["content"][1]["video_url"]["url"] == ""
+    assert faulty.bodies[1]["messages"][0]["content"][2]["text"] == "Something else?"
+
+
+def test_a_server_that_forgot_is_sent_the_clip_again(
+    faulty: FaultyServer, engine: VllmEngine
+) -> None:
+    def forgetful(body: dict[str, Any]) -> tuple[int, Any]:
+        if has_media(body):
+            return 200, choice({"yes": 0.0})
+        return 400, {"error": {"message": "Cache miss for audio at index 0 but data is not given"}}
+
+    faulty.reply = forgetful
+    for _ in range(PATIENCE + 4):
+        (scores,) = engine.score([noise_input(1)], ("yes", "no"))
+        assert scores.best == "yes"
+    given_up = [has_media(body) for body in faulty.bodies[-3:]]
+    assert given_up == [True, True, True], "a server that keeps nothing is not asked by name"
+    assert [has_media(body) for body in faulty.bodies[:3]] == [True, False, True]
+
+
+def test_after_a_restart_clips_are_sent_anew_and_then_named_again(
+    faulty: FaultyServer, engine: VllmEngine
+) -> None:
+    faulty.reply = lambda body: (200, choice({"yes": 0.0}))
+    clips = [noise_input(seed) for seed in range(3 * PATIENCE)]
+    engine.score(clips, ("yes", "no"))
+    kept: set[str] = set()
+
+    def restarted(body: dict[str, Any]) -> tuple[int, Any]:
+        name = body["messages"][0]["content"][0]["uuid"]
+        if not has_media(body) and name not in kept:
+            return 400, {"error": {"message": "Cache miss for audio at index 0"}}
+        kept.add(name)
+        return 200, choice({"yes": 0.0})
+
+    faulty.reply = restarted
+    engine.score(clips, ("yes", "no"))
+    faulty.bodies.clear()
+    engine.score(clips, ("yes", "no"))
+    assert not any(map(has_media, faulty.bodies))
+
+
+def test_names_of_two_clients_have_nothing_in_common(
+    faulty: FaultyServer, engine: VllmEngine
+) -> None:
+    faulty.reply = lambda body: (200, choice({"yes": 0.0}))
+    stranger = VllmEngine(faulty.url, 4.0, "model", concurrency=1)
+    for one in (engine, stranger):
+        one.score([noise_input(1)], ("yes", "no"))
+    stranger.close()
+    names = [body["messages"][0]["content"][0]["uuid"] for body in faulty.bodies]
+    assert names[0] != names[1]
 
 
 def test_a_lost_connection_is_tried_again(faulty: FaultyServer, engine: VllmEngine) -> None:
