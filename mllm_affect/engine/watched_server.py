@@ -11,10 +11,11 @@ holds up nobody, not even the end of the process.
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, wait
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from mllm_affect.engine.types import Engine
 from mllm_affect.errors import EngineError, UserError
@@ -23,8 +24,6 @@ R = TypeVar("R")
 
 AWAY = ("engine_away", "engine_timeout")
 """Codes of errors after which a server is out at once; other failures must repeat."""
-
-GIVE_UP_LOOK_S = 0.05
 
 
 class Health(StrEnum):
@@ -73,11 +72,10 @@ class WatchedServer:
         self.engine = engine
         self._first_question, self._patience = first_question, patience or Patience()
         self._lock = threading.Lock()
-        self._in_flight: dict[int, float] = {}
+        self._in_flight: dict[int, tuple[float, Future[Any]]] = {}
         self._asked = self._failures = 0
         self._answered_s = self._heard_s = time.monotonic()
         self._well, self._closed = threading.Event(), threading.Event()
-        self._out_number = 0
         self.first_failure: EngineError | UserError | None = None
         self._watch = threading.Thread(target=self._run, name="server-watch", daemon=True)
 
@@ -102,38 +100,36 @@ class WatchedServer:
     def ask(self, question: Callable[[Engine], R]) -> R:
         """Return the server's answer.  Raises what it raises, `engine_away` once it is out."""
         future: Future[R] = Future()
-        out_number = self._out_number
+        with self._lock:
+            if self._closed.is_set() or not self.is_well:
+                raise _away()
+            self._asked += 1
+            number = self._asked
+            self._in_flight[number] = (time.monotonic(), future)
         threading.Thread(
-            target=self._answer, args=(question, future), name="question", daemon=True
+            target=self._answer, args=(question, number, future), name="question", daemon=True
         ).start()
-        while not wait([future], GIVE_UP_LOOK_S).done:
-            if self._closed.is_set() or not self.is_well or self._out_number != out_number:
-                raise EngineError(
-                    "engine_away", "The model server does not answer; try again in a moment."
-                )
         return future.result()
 
     def close(self) -> None:
         """Stop watching, and give up what is in flight."""
         self._closed.set()
-        self._well.clear()
+        with self._lock:
+            self._out()
         if self._watch.is_alive():
             self._watch.join(self._patience.look_s * 4)
         self.engine.close()
 
-    def _answer(self, question: Callable[[Engine], R], future: "Future[R]") -> None:
-        with self._lock:
-            self._asked += 1
-            number = self._asked
-            self._in_flight[number] = time.monotonic()
-        try:
-            answer = question(self.engine)
-        except BaseException as error:
-            self._note(number, error)
-            future.set_exception(error)
-        else:
-            self._note(number, None)
-            future.set_result(answer)
+    def _answer(self, question: Callable[[Engine], R], number: int, future: "Future[R]") -> None:
+        with suppress(InvalidStateError):  # it was given up in the meantime
+            try:
+                answer = question(self.engine)
+            except BaseException as error:
+                self._note(number, error)
+                future.set_exception(error)
+            else:
+                self._note(number, None)
+                future.set_result(answer)
 
     def _note(self, number: int, error: BaseException | None) -> None:
         with self._lock:
@@ -147,8 +143,11 @@ class WatchedServer:
                 self._out()
 
     def _out(self) -> None:
+        """Ask it no more, and give up what is in flight; the lock is held."""
         self._well.clear()
-        self._out_number += 1
+        for _, future in self._in_flight.values():
+            with suppress(InvalidStateError):
+                future.set_exception(_away())
 
     def _run(self) -> None:
         while not self._closed.wait(self._patience.look_s):
@@ -165,7 +164,7 @@ class WatchedServer:
 
     def _hangs(self, now: float) -> bool:
         with self._lock:
-            oldest = min(self._in_flight.values(), default=now)
+            oldest = min((begun for begun, _ in self._in_flight.values()), default=now)
             answered_s = self._answered_s
         silent_s = now - max(self._heard_s, answered_s)
         stalled_s = now - max(oldest, answered_s)
@@ -183,3 +182,7 @@ class WatchedServer:
             self._answered_s = time.monotonic()
         if not self._closed.is_set():
             self._well.set()
+
+
+def _away() -> EngineError:
+    return EngineError("engine_away", "The model server does not answer; try again in a moment.")
