@@ -1,8 +1,8 @@
 """A thousand clients ask how one analysis is getting on, while it is worked on.
 
 Does: poll once a second over as many connections, in front of a stub model server; print median and
-99th percentile.  `python -m tests.bench_polls`.  Does not: hold a goal: one service process needs
-about a millisecond of processor time a poll, so a thousand a second are more than one can do.
+99th percentile.  `python -m tests.bench_polls`; ends with 1 where the percentile is above the goal.
+Does not: leave room on a busy machine: a poll takes about a millisecond of processor time.
 """
 
 import asyncio
@@ -20,6 +20,7 @@ from stub_engine import stub_engine
 from tests.soak import make_video
 
 CLIENTS, SECONDS, EVERY_S = 1_000, 10.0, 1.0
+GOAL_MS = 100.0
 
 
 async def poll(port: int, path: str, start_s: float) -> list[float]:
@@ -51,7 +52,7 @@ async def all_polls(port: int, path: str) -> list[float]:
 
 
 def main() -> None:
-    """Measure and print; no goal is held to it yet."""
+    """Measure, print, and hold the figure to the goal."""
     with (
         tempfile.TemporaryDirectory() as folder,
         stub_engine(8.0) as stub,
@@ -65,7 +66,10 @@ def main() -> None:
         assert port is not None
         spent = asyncio.run(all_polls(port, f"/v1/analyses/{analysis_id}"))
     middle_ms, p99_ms = statistics.median(spent) * 1000, spent[int(len(spent) * 0.99)] * 1000
-    print(f"{len(spent)} polls: p50 {middle_ms:.1f} ms, p99 {p99_ms:.1f} ms")  # noqa: T201
+    print(  # noqa: T201
+        f"{len(spent)} polls: p50 {middle_ms:.1f} ms, p99 {p99_ms:.1f} ms (goal {GOAL_MS:.0f} ms)"
+    )
+    sys.exit(0 if p99_ms <= GOAL_MS else 1)
 
 
 if __name__ == "__main__":
