@@ -13,7 +13,7 @@ from swift.model.models.qwen import Qwen3OmniLoader
 from swift.template import register_template
 from swift.template.templates.qwen import Qwen3OmniTemplate, QwenTemplateMeta
 
-from finetune.unit_columns import UNKNOWN, subject_number, unit_labels
+from mllm_affect.data.unit_labels import UNKNOWN, subject_number, unit_labels
 from mllm_affect.model.evidence.placing import PAIR
 from mllm_affect.model.evidence.thinker import EvidenceQwen3OmniMoeForConditionalGeneration
 

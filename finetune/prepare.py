@@ -17,9 +17,9 @@ from typing import Any
 
 from finetune.labelling import Balance, SegmentRule, balanced, segment_answer
 from finetune.progress import Progress
-from finetune.unit_columns import UNITS_LABEL, UNKNOWN, unit_labels
 from mllm_affect.data.examples import Example
 from mllm_affect.data.labelled import LabelledSet, read_labelled
+from mllm_affect.data.unit_labels import UNITS_LABEL, UNKNOWN, unit_labels
 from mllm_affect.errors import UserError
 from mllm_affect.files import sha256_file, sha256_json, write_json, write_jsonl
 from mllm_affect.media.cache import ClipCache

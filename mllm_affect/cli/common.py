@@ -66,6 +66,15 @@ def print_json(value: Any) -> None:
     typer.echo(json.dumps(value, ensure_ascii=False))
 
 
+def three_counts(text: str, option: str) -> tuple[int, int, int]:
+    """Return the three numbers that an option lists.  Raises UserError `bad_count`."""
+    parts = text.split(",")
+    if len(parts) != 3 or not all(part.strip().isdecimal() for part in parts):
+        raise UserError("bad_count", f"{option} is {text!r}; give three numbers, as in 28,14,14.")
+    train, val, test = (int(part) for part in parts)
+    return train, val, test
+
+
 def fail(code: str, sentence: str, status: int, as_json: bool) -> typer.Exit:
     """Print an error (JSON on standard output if asked, else one line on standard error)."""
     if as_json:

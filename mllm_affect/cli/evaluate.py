@@ -14,6 +14,7 @@ from mllm_affect.cli.ask import read_key
 from mllm_affect.cli.common import Cache, Force, Json, Model, Trusted, out, print_json, verb
 from mllm_affect.cli.default_group import DefaultGroup
 from mllm_affect.cli.evaluate_megc import megc
+from mllm_affect.cli.evaluate_units import units
 from mllm_affect.cli.progress import progress
 from mllm_affect.errors import UserError
 
@@ -35,6 +36,7 @@ def register(app: typer.Typer) -> None:
     )
     group.command(DefaultGroup.default, no_args_is_help=True)(evaluate)
     group.command("megc", no_args_is_help=True)(megc)
+    group.command("au", no_args_is_help=True)(units)
     app.add_typer(group, name="evaluate")
 
 

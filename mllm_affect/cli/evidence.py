@@ -38,7 +38,7 @@ def add(
     ] = None,
     counterfactual: Annotated[
         float, typer.Option(min=0.0, help="Weight of CCR in training; 0 switches it off.")
-    ] = 0.3,
+    ] = 1.0,
     seed: Annotated[int, typer.Option(min=0, help="Of the projector's weights.")] = 0,
     json: Json = False,
 ) -> None:

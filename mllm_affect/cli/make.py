@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
-from mllm_affect.cli.common import Json, out, print_json, verb
+from mllm_affect.cli.common import Json, out, print_json, three_counts, verb
 from mllm_affect.cli.make_megc import make_megc
+from mllm_affect.cli.make_units import make_folds, make_units
 from mllm_affect.cli.progress import progress
-from mllm_affect.errors import UserError
 
 group = typer.Typer(
     no_args_is_help=True,
@@ -22,6 +22,8 @@ group = typer.Typer(
 def register(app: typer.Typer) -> None:
     """Add the verb to the command line."""
     group.command("megc")(make_megc)
+    group.command("units")(make_units)
+    group.command("folds")(make_folds)
     app.add_typer(group, name="make")
 
 
@@ -47,7 +49,7 @@ def make_bah(
     from mllm_affect.data.bah.made_plan import ReleasePlan
     from mllm_affect.data.bah.made_release import make_release
 
-    plan = ReleasePlan(_counts(participants), videos_each, seed)
+    plan = ReleasePlan(three_counts(participants, "--participants"), videos_each, seed)
     with progress("making videos", show=not json) as advance:
         made = make_release(out_folder, plan, advance)
     if json:
@@ -56,13 +58,3 @@ def make_bah(
     for split, count in made["videos"].items():
         out.print(f"{split:5s} {count} videos, {made['positive'][split]} positive", highlight=False)
     out.print(f"{made['participants']} participants in {out_folder}", highlight=False)
-
-
-def _counts(text: str) -> tuple[int, int, int]:
-    parts = text.split(",")
-    if len(parts) != 3 or not all(part.strip().isdecimal() for part in parts):
-        raise UserError(
-            "bad_count", f"--participants is {text!r}; give three numbers, as in 28,14,14."
-        )
-    train, val, test = (int(part) for part in parts)
-    return train, val, test

@@ -12,9 +12,9 @@ from finetune.base import read_base
 from finetune.command import training_command
 from finetune.merge import Adapter, merge_adapter, read_adapter
 from finetune.recipe import load_recipe
-from finetune.unit_columns import UNITS_LABEL, subject_number, unit_labels
 from mllm_affect.data.examples import read_examples, write_examples
 from mllm_affect.data.made.folders import make_folders
+from mllm_affect.data.unit_labels import UNITS_LABEL, subject_number, unit_labels
 from mllm_affect.errors import UserError
 from mllm_affect.files import read_jsonl
 from mllm_affect.model.evidence.composing import PREFIX, compose

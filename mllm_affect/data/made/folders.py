@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from multiprocessing import get_context
 from pathlib import Path
+from typing import TypeVar
 
 import av
 import numpy as np
@@ -30,6 +31,7 @@ from mllm_affect.errors import UserError
 from mllm_affect.files import replacing
 from mllm_affect.media.types import AUDIO_RATE
 
+Made = TypeVar("Made")
 Progress = Callable[[int, int], None]
 """Called with how many clips are done and how many there are."""
 
@@ -54,18 +56,27 @@ def write_clip_file(clip: MadeClip, path: Path) -> None:
     write_video(clip.frames_THWC, clip.audio_S, path)
 
 
-def write_video(frames_THWC: NDArray[np.uint8], audio_S: NDArray[np.int16], path: Path) -> None:
-    """Write frames at FRAME_RATE and 16 kHz sound as MP4 (H.264, AAC), whole or not at all."""
+def write_video(
+    frames_THWC: NDArray[np.uint8],
+    audio_S: NDArray[np.int16] | None,
+    path: Path,
+    rate: int = FRAME_RATE,
+) -> None:
+    """Write `rate` frames a second and 16 kHz sound as MP4 (H.264, AAC), whole or not at all."""
     with replacing(path) as temporary, av.open(str(temporary), "w", format="mp4") as container:
-        video = container.add_stream("libx264", rate=FRAME_RATE)
+        video = container.add_stream("libx264", rate=rate)
         video.height, video.width = frames_THWC.shape[1:3]
         video.pix_fmt = "yuv420p"
         video.options = {"crf": QUALITY, "preset": "veryfast", "threads": "1"}
-        audio = container.add_stream("aac", rate=AUDIO_RATE, layout="mono")
-        audio.bit_rate = AUDIO_BITS_PER_S
+        audio = None
+        if audio_S is not None:
+            audio = container.add_stream("aac", rate=AUDIO_RATE, layout="mono")
+            audio.bit_rate = AUDIO_BITS_PER_S
         for picture in frames_THWC:
             container.mux(video.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(video.encode(None))
+        if audio is None or audio_S is None:
+            return
         sound = av.AudioFrame.from_ndarray(audio_S[None], format="s16", layout="mono")
         sound.sample_rate, sound.pts, sound.time_base = AUDIO_RATE, 0, Fraction(1, AUDIO_RATE)
         container.mux(audio.encode(sound))
@@ -92,15 +103,24 @@ def make_folders(
     specs = [spec for split, count in counts.items() for spec in plan_clips(count, split, seed)]
     names = [f"videos/{spec.split}-{index:05d}.mp4" for index, spec in enumerate(specs)]
     (out / "videos").mkdir(parents=True, exist_ok=True)
-    paths = [out / name for name in names]
-    workers = max(1, min(8, os.cpu_count() or 1))
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        for done, _ in enumerate(pool.map(_make_file, specs, paths, chunksize=8), start=1):
-            if progress is not None:
-                progress(done, len(specs))
+    in_processes(_make_file, specs, [out / name for name in names], progress)
     examples = [example_of(spec, name) for spec, name in zip(specs, names, strict=True)]
     write_examples(out, examples)
     return examples
+
+
+def in_processes(
+    write: Callable[[Made, Path], None],
+    made: Sequence[Made],
+    paths: Sequence[Path],
+    progress: Progress | None = None,
+) -> None:
+    """Call `write` with each of `made` and its path, on several processes."""
+    workers = max(1, min(8, os.cpu_count() or 1))
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        for done, _ in enumerate(pool.map(write, made, paths, chunksize=8), start=1):
+            if progress is not None:
+                progress(done, len(made))
 
 
 def example_of(spec: ClipSpec, video: str) -> Example:

@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Final, Literal, get_args
 
+from mllm_affect.data.unit_labels import MADE_UNITS
 from mllm_affect.errors import UserError
 
 Crop = Literal["centre", "face"]
 Fusion = Literal["mge_efp", "concat"]
 Graph = Literal["sparse", "dense", "none"]
+Token = Literal["content", "instruction"]
 
 TOKENS = ("<|quad_start|>", "<|quad_end|>")
 """Reserved entries of Qwen's vocabulary that hold the places of CT and IT after each video."""
@@ -20,8 +22,6 @@ TOKENS_A_VIDEO = len(TOKENS)
 SIZES: Final = (
     "hidden", "frames", "side", "stem", "middle", "high", "width", "heads", "graph_layers",
 )  # fmt: skip
-MADE_UNITS = (1, 2, 4, 5, 6, 12, 15, 26)
-"""The action units that made faces can show."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,10 @@ class EvidenceConfig:
     `hidden`: width of the language model's embeddings.  `units`: target action units (numbers of
     the Facial Action Coding System), one graph node each.  `frames`, `side`: what a clip is
     resampled to (our reading).  `crop`: the middle square of the frames, or the face found in the
-    first frame, turned upright.  `fusion`, `graph`: the parts, or their ablations.  `token_norm`:
-    Euclidean norm that both tokens start with, the text embeddings' mean.
+    first frame, turned upright.  `fusion`, `graph`: the parts, or their ablations.  `given`: the
+    tokens that the language model gets; without one its place holds zeros, without both it is the
+    plain model with a head of action units.  `token_norm`: Euclidean norm that both tokens start
+    with, the text embeddings' mean.
     """
 
     hidden: int
@@ -48,6 +50,7 @@ class EvidenceConfig:
     graph_layers: int = 2
     fusion: Fusion = "mge_efp"
     graph: Graph = "sparse"
+    given: tuple[Token, ...] = get_args(Token)
     token_norm: float = 1.0
 
     def __post_init__(self) -> None:
@@ -56,6 +59,9 @@ class EvidenceConfig:
             if getattr(self, name) not in get_args(choices):
                 known = ", ".join(get_args(choices))
                 raise UserError("bad_evidence", f"Evidence knows as {name} only {known}.")
+        if not set(self.given) <= set(get_args(Token)):
+            known = ", ".join(get_args(Token))
+            raise UserError("bad_evidence", f"Evidence knows as given only {known}.")
         numbers = [getattr(self, name) for name in SIZES]
         if not all(isinstance(value, int) and value > 0 for value in (*numbers, *self.units)):
             raise UserError("bad_evidence", f"Evidence needs whole numbers as {', '.join(SIZES)}.")
@@ -74,11 +80,13 @@ class EvidenceConfig:
         if not known.issuperset(values):
             odd = ", ".join(sorted(set(values) - known))
             raise UserError("bad_evidence", f"The checkpoint's evidence settings name {odd}.")
-        return cls(**{**values, "units": tuple(values.get("units", MADE_UNITS))})
+        lists = {"units": MADE_UNITS, "given": get_args(Token)}
+        chosen = {name: tuple(values.get(name, default)) for name, default in lists.items()}
+        return cls(**{**values, **chosen})
 
     def as_mapping(self) -> dict[str, Any]:
         """Return the fields as JSON knows them."""
-        return {**asdict(self), "units": list(self.units)}
+        return {**asdict(self), "units": list(self.units), "given": list(self.given)}
 
 
 @dataclass(frozen=True)
@@ -87,11 +95,12 @@ class LossWeights:
 
     `answer`: AU loss of the head on the language model's last state, the measured one.
     `evidence`: of the head on CT and IT.  `nodes`: of each graph node on its own unit.
-    `counterfactual`: CCR, 0 is its ablation.  Our reading throughout.
+    `counterfactual`: CCR, 0 is its ablation.  Our reading throughout.  The asymmetric loss is a
+    small number beside a cross-entropy: weighed alike, units are hardly learned.
     """
 
     language: float = 1.0
-    answer: float = 1.0
-    evidence: float = 0.5
-    nodes: float = 0.3
-    counterfactual: float = 0.3
+    answer: float = 12.0
+    evidence: float = 6.0
+    nodes: float = 3.0
+    counterfactual: float = 1.0

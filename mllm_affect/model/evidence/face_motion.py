@@ -42,8 +42,9 @@ def clips_of_patches(patches_NV: Tensor, grid_B3: Tensor) -> Iterator[Tensor]:
 def face_motion(patches_NV: Tensor, grid_B3: Tensor, config: EvidenceConfig) -> Tensor:
     """Return appearance and motion of every clip, (B, CHANNELS, frames, side, side) float32.
 
-    Appearance is the grey face, centred and divided by its own spread; motion is its difference
-    from the first moment (our reading: the onset or the calm face).  Clips of any length are
+    Appearance is the grey face, at each moment centred and divided by its own spread, because lamps
+    flicker before fast cameras; motion is its difference from the first moment (our reading: the
+    onset or the calm face).  Clips of any length are
     resampled to the same number of moments, equally far apart, so that nothing is padded.
     """
     faces = [
@@ -51,8 +52,8 @@ def face_motion(patches_NV: Tensor, grid_B3: Tensor, config: EvidenceConfig) -> 
         for clip_TCHW in clips_of_patches(patches_NV, grid_B3)
     ]
     grey_BTHW = torch.stack(faces)
-    middle = grey_BTHW.mean((1, 2, 3), keepdim=True)
-    spread = grey_BTHW.std((1, 2, 3), keepdim=True).clamp_min(SMALLEST_SPREAD)
+    middle = grey_BTHW.mean((2, 3), keepdim=True)
+    spread = grey_BTHW.std((2, 3), keepdim=True).clamp_min(SMALLEST_SPREAD)
     face_BTHW = (grey_BTHW - middle) / spread
     return torch.stack([face_BTHW, face_BTHW - face_BTHW[:, :1]], dim=1)
 

@@ -5,12 +5,12 @@ Does not: know the language model, beyond the width of its embeddings.
 """
 
 from dataclasses import dataclass
-from typing import cast
+from typing import cast, get_args
 
 import torch
 from torch import Tensor, nn
 
-from mllm_affect.model.evidence.config import EvidenceConfig
+from mllm_affect.model.evidence.config import EvidenceConfig, Token
 from mllm_affect.model.evidence.counterfactual import partners, swap_appearance
 from mllm_affect.model.evidence.encoder import EvidenceEncoder
 from mllm_affect.model.evidence.face_motion import face_motion
@@ -34,7 +34,8 @@ class EvidenceProjector(nn.Module):
     """Visual evidence encoder, MGE-EFP, R-AUGNN and two heads of action units.
 
     `answer_head` reads the language model's last state before the answer: the measured one.
-    `muted` names tokens ("content", "instruction") that are set to zero, to see what they carry.
+    `muted` names tokens ("content", "instruction") that are set to zero: those that the
+    configuration does not give, or more, to see what they carry.
     """
 
     def __init__(self, config: EvidenceConfig) -> None:
@@ -46,7 +47,7 @@ class EvidenceProjector(nn.Module):
         self.graph = UnitGraph(config)
         self.evidence_head = nn.Linear(2 * config.hidden, len(config.units))
         self.answer_head = nn.Linear(config.hidden, len(config.units))
-        self.muted: frozenset[str] = frozenset()
+        self.muted = frozenset(get_args(Token)) - set(config.given)
 
     def forward(self, patches_NV: Tensor, grid_B3: Tensor) -> Evidence:
         """Return the evidence of each video of a batch; see face_motion for the patches."""
@@ -85,7 +86,7 @@ class EvidenceProjector(nn.Module):
         if not self.muted:
             return tokens_B2D
         kept = torch.tensor(
-            [name not in self.muted for name in ("content", "instruction")],
+            [name not in self.muted for name in get_args(Token)],
             device=tokens_B2D.device,
         )
         return tokens_B2D * kept[None, :, None].to(tokens_B2D.dtype)

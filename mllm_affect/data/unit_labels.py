@@ -1,13 +1,20 @@
-"""Action units and people in training rows, for the losses of the evidence projector.
+"""Action units of examples, as text and as numbers.
 
-Does: turn the columns `units` and `participant` of a row into numbers.  Does not: know ms-swift.
+Does: read which units a label lists, and give people numbers.  Does not: know training or models.
 """
 
 import re
 import zlib
 from collections.abc import Sequence
+from typing import Final
 
 from mllm_affect.errors import UserError
+
+MADE_UNITS: Final = (1, 2, 4, 5, 6, 12, 15, 26)
+"""The action units that made faces can show."""
+
+MADE_PARTICIPANT = "made-"
+"""What names of people begin with who were drawn."""
 
 UNITS_LABEL = "action_units"
 """The label of an example that lists its action units: `1,12`, or nothing for a calm face."""

@@ -1,0 +1,1 @@
+"""Action-unit detection: predictions, thresholds from training people, scores, baseline, report."""

@@ -1,0 +1,137 @@
+"""How well action units were found: F1 of each unit, and means with their intervals.
+
+Does: binary F1 (of "shown"), the mean of F1 of "shown" and "not shown", what saying "shown" always
+scores; intervals by redrawing people.  Does not: choose thresholds or read files.
+
+The two kinds of F1 are not comparable: with rare units the second reads some 30 points higher,
+because "not shown" is easy.  Papers report either and often call both F1; here binary F1 leads.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eval.intervals import Interval, middle, resampled_sums
+
+Floats = NDArray[np.float64]
+KINDS = 4
+"""Hits, false alarms, misses, right rejections: the counts of one unit."""
+
+
+@dataclass(frozen=True)
+class UnitScore:
+    """One unit: how often it is labelled and found, F1 of "shown" and the mean of both F1."""
+
+    unit: int
+    labelled: int
+    found: int
+    known: int
+    f1: float
+    f1_interval: Interval
+    both_f1: float
+    always_f1: float
+
+
+@dataclass(frozen=True)
+class UnitScores:
+    """All units: means over units, with intervals over people."""
+
+    units: tuple[UnitScore, ...]
+    f1: float
+    f1_interval: Interval
+    both_f1: float
+    both_f1_interval: Interval
+    always_f1: float
+    videos: int
+    people: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the scores as JSON knows them."""
+        return asdict(self)
+
+
+def score_units(
+    units: Sequence[int],
+    labels_NA: NDArray[np.int64],
+    found_NA: NDArray[np.bool_],
+    participants: Sequence[str],
+) -> UnitScores:
+    """Measure decisions against labels (1, 0, below 0 unknown and left out).
+
+    A unit that is neither labelled nor found anywhere scores 0, as in the challenges' own scoring.
+    Raises ValueError without rows.
+    """
+    counts_NAK = _counts(labels_NA, found_NA)
+    sums_RAK = resampled_sums(
+        counts_NAK.reshape(len(counts_NAK), -1), participants
+    ).reshape(-1, len(units), KINDS)  # fmt: skip
+    whole_AK = counts_NAK.sum(0)
+    shown_A, both_A, always_A = _f1(whole_AK), _both(whole_AK), _always(whole_AK)
+    drawn_RA, drawn_both_RA = _f1(sums_RAK), _both(sums_RAK)
+    rows = tuple(
+        UnitScore(
+            unit=unit,
+            labelled=int(whole_AK[place, 0] + whole_AK[place, 2]),
+            found=int(whole_AK[place, 0] + whole_AK[place, 1]),
+            known=int(whole_AK[place].sum()),
+            f1=float(shown_A[place]),
+            f1_interval=middle(drawn_RA[:, place]),
+            both_f1=float(both_A[place]),
+            always_f1=float(always_A[place]),
+        )
+        for place, unit in enumerate(units)
+    )
+    return UnitScores(
+        units=rows,
+        f1=float(shown_A.mean()),
+        f1_interval=middle(drawn_RA.mean(1)),
+        both_f1=float(both_A.mean()),
+        both_f1_interval=middle(drawn_both_RA.mean(1)),
+        always_f1=float(always_A.mean()),
+        videos=len(labels_NA),
+        people=len(set(participants)),
+    )
+
+
+def gain(
+    labels_NA: NDArray[np.int64],
+    found_NA: NDArray[np.bool_],
+    other_NA: NDArray[np.bool_],
+    participants: Sequence[str],
+) -> tuple[float, Interval]:
+    """Return how much higher mean binary F1 is than that of other decisions, and its interval.
+
+    Both are scored on the same redrawn people, so that what they share cancels out.
+    """
+    differences = []
+    both = [_counts(labels_NA, decided) for decided in (found_NA, other_NA)]
+    whole = [_f1(counts.sum(0)).mean() for counts in both]
+    for counts in both:
+        sums = resampled_sums(counts.reshape(len(counts), -1), participants)
+        differences.append(_f1(sums.reshape(len(sums), -1, KINDS)).mean(1))
+    return float(whole[0] - whole[1]), middle(differences[0] - differences[1])
+
+
+def _counts(labels_NA: NDArray[np.int64], found_NA: NDArray[np.bool_]) -> Floats:
+    shown, known = labels_NA == 1, labels_NA >= 0
+    kinds = (shown & found_NA, ~shown & found_NA, shown & ~found_NA, ~shown & ~found_NA)
+    return np.stack([(kind & known) for kind in kinds], axis=-1).astype(np.float64)
+
+
+def _f1(counts: Floats) -> Floats:
+    hits, alarms, misses = counts[..., 0], counts[..., 1], counts[..., 2]
+    return np.asarray(2 * hits / np.maximum(2 * hits + alarms + misses, 1))
+
+
+def _both(counts: Floats) -> Floats:
+    """Mean F1 of "shown" and "not shown"."""
+    return np.asarray((_f1(counts) + _f1(counts[..., ::-1])) / 2)
+
+
+def _always(counts: Floats) -> Floats:
+    """F1 of saying "shown" always."""
+    shown, known = counts[..., 0] + counts[..., 2], counts.sum(-1)
+    return np.asarray(2 * shown / np.maximum(shown + known, 1))

@@ -1,0 +1,86 @@
+"""Action units read off a checkpoint with the evidence projector, in this process.
+
+Does: give the measured head's probability of every unit for model inputs, with tokens taken away
+where asked.  Does not: choose thresholds, sample frames or write text.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mllm_affect.engine.transformers_engine import INPUTS_AT_ONCE, load_checkpoint, together
+from mllm_affect.errors import UserError
+from mllm_affect.model.evidence.config import Token
+from mllm_affect.model.model_class import EVIDENCE
+from mllm_affect.tasks.model_input import ModelInput
+
+
+class UnitReader:
+    """Holds one checkpoint in memory; float32 on the CPU unless told otherwise."""
+
+    def __init__(self, checkpoint: Path, device: str = "cpu", dtype: str = "float32") -> None:
+        """Load the checkpoint.
+
+        Raises UserError `bad_checkpoint` for a folder that is no checkpoint or has no evidence
+        projector, and `missing_package` as TransformersEngine does.
+        """
+        processor, model = load_checkpoint(checkpoint, device, dtype)
+        if type(model).__name__ != EVIDENCE:
+            raise UserError(
+                "bad_checkpoint",
+                f"{checkpoint} has no evidence projector; `mllm-affect evidence add` gives it one, "
+                "and `finetune run` trains it.",
+            )
+        self._processor, self._model, self._device = processor, model, device
+
+    @property
+    def units(self) -> tuple[int, ...]:
+        """The action units, in the order of all probabilities."""
+        units: tuple[int, ...] = self._projector.config.units
+        return units
+
+    @property
+    def given(self) -> tuple[Token, ...]:
+        """The tokens that the checkpoint gives its language model."""
+        given: tuple[Token, ...] = self._projector.config.given
+        return given
+
+    @property
+    def _projector(self) -> Any:
+        return self._model.thinker.evidence_projector
+
+    def read(
+        self, inputs: Sequence[ModelInput], without: Sequence[Token] = ()
+    ) -> NDArray[np.float64]:
+        """Return the probability of each unit for each input (N, A).
+
+        `without`: tokens that are set to zero, besides those that the checkpoint never gives.
+        """
+        import torch
+
+        from mllm_affect.model.encode import encode, positions
+
+        given = self._projector.muted
+        self._projector.muted = given | set(without)
+        read = [np.zeros((0, len(self.units)))]
+        try:
+            for start in range(0, len(inputs), INPUTS_AT_ONCE):
+                some = [
+                    {name: value.to(self._device) for name, value in encoded.items()}
+                    for encoded in (
+                        encode(self._processor, made)
+                        for made in inputs[start : start + INPUTS_AT_ONCE]
+                    )
+                ]
+                places = [positions(self._model, encoded) for encoded in some]
+                with torch.inference_mode():
+                    out = self._model.thinker(
+                        **together(some, places), use_cache=False, want_units=True
+                    )
+                read.append(out.unit_logits.double().sigmoid().cpu().numpy())
+        finally:
+            self._projector.muted = given
+        return np.concatenate(read)

@@ -1,0 +1,159 @@
+"""`evaluate au` from made clips and a checkpoint with evidence to its files."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from noise_inputs import noise_input
+from typer.testing import CliRunner
+
+from eval.units.measuring import UnitPlan, predict_units
+from eval.units.predictions import read_unit_predictions
+from mllm_affect.cli.app import app
+from mllm_affect.data.examples import read_examples, write_examples
+from mllm_affect.data.made.coded import CodedPlan, make_coded
+from mllm_affect.data.unit_labels import MADE_UNITS, UNITS_LABEL, unit_labels
+from mllm_affect.engine.unit_reader import UnitReader
+from mllm_affect.errors import UserError
+from mllm_affect.model.evidence.composing import compose
+from mllm_affect.model.miniature import embedded_checkpoint
+
+EACH = 4
+
+
+@pytest.fixture(scope="module")
+def coded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("coded") / "units"
+    make_coded(folder, CodedPlan((2, 2, 2), EACH))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def composite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("composite") / "checkpoint"
+    compose(embedded_checkpoint(), folder, seed=5)
+    return folder
+
+
+def test_a_reader_gives_the_head_of_the_state_before_the_answer(composite: Path) -> None:
+    import torch
+
+    from mllm_affect.model.encode import encode
+
+    reader = UnitReader(composite)
+    inputs = [noise_input(seed) for seed in range(3)]
+    read_NA = reader.read(inputs)
+    assert read_NA.shape == (3, len(reader.units))
+    thinker = reader._model.thinker
+    for place, made in enumerate(inputs):
+        encoded = encode(reader._processor, made)
+        with torch.inference_mode():
+            out = thinker(**encoded, output_hidden_states=True, use_cache=False)
+            logits_A = thinker.evidence_projector.answer_head(out.hidden_states[-1][0, -1])
+        np.testing.assert_allclose(read_NA[place], logits_A.double().sigmoid(), atol=1e-5)
+
+
+def test_a_token_is_taken_away_for_one_reading_only(composite: Path) -> None:
+    reader = UnitReader(composite)
+    inputs = [noise_input(seed) for seed in range(2)]
+    whole_NA = reader.read(inputs)
+    without_NA = reader.read(inputs, ("content",))
+    assert np.abs(whole_NA - without_NA).max() > 1e-6
+    np.testing.assert_array_equal(reader.read(inputs), whole_NA)
+
+
+def test_a_checkpoint_that_gives_no_token_is_the_plain_model(tmp_path: Path) -> None:
+    compose(embedded_checkpoint(), tmp_path / "plain", {"given": []}, seed=5)
+    reader = UnitReader(tmp_path / "plain")
+    assert reader.given == ()
+    inputs = [noise_input(0)]
+    read_NA = reader.read(inputs)
+    np.testing.assert_array_equal(read_NA, reader.read(inputs, ("content", "instruction")))
+
+
+def test_a_checkpoint_without_evidence_is_refused() -> None:
+    with pytest.raises(UserError, match="no evidence projector"):
+        UnitReader(embedded_checkpoint())
+
+
+def test_predictions_carry_labels_thresholds_of_others_and_what_was_leant_on(
+    coded: Path, composite: Path
+) -> None:
+    rows = predict_units(UnitPlan(coded, composite, flow_split="train", trusted=True))
+    tested = [example for example in read_examples(coded) if example.split == "test"]
+    assert [row.video for row in rows] == [example.video for example in tested]
+    for row, example in zip(rows, tested, strict=True):
+        assert list(row.labels) == unit_labels(example.labels[UNITS_LABEL], MADE_UNITS)
+        assert len(row.without_content) == len(row.without_instruction) == len(MADE_UNITS)
+        assert len(row.flow) == len(row.flow_thresholds) == len(MADE_UNITS)
+    assert len({row.thresholds for row in rows}) == 1
+
+
+def test_thresholds_do_not_move_when_the_tested_labels_do(
+    coded: Path, composite: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(coded, tmp_path / "other")
+    examples = [
+        example.model_copy(update={"labels": {"au": "yes", UNITS_LABEL: "1,2,4,5,6,12,15,26"}})
+        if example.split == "test"
+        else example
+        for example in read_examples(coded)
+    ]
+    write_examples(tmp_path / "other", examples)
+    plans = [
+        UnitPlan(data, composite, leanings=False, trusted=True)
+        for data in (coded, tmp_path / "other")
+    ]
+    first, second = (predict_units(plan) for plan in plans)
+    assert first[0].labels != second[0].labels
+    assert [row.thresholds for row in first] == [row.thresholds for row in second]
+
+
+def test_a_split_never_tunes_itself_and_nobody_is_on_both_sides(
+    coded: Path, composite: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match="must not see the split that is tested"):
+        predict_units(UnitPlan(coded, composite, thresholds_split="test"))
+    shutil.copytree(coded, tmp_path / "leaking")
+    examples = [
+        example.model_copy(update={"participant": "same"}) for example in read_examples(coded)
+    ]
+    write_examples(tmp_path / "leaking", examples)
+    with pytest.raises(UserError, match="give everyone one split"):
+        predict_units(UnitPlan(tmp_path / "leaking", composite))
+
+
+def test_the_verb_writes_predictions_figures_picture_and_report(
+    coded: Path, composite: Path, tmp_path: Path
+) -> None:
+    words = ["evaluate", "au", "--data", str(coded), "--model", str(composite), "--trusted"]
+    done = CliRunner().invoke(app, [*words, "--out", str(tmp_path / "au"), "--json"])
+    assert done.exit_code == 0, done.output
+    said = json.loads(done.stdout.splitlines()[-1])
+    assert said["scores"]["videos"] == 2 * EACH
+    assert {item["token"] for item in said["leanings"]} == {"content token", "instruction token"}
+    html = (tmp_path / "au" / "unit-report.html").read_text()
+    for words_shown in ("AU26", "optical-flow baseline", "Who speaks to whom", "Clips whose"):
+        assert words_shown in html
+    assert "drawn faces" in html
+    assert (tmp_path / "au" / "unit-graph.svg").is_file()
+    rows = read_unit_predictions([tmp_path / "au" / "unit-predictions.jsonl"])
+    assert len(rows) == 2 * EACH
+    refused = CliRunner().invoke(app, ["evaluate", "au", "--out", str(tmp_path / "no"), "--json"])
+    assert refused.exit_code == 2
+    assert "--predictions" in refused.output
+
+
+def test_made_units_and_folds_from_the_command_line(tmp_path: Path) -> None:
+    words = ["make", "units", "--out", str(tmp_path / "units"), "--people", "1,1,1"]
+    done = CliRunner().invoke(app, [*words, "--clips-each", "1", "--json"])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout.splitlines()[-1])["clips"] == {"train": 1, "val": 1, "test": 1}
+    words = ["make", "folds", "--data", str(tmp_path / "units"), "--out", str(tmp_path / "folds")]
+    done = CliRunner().invoke(app, [*words, "--json"])
+    assert done.exit_code == 0, done.output
+    assert len(json.loads(done.stdout)["folds"]) == 3
+    done = CliRunner().invoke(app, [*words, "--by", "light"])
+    assert done.exit_code == 2
