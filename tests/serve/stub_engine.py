@@ -1,8 +1,9 @@
 """A program that speaks as much of vLLM's interface as the service uses, with made-up answers.
 
 Run as `python stub_engine.py PORT [SECONDS_A_QUESTION]`: a real process behind real HTTP that tests
-can kill, stop and make misbehave.  Its answers depend on the question alone, so that two of them
-agree.  `POST /mode/NAME` makes it `well`, `hung` (no answer at all), `slow`, `garbled` or `broken`.
+can kill, stop and make misbehave.  Its answers depend on the clip and the question alone, so that
+two of them agree; like vLLM it keeps media under the name that they come with, until it is killed.
+`POST /mode/NAME` makes it `well`, `hung` (no answer at all), `slow`, `garbled` or `broken`.
 """
 
 import hashlib
@@ -27,6 +28,10 @@ class StubServer(ThreadingHTTPServer):
     request_queue_size = 512
     mode = "well"
     seconds = 0.0
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.kept: dict[str, str] = {}
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -53,7 +58,23 @@ class Handler(BaseHTTPRequestHandler):
         elif self.server.mode == "broken":
             self._send({"error": {"message": "/srv/secret is broken"}}, 500)
         else:
-            self._send({"choices": [answer(json.loads(content))]})
+            self._answer(json.loads(content))
+
+    def _answer(self, body: dict[str, Any]) -> None:
+        asked = []
+        for part in (part for message in body["messages"] for part in parts_of(message)):
+            if part["type"] == "text":
+                asked.append(part["text"])
+                continue
+            name, sent = part["uuid"], json.dumps(part[part["type"]], sort_keys=True)
+            if part[part["type"]].get("data") or part[part["type"]].get("url"):
+                self.server.kept[name] = hashlib.sha256(sent.encode()).hexdigest()
+            elif name not in self.server.kept:
+                sentence = f"Cache miss: the data of '{name}' must be provided"
+                self._send({"error": {"message": sentence}}, 400)
+                return
+            asked.append(self.server.kept[name])
+        self._send({"choices": [answer(body, asked)]})
 
     def _hang_if_told(self) -> None:
         while self.server.mode == "hung":
@@ -71,9 +92,14 @@ class Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-def answer(body: dict[str, Any]) -> dict[str, Any]:
-    """A choice whose log-probabilities are drawn from the question."""
-    question = json.dumps(body["messages"], sort_keys=True).encode()
+def parts_of(message: dict[str, Any]) -> list[dict[str, Any]]:
+    content = message["content"]
+    return [{"type": "text", "text": content}] if isinstance(content, str) else content
+
+
+def answer(body: dict[str, Any], asked: list[str]) -> dict[str, Any]:
+    """A choice whose log-probabilities are drawn from what was asked about which media."""
+    question = json.dumps(asked).encode()
     endings = body.get("structured_outputs", {}).get("choice", [])
     weights = [1 + hashlib.sha256(question + end.encode()).digest()[0] for end in endings]
     tokens = [
