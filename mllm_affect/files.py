@@ -1,7 +1,7 @@
 """Writing files so that a reader sees the whole file or none.
 
 Does: write text, bytes, JSON and JSON lines through a temporary neighbour, fsync and rename;
-hash files.  Does not: lock, or clean up after another process.
+refuse a folder that is not empty; hash files.  Does not: lock, or clean up after another process.
 """
 
 import hashlib
@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from mllm_affect.errors import UserError
 
 CHUNK_BYTES = 1 << 20
 
@@ -34,6 +36,14 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def refuse_filled(folder: Path) -> None:
+    """Raise UserError `not_empty` unless `folder` is a new or an empty one."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(
+            "not_empty", f"{folder} is not an empty folder; name one that is, or a new."
+        )
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -8,9 +8,9 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from mllm_affect.data.folding import Fold
 from mllm_affect.data.megc.clip_folders import ClipFinder
 from mllm_affect.data.megc.folds import (
-    Fold,
     leave_one_dataset_out,
     leave_one_subject_out,
     person,
@@ -22,7 +22,7 @@ from mllm_affect.files import write_text
 LEFT_OUT = "left_out"
 
 
-def leave_out(rows: Sequence[Trained], left: str) -> Fold:
+def leave_out(rows: Sequence[Trained], left: str) -> Fold[Trained]:
     """Return the fold of which `left`, a person (`samm/6`) or a dataset (`samm`), is the test.
 
     Raises UserError `nobody_left_out` where no row is of them, or `too_few_folds`.

@@ -9,13 +9,14 @@ from typing import Annotated
 import typer
 
 from mllm_affect.cli.common import Json, out, print_json, three_counts, verb
+from mllm_affect.cli.make_folds import make_folds
 from mllm_affect.cli.make_megc import make_megc
-from mllm_affect.cli.make_units import make_folds, make_units
+from mllm_affect.cli.make_units import make_units
 from mllm_affect.cli.progress import progress
 
 group = typer.Typer(
     no_args_is_help=True,
-    help="Make data in a dataset's shape from drawn faces and synthetic voices.",
+    help="Make data from drawn faces and synthetic voices; fold labelled data.",
 )
 
 

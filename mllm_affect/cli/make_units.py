@@ -1,4 +1,4 @@
-"""`mllm-affect make units` and `make folds`: made clips with coded action units, and folds.
+"""`mllm-affect make units`: made clips with coded action units.
 
 Does: read options, draw progress, print counts.  Does not: draw or write files.
 """
@@ -45,31 +45,3 @@ def make_units(
         return
     for split, count in counts.items():
         out.print(f"{split:5s} {count} clips", highlight=False)
-
-
-@verb
-def make_folds(
-    *,
-    data: Annotated[
-        Path, typer.Option("--data", help="A folder with examples.jsonl and its videos.")
-    ],
-    out_folder: Annotated[Path, typer.Option("--out", help="A new or empty folder.")],
-    by: Annotated[
-        str, typer.Option("--by", help="What a fold leaves out: participant or dataset.")
-    ] = "participant",
-    json: Json = False,
-) -> None:
-    """Write a folder for each fold: one person or dataset is tested, others train and tune.
-
-    Example: mllm-affect make folds --data runs/units --out runs/folds
-
-    Nothing is copied: each fold has its own list and links to the videos. Train on each, evaluate
-    each with `evaluate au --fold NAME`, and pool them with `evaluate au --predictions`.
-    """
-    from mllm_affect.data.folding import write_folds
-
-    folders = write_folds(data, out_folder, by)  # type: ignore[arg-type]  # checked there
-    if json:
-        print_json({"folds": {name: str(folder) for name, folder in folders.items()}})
-        return
-    out.print(f"{len(folders)} folds in {out_folder}", highlight=False)

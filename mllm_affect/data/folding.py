@@ -1,27 +1,106 @@
-"""Folds of a labelled folder: everybody, or every dataset, is tested once by those who are others.
+"""Folds in which nobody, or no dataset, is on both sides; and labelled folders made of them.
 
-Does: write a folder for each fold, with its own examples.jsonl and links to the one set of videos.
-Does not: train, copy videos, or fold the micro-expression challenge's files (see megc.folds).
-
-A participant is written `dataset/person` where several datasets are joined.
+Does: leave each group of rows out once, whatever the rows are; write a folder for each fold of a
+labelled folder, with its own examples.jsonl and links to the one set of videos.  Does not: train,
+copy videos, or know the micro-expression challenge's files (see megc.folds).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Generic, Literal, TypeVar
 
 from mllm_affect.data.examples import Example, read_examples, write_examples
 from mllm_affect.errors import UserError
+from mllm_affect.files import refuse_filled
 
 By = Literal["participant", "dataset"]
-TRAIN, VAL, TEST = "train", "val", "test"
+Row = TypeVar("Row")
+
+VAL_EVERY = 5
+"""Every so many-th person who is not tested is kept for thresholds."""
 
 
-def group_of(example: Example, by: By) -> str:
-    """Return what is left out together with an example.
+@dataclass(frozen=True)
+class Fold(Generic[Row]):
+    """One fold: its name (what is left out), the rows to learn from and those to test on."""
 
-    Raises UserError `bad_participant` where the name of a person says no dataset.
+    name: str
+    train: tuple[Row, ...]
+    test: tuple[Row, ...]
+
+
+def leave_one_out(rows: Sequence[Row], groups: Sequence[str], what: str) -> Iterator[Fold[Row]]:
+    """Yield one fold a group, in the order in which groups first come; `what` names their kind.
+
+    Raises UserError `too_few_folds` when there are fewer than two groups.
     """
+    names = list(dict.fromkeys(groups))
+    if len(names) < 2:
+        raise UserError(
+            "too_few_folds", f"The rows know {len(names)} {what}; leaving one out needs two."
+        )
+    return (
+        Fold(
+            name=name,
+            train=tuple(row for row, of in zip(rows, groups, strict=True) if of != name),
+            test=tuple(row for row, of in zip(rows, groups, strict=True) if of == name),
+        )
+        for name in names
+    )
+
+
+def folded_examples(examples: Sequence[Example], by: By) -> dict[str, list[Example]]:
+    """Return the examples of each fold, by the name of what it tests, with new splits.
+
+    Of the people who are not tested every VAL_EVERY-th is `val`, for thresholds, at least one;
+    others are `train`.  Raises UserError `too_few_folds` and `bad_participant`.
+    """
+    groups = [_group_of(example, by) for example in examples]
+    folds: dict[str, list[Example]] = {}
+    for place, fold in enumerate(leave_one_out(examples, groups, by)):
+        people = sorted({example.participant for example in fold.train})
+        if len(people) < 2:
+            raise UserError(
+                "too_few_folds",
+                f"Without {fold.name} there is one person; training and thresholds need one each.",
+            )
+        kept = set(people[place % min(VAL_EVERY, len(people)) :: VAL_EVERY])
+        folds[fold.name] = [
+            *(
+                _moved(example, "val" if example.participant in kept else "train")
+                for example in fold.train
+            ),
+            *(_moved(example, "test") for example in fold.test),
+        ]
+    return folds
+
+
+def write_folds(data: Path, out: Path, by: By) -> dict[str, Path]:
+    """Write a folder of each fold into the new or empty folder `out`; return them by name.
+
+    Videos are links into `data`.  Raises UserError as reading and folding do, `not_empty`, and
+    `bad_participant` where two names give one folder.
+    """
+    refuse_filled(out)
+    examples = read_examples(data)
+    folds = folded_examples(examples, by)
+    folders = {name: out / name.replace("/", "-") for name in folds}
+    if len(set(folders.values())) < len(folders):
+        raise UserError(
+            "bad_participant", "Two names differ by / and - alone, and would give one folder."
+        )
+    tops = sorted({Path(example.video).parts[0] for example in examples})
+    for name, folder in folders.items():
+        folder.mkdir(parents=True)
+        for top in tops:
+            (folder / top).symlink_to((data / top).resolve())
+        write_examples(folder, folds[name])
+    return folders
+
+
+def _group_of(example: Example, by: By) -> str:
+    """Return what is left out together with an example: a person, or in `dataset/person` a set."""
     if by == "participant":
         return example.participant
     dataset, slash, _ = example.participant.partition("/")
@@ -34,68 +113,5 @@ def group_of(example: Example, by: By) -> str:
     return dataset
 
 
-def fold_examples(
-    examples: Sequence[Example], by: By, val_share: float = 0.2
-) -> dict[str, list[Example]]:
-    """Return the examples of each fold, by the name of what it tests, with new splits.
-
-    Of the other people every so many-th is left for thresholds (`val`), at least one, the first
-    of them another in each fold.  Raises UserError `too_few_folds` and `bad_participant`.
-    """
-    groups = list(dict.fromkeys(group_of(example, by) for example in examples))
-    if len(groups) < 2:
-        raise UserError(
-            "too_few_folds", f"The examples know {len(groups)} {by}; leaving one out needs two."
-        )
-    folds: dict[str, list[Example]] = {}
-    for place, left_out in enumerate(groups):
-        others = sorted(
-            {example.participant for example in examples if group_of(example, by) != left_out}
-        )
-        if len(others) < 2:
-            raise UserError(
-                "too_few_folds",
-                f"Without {left_out} there are {len(others)} people; training and thresholds "
-                "need one each.",
-            )
-        every = max(2, round(1 / val_share))
-        kept_back = {
-            person for number, person in enumerate(others) if number % every == place % every
-        } or {others[place % len(others)]}
-        folds[left_out] = [
-            example.model_copy(
-                update={
-                    "split": TEST
-                    if group_of(example, by) == left_out
-                    else (VAL if example.participant in kept_back else TRAIN)
-                }
-            )
-            for example in examples
-        ]
-    return folds
-
-
-def write_folds(data: Path, out: Path, by: By) -> dict[str, Path]:
-    """Write a folder of each fold into the new or empty folder `out`; return them by name.
-
-    Videos are links into `data`.  Raises UserError as reading and folding do, and `not_empty`.
-    """
-    if by not in get_args(By):
-        raise UserError("bad_options", f"Folds are by {' or '.join(get_args(By))}, not {by!r}.")
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError("not_empty", f"{out} is not an empty folder; name one that is, or a new.")
-    examples = read_examples(data)
-    tops = sorted({Path(example.video).parts[0] for example in examples})
-    written: dict[str, Path] = {}
-    for name, fold in fold_examples(examples, by).items():
-        folder = out / name.replace("/", "-")
-        if folder.exists():
-            raise UserError(
-                "bad_participant", f"Two names give the folder {folder.name!r}; rename one of them."
-            )
-        folder.mkdir(parents=True)
-        for top in tops:
-            (folder / top).symlink_to((data / top).resolve())
-        write_examples(folder, fold)
-        written[name] = folder
-    return written
+def _moved(example: Example, split: str) -> Example:
+    return example.model_copy(update={"split": split})

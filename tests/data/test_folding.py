@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mllm_affect.data.examples import Example, read_examples, write_examples
-from mllm_affect.data.folding import fold_examples, write_folds
+from mllm_affect.data.folding import folded_examples, write_folds
 from mllm_affect.errors import UserError
 
 
@@ -27,7 +27,7 @@ PEOPLE = ("a/1", "a/2", "a/3", "b/1", "b/2", "c/1")
 
 @pytest.mark.parametrize(("by", "count"), [("participant", 6), ("dataset", 3)])
 def test_everybody_is_tested_once_and_is_nowhere_else_in_that_fold(by: str, count: int) -> None:
-    folds = fold_examples(examples(PEOPLE), by)  # type: ignore[arg-type]
+    folds = folded_examples(examples(PEOPLE), by)  # type: ignore[arg-type]
     assert len(folds) == count
     tested = [item.video for fold in folds.values() for item in fold if item.split == "test"]
     assert sorted(tested) == sorted(item.video for item in examples(PEOPLE))
@@ -43,11 +43,11 @@ def test_everybody_is_tested_once_and_is_nowhere_else_in_that_fold(by: str, coun
 
 def test_a_dataset_needs_a_name_and_folds_need_two() -> None:
     with pytest.raises(UserError, match="names no dataset"):
-        fold_examples(examples(("1", "2")), "dataset")
+        folded_examples(examples(("1", "2")), "dataset")
     with pytest.raises(UserError, match="leaving one out needs two"):
-        fold_examples(examples(("a/1", "a/2")), "dataset")
+        folded_examples(examples(("a/1", "a/2")), "dataset")
     with pytest.raises(UserError, match="training and thresholds"):
-        fold_examples(examples(("1", "2")), "participant")
+        folded_examples(examples(("1", "2")), "participant")
 
 
 def test_fold_folders_link_the_videos(tmp_path: Path) -> None:

@@ -8,11 +8,8 @@ spelling of the 8th ABAW keys, commas in transcripts, clocks that restart after 
 ends, `!!python/tuple`, missing frames, and people who refused a use of their data.
 """
 
-import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +18,9 @@ import yaml
 from mllm_affect.data.bah import layout
 from mllm_affect.data.bah.consent import CHALLENGES, PUBLICATIONS
 from mllm_affect.data.bah.made_plan import PlannedVideo, ReleasePlan, plan_release
-from mllm_affect.data.made.folders import write_video
+from mllm_affect.data.made.folders import in_processes, write_video
 from mllm_affect.data.made.interviews import Interview, make_interview
-from mllm_affect.errors import UserError
-from mllm_affect.files import write_text
+from mllm_affect.files import refuse_filled, write_text
 
 Progress = Callable[[int, int], None]
 
@@ -50,18 +46,13 @@ def make_release(
     The split lists are written last, so a folder that has them is complete.
     Raises UserError `not_empty`, `bad_count`.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError("not_empty", f"{out} is not an empty folder; name one that is, or a new.")
+    refuse_filled(out)
     videos = plan_release(plan or ReleasePlan())
     drawn = with_paths(videos)
     paths = [out / item.path for item in drawn]
     for path in paths:
         path.parent.mkdir(parents=True, exist_ok=True)
-    workers = max(1, min(8, os.cpu_count() or 1))
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        interviews = [item.video.interview for item in drawn]
-        for done, _ in enumerate(pool.map(_draw, interviews, paths, chunksize=2), start=1):
-            progress(done, len(drawn))
+    in_processes(_draw, [item.video.interview for item in drawn], paths, progress, at_once=2)
     write_texts(out, videos)
     return {
         "videos": {s: sum(v.split == s for v in videos) for s in layout.SPLITS},

@@ -20,6 +20,7 @@ from mllm_affect.data.made.folders import Progress, in_processes, write_video
 from mllm_affect.data.made.people import Split, draw_face
 from mllm_affect.data.unit_labels import MADE_PARTICIPANT, MADE_UNITS, UNITS_LABEL
 from mllm_affect.errors import UserError
+from mllm_affect.files import refuse_filled
 
 COMBINATIONS: Final[tuple[tuple[int, ...], ...]] = (
     (), (1,), (1, 2), (2,), (4,), (4, 15), (15,), (12,), (6, 12), (5, 26), (26,), (1, 2, 5),
@@ -137,8 +138,7 @@ def make_coded(out: Path, plan: CodedPlan, progress: Progress | None = None) -> 
 
     Raises UserError `not_empty` when `out` holds anything, and `bad_count`.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError("not_empty", f"{out} is not an empty folder; name one that is, or a new.")
+    refuse_filled(out)
     clips = list(plan_coded(plan))
     (out / "videos").mkdir(parents=True, exist_ok=True)
     names = [f"videos/{clip.split}-{index:05d}.mp4" for index, clip in enumerate(clips)]

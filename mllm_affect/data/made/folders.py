@@ -27,8 +27,7 @@ from mllm_affect.data.made.clips import (
     plan_clips,
 )
 from mllm_affect.data.made.people import Split
-from mllm_affect.errors import UserError
-from mllm_affect.files import replacing
+from mllm_affect.files import refuse_filled, replacing
 from mllm_affect.media.types import AUDIO_RATE
 
 Made = TypeVar("Made")
@@ -62,25 +61,26 @@ def write_video(
     path: Path,
     rate: int = FRAME_RATE,
 ) -> None:
-    """Write `rate` frames a second and 16 kHz sound as MP4 (H.264, AAC), whole or not at all."""
+    """Write `rate` frames a second and 16 kHz sound as MP4 (H.264, AAC), whole or not at all.
+
+    `audio_S` None: a video without sound.
+    """
     with replacing(path) as temporary, av.open(str(temporary), "w", format="mp4") as container:
         video = container.add_stream("libx264", rate=rate)
         video.height, video.width = frames_THWC.shape[1:3]
         video.pix_fmt = "yuv420p"
         video.options = {"crf": QUALITY, "preset": "veryfast", "threads": "1"}
-        audio = None
         if audio_S is not None:
             audio = container.add_stream("aac", rate=AUDIO_RATE, layout="mono")
             audio.bit_rate = AUDIO_BITS_PER_S
         for picture in frames_THWC:
             container.mux(video.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(video.encode(None))
-        if audio is None or audio_S is None:
-            return
-        sound = av.AudioFrame.from_ndarray(audio_S[None], format="s16", layout="mono")
-        sound.sample_rate, sound.pts, sound.time_base = AUDIO_RATE, 0, Fraction(1, AUDIO_RATE)
-        container.mux(audio.encode(sound))
-        container.mux(audio.encode(None))
+        if audio_S is not None:
+            sound = av.AudioFrame.from_ndarray(audio_S[None], format="s16", layout="mono")
+            sound.sample_rate, sound.pts, sound.time_base = AUDIO_RATE, 0, Fraction(1, AUDIO_RATE)
+            container.mux(audio.encode(sound))
+            container.mux(audio.encode(None))
 
 
 def make_folder(
@@ -98,8 +98,7 @@ def make_folders(
     Counts are multiples of four.  The list is written last, so a folder that has one is complete.
     Raises UserError `not_empty` when `out` holds anything, and `bad_count`.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError("not_empty", f"{out} is not an empty folder; name one that is, or a new.")
+    refuse_filled(out)
     specs = [spec for split, count in counts.items() for spec in plan_clips(count, split, seed)]
     names = [f"videos/{spec.split}-{index:05d}.mp4" for index, spec in enumerate(specs)]
     (out / "videos").mkdir(parents=True, exist_ok=True)
@@ -114,11 +113,12 @@ def in_processes(
     made: Sequence[Made],
     paths: Sequence[Path],
     progress: Progress | None = None,
+    at_once: int = 8,
 ) -> None:
-    """Call `write` with each of `made` and its path, on several processes."""
+    """Call `write` with each of `made` and its path, on several processes, so many in one go."""
     workers = max(1, min(8, os.cpu_count() or 1))
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        for done, _ in enumerate(pool.map(write, made, paths, chunksize=8), start=1):
+        for done, _ in enumerate(pool.map(write, made, paths, chunksize=at_once), start=1):
             if progress is not None:
                 progress(done, len(made))
 

@@ -8,19 +8,9 @@ of SAMM are one.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
+from mllm_affect.data.folding import Fold, leave_one_out
 from mllm_affect.data.megc.question_files import Trained
-from mllm_affect.errors import UserError
-
-
-@dataclass(frozen=True)
-class Fold:
-    """One fold: its name (what is left out), the rows to learn from and those to test on."""
-
-    name: str
-    train: tuple[Trained, ...]
-    test: tuple[Trained, ...]
 
 
 def person(dataset: str, subject: str) -> str:
@@ -31,20 +21,20 @@ def person(dataset: str, subject: str) -> str:
     return f"{dataset.strip().lower()}/{letters}{int(digits) if digits else ''}"
 
 
-def leave_one_subject_out(rows: Sequence[Trained]) -> Iterator[Fold]:
+def leave_one_subject_out(rows: Sequence[Trained]) -> Iterator[Fold[Trained]]:
     """Yield one fold a person, in the order in which people first come.
 
     Raises UserError `too_few_folds` when there are fewer than two people.
     """
-    return _leave_out(rows, [person(row.dataset, row.subject) for row in rows], "person")
+    return leave_one_out(rows, [person(row.dataset, row.subject) for row in rows], "person")
 
 
-def leave_one_dataset_out(rows: Sequence[Trained]) -> Iterator[Fold]:
+def leave_one_dataset_out(rows: Sequence[Trained]) -> Iterator[Fold[Trained]]:
     """Yield one fold a dataset, in the order in which datasets first come.
 
     Raises UserError `too_few_folds` when there is only one.
     """
-    return _leave_out(rows, [row.dataset.strip().lower() for row in rows], "dataset")
+    return leave_one_out(rows, [row.dataset.strip().lower() for row in rows], "dataset")
 
 
 def leaks(folds: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:
@@ -54,19 +44,3 @@ def leaks(folds: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:
         for someone in dict.fromkeys(people):
             where.setdefault(someone, []).append(name)
     return {someone: tuple(names) for someone, names in where.items() if len(names) > 1}
-
-
-def _leave_out(rows: Sequence[Trained], groups: Sequence[str], what: str) -> Iterator[Fold]:
-    names = list(dict.fromkeys(groups))
-    if len(names) < 2:
-        raise UserError(
-            "too_few_folds", f"The rows know {len(names)} {what}; leaving one out needs two."
-        )
-    return (
-        Fold(
-            name=name,
-            train=tuple(row for row, of in zip(rows, groups, strict=True) if of != name),
-            test=tuple(row for row, of in zip(rows, groups, strict=True) if of == name),
-        )
-        for name in names
-    )

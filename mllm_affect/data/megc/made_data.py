@@ -31,8 +31,7 @@ from mllm_affect.data.megc.made_plan import MadeClip, MegcPlan, plan_long, plan_
 from mllm_affect.data.megc.questions import TEXTS, Asked, Kind, word
 from mllm_affect.data.megc.sentences import analysis_text, joint_sentence
 from mllm_affect.data.megc.vocabulary import ACTION_UNITS, EVENT_TYPES, in_order, join_units
-from mllm_affect.errors import UserError
-from mllm_affect.files import write_text
+from mllm_affect.files import refuse_filled, write_text
 
 Progress = Callable[[int, int], None]
 """Called with how many frames are drawn and how many there are."""
@@ -58,8 +57,7 @@ def make_megc(
 
     The files of questions come last, so a folder that has them is complete.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError("not_empty", f"{out} is not an empty folder; name one that is, or a new.")
+    refuse_filled(out)
     train, test = plan_train(plan), plan_test(plan)
     long_train, long_test = plan_long(plan, "train"), plan_long(plan, "test")
     _draw(out, train, test, [*long_train, *long_test], progress)

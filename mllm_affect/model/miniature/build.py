@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mllm_affect.data.made.clips import plan_clips
-from mllm_affect.errors import UserError
+from mllm_affect.files import refuse_filled
 from mllm_affect.model.miniature.checkpoint import NOTE, untrained_model, write_checkpoint
 from mllm_affect.model.miniature.clip_set import LearningClip, Progress, make_clip_set
 from mllm_affect.model.miniature.manifest import write_manifest
@@ -46,8 +46,7 @@ def build(out: Path, plan: BuildPlan, progress: Progress | None = None) -> dict[
 
     Raises UserError `not_empty` and `bad_count`.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError("not_empty", f"{out} is not an empty folder; name one that is, or a new.")
+    refuse_filled(out)
     learning = plan_clips(plan.train_clips, "train", plan.seed)
     plan_clips(plan.held_out_clips, "test", HELD_OUT_SEED)  # a bad count is told before the work
     with _threads(THREADS), _whole_folder(out) as folder:
