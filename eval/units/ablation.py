@@ -9,13 +9,14 @@ A stopped run goes on: what was measured by the same code is kept in `figures.js
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Any
 
 from eval.provenance import code_hash
@@ -24,26 +25,27 @@ from mllm_affect.files import write_json, write_text
 
 FIGURES, TABLE = "figures.json", "ablation.md"
 PEOPLE, CLIPS_EACH = "24,8,10", 28
-STUDENT_975 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 7: 2.447, 8: 2.365}
-"""The 97.5 % point of Student's t for so many seeds."""
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One way to train: settings of the projector, weight of CCR, on shifted data or not."""
+    """One way to train: settings of the projector, weight of CCR, on shifted data or not.
+
+    `beside`: also train the flow baseline, and read with each token set to zero.
+    """
 
     name: str
     title: str
     settings: tuple[str, ...] = ()
     counterfactual: float | None = None
     shifted: bool = False
-    flow: bool = False
+    beside: bool = False
 
 
 WHOLE, PLAIN = "whole", "plain"
 SHIFTED, SHIFTED_PLAIN = "shifted", "shifted-no-ccr"
 VARIANTS = (
-    Variant(WHOLE, "whole projector", flow=True),
+    Variant(WHOLE, "whole projector", beside=True),
     Variant(PLAIN, "plain miniature: neither token", ("given=[]",)),
     Variant("concat", "concat-MLP for MGE-EFP", ("fusion=concat",)),
     Variant("dense", "dense graph", ("graph=dense",)),
@@ -54,59 +56,70 @@ VARIANTS = (
 )
 
 
-def measure(variant: Variant, seed: int, out: Path, recipe: Sequence[str]) -> Mapping[str, Any]:
-    """Return the figures of one variant and seed, training it unless it was by this code.
+@dataclass(frozen=True)
+class Study:
+    """Where all is kept, and which recipe fields differ (words of `finetune run`)."""
 
-    Raises subprocess.CalledProcessError when a command fails.
-    """
-    folder = out / f"seed-{seed}" / variant.name
-    kept = folder / FIGURES
-    facts = {"code": code_hash(), "recipe": list(recipe)}
-    if kept.is_file():
-        found: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
-        if found["facts"] == facts:
-            return found
-    data, cache = _data(variant, seed, out), out / "clips"
-    base, trained = folder / "base", folder / "trained"
-    if folder.exists():
-        import shutil
+    out: Path
+    recipe: tuple[str, ...] = ()
 
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True)
-    settings = [word for setting in variant.settings for word in ("--set", setting)]
-    if variant.counterfactual is not None:
-        settings += ["--counterfactual", str(variant.counterfactual)]
-    _run(folder, "evidence", "add", "--out", str(base), "--seed", str(seed), *settings)
-    _run(
-        folder, "finetune", "run", "--config", "miniature-au", "--model", str(base), "--data",
-        str(data), "--trusted", "--cache", str(cache), "--out", str(trained),
-        "--set", f"seed={seed}", "--set", "check_merge=0", *recipe,
-    )  # fmt: skip
-    _run(
-        folder, "evaluate", "au", "--data", str(data), "--model", str(trained / "merged"),
-        "--trusted", "--cache", str(cache), "--out", str(folder), "--seed", str(seed),
-        "--flow" if variant.flow else "--no-flow",
-    )  # fmt: skip
-    metrics = json.loads((folder / METRICS).read_text(encoding="utf-8"))
-    found = {"facts": facts, "metrics": metrics}
-    write_json(kept, found)
-    return found
+    def data(self, seed: int, shifted: bool) -> Path:
+        """Return the folder of the clips of a seed, made anew when the code changed."""
+        folder = self.out / f"seed-{seed}" / ("clips-shifted" if shifted else "clips")
+        facts = {"code": code_hash()}
+        if _known(folder, facts) is None:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            words = ["--seed", str(seed), "--people", PEOPLE, "--clips-each", str(CLIPS_EACH)]
+            words += ["--shifted"] if shifted else []
+            _run(folder.parent, "make", "units", "--out", str(folder), *words)
+            write_json(folder / FIGURES, {"facts": facts})
+        return folder
+
+    def measure(self, variant: Variant, seed: int) -> Mapping[str, Any]:
+        """Return the metrics of one variant and seed, training it unless it was by this code.
+
+        Raises subprocess.CalledProcessError when a command fails; what it said is in log.txt.
+        """
+        folder = self.out / f"seed-{seed}" / variant.name
+        facts = {"code": code_hash(), "recipe": list(self.recipe)}
+        known = _known(folder, facts)
+        if known is None:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            self._train(variant, seed, folder)
+            metrics = json.loads((folder / METRICS).read_text(encoding="utf-8"))
+            known = {"facts": facts, "metrics": metrics}
+            write_json(folder / FIGURES, known)
+        found: Mapping[str, Any] = known["metrics"]
+        return found
+
+    def _train(self, variant: Variant, seed: int, folder: Path) -> None:
+        base, trained = folder / "base", folder / "trained"
+        settings = [word for setting in variant.settings for word in ("--set", setting)]
+        if variant.counterfactual is not None:
+            settings += ["--counterfactual", str(variant.counterfactual)]
+        _run(folder, "evidence", "add", "--out", str(base), "--seed", str(seed), *settings)
+        shown = ["--data", str(self.data(seed, variant.shifted)), "--trusted"]
+        shown += ["--cache", str(self.out / "clips")]
+        _run(
+            folder, "finetune", "run", "--config", "miniature-au", "--model", str(base), *shown,
+            "--out", str(trained), "--set", f"seed={seed}", "--set", "check_merge=0", *self.recipe,
+        )  # fmt: skip
+        beside = () if variant.beside else ("--no-flow", "--no-leanings")
+        _run(
+            folder, "evaluate", "au", "--model", str(trained / "merged"), *shown,
+            "--out", str(folder), "--seed", str(seed), *beside,
+        )  # fmt: skip
 
 
-def _data(variant: Variant, seed: int, out: Path) -> Path:
-    return out / f"seed-{seed}" / ("clips-shifted" if variant.shifted else "clips")
-
-
-def _make(variants: Sequence[Variant], seed: int, out: Path) -> None:
-    """Make the clips of a seed where they are missing."""
-    for shifted in sorted({variant.shifted for variant in variants}):
-        data = out / f"seed-{seed}" / ("clips-shifted" if shifted else "clips")
-        if (data / "examples.jsonl").is_file():
-            continue
-        data.parent.mkdir(parents=True, exist_ok=True)
-        words = ["--seed", str(seed), "--people", PEOPLE, "--clips-each", str(CLIPS_EACH)]
-        words += ["--shifted"] if shifted else []
-        _run(data.parent, "make", "units", "--out", str(data), *words)
+def _known(folder: Path, facts: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return what a folder keeps, if it was made under these facts."""
+    path = folder / FIGURES
+    if not path.is_file():
+        return None
+    kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return kept if kept.get("facts") == facts else None
 
 
 def _run(folder: Path, *words: str) -> None:
@@ -121,26 +134,27 @@ Values = dict[int, float]
 """One figure by seed."""
 
 
-def values_of(figures: Mapping[str, Mapping[int, Mapping[str, Any]]]) -> dict[str, Values]:
+def values_of(metrics_of: Mapping[str, Mapping[int, Mapping[str, Any]]]) -> dict[str, Values]:
     """Return mean binary F1 by what was done and seed, with the baseline and muted tokens."""
-    rows: dict[str, Values] = {}
-    for name, by_seed in figures.items():
-        rows[name] = {seed: found["metrics"]["scores"]["f1"] for seed, found in by_seed.items()}
-    for seed, found in figures.get(WHOLE, {}).items():
-        metrics = found["metrics"]
+    rows: dict[str, Values] = {
+        name: {seed: metrics["scores"]["f1"] for seed, metrics in by_seed.items()}
+        for name, by_seed in metrics_of.items()
+    }
+    for seed, metrics in metrics_of.get(WHOLE, {}).items():
         rows.setdefault("always", {})[seed] = metrics["scores"]["always_f1"]
-        if metrics["flow"]:
-            rows.setdefault("flow", {})[seed] = metrics["flow"]["f1"]
+        rows.setdefault("flow", {})[seed] = metrics["flow"]["f1"]
         for leaning in metrics["leanings"]:
             rows.setdefault(f"without {leaning['token']}", {})[seed] = leaning["scores"]["f1"]
     return rows
 
 
-def interval(values: Sequence[float]) -> tuple[float, float]:
-    """Return the 95 % interval of the mean over seeds, by Student's t; a single value has none."""
-    if len(values) not in STUDENT_975:
-        return float("nan"), float("nan")
-    half = STUDENT_975[len(values)] * stdev(values) / len(values) ** 0.5
+def interval(values: Sequence[float]) -> tuple[float, float] | None:
+    """Return the 95 % interval of the mean over seeds, by Student's t; None for fewer than two."""
+    from scipy.stats import sem, t
+
+    if len(values) < 2:
+        return None
+    half = float(t.ppf(0.975, len(values) - 1) * sem(values))
     return fmean(values) - half, fmean(values) + half
 
 
@@ -153,28 +167,30 @@ def table(rows: Mapping[str, Values]) -> str:
         "without instruction token": "whole, IT zero when asked",
     }  # fmt: skip
     lines = [
-        "| | binary F1 | lowest to highest | the whole is higher by | 95 % interval | says |",
+        "| | binary F1 | lowest to highest | the whole is higher by | 95 % interval | the part |",
         "|---|---|---|---|---|---|",
     ]
-    for name in (*rows,):
-        values = list(rows[name].values())
+    for name, by_seed in rows.items():
+        values = list(by_seed.values())
         reference = SHIFTED if name == SHIFTED_PLAIN else WHOLE
         start = f"| {titles[name]} | {fmean(values):.3f} | {min(values):.3f} to {max(values):.3f} |"
         if name in (WHOLE, SHIFTED) or reference not in rows:
             lines.append(f"{start} | | |")
             continue
-        gains = [rows[reference][seed] - value for seed, value in rows[name].items()]
-        low, high = interval(gains)
-        lines.append(
-            f"{start} {fmean(gains):+.3f} | {low:+.3f} to {high:+.3f} | {_says(low, high)} |"
-        )
+        gains = [rows[reference][seed] - value for seed, value in by_seed.items()]
+        between = interval(gains)
+        shown = "" if between is None else f"{between[0]:+.3f} to {between[1]:+.3f}"
+        lines.append(f"{start} {fmean(gains):+.3f} | {shown} | {_says(between)} |")
     return "\n".join(lines)
 
 
-def _says(low: float, high: float) -> str:
+def _says(between: tuple[float, float] | None) -> str:
+    if between is None:
+        return "one seed says nothing"
+    low, high = between
     if low > 0:
-        return "it helps"
-    return "it harms" if high < 0 else "nothing shown"
+        return "helps"
+    return "harms" if high < 0 else "nothing shown"
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -186,23 +202,25 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/au-ablation"))
     parser.add_argument("--set", action="append", default=[], help="a recipe field that differs")
     chosen = parser.parse_args(words)
-    recipe = [word for setting in chosen.set for word in ("--set", setting)]
+    recipe = tuple(word for setting in chosen.set for word in ("--set", setting))
+    study = Study(chosen.out, recipe)
     variants = [variant for variant in VARIANTS if variant.name in chosen.only]
     jobs = [(variant, seed) for seed in chosen.seeds for variant in variants]
-    for seed in chosen.seeds:
-        _make(variants, seed, chosen.out)
-    figures: dict[str, dict[int, Mapping[str, Any]]] = {}
+    # Made beforehand: trainings at the same time share them.
+    for seed, shifted in sorted({(seed, variant.shifted) for variant, seed in jobs}):
+        study.data(seed, shifted)
+    metrics_of: dict[str, dict[int, Mapping[str, Any]]] = {}
 
     def one(job: tuple[Variant, int]) -> Mapping[str, Any]:
-        found = measure(*job, chosen.out, recipe)
-        score = found["metrics"]["scores"]["f1"]
+        metrics = study.measure(*job)
+        score = metrics["scores"]["f1"]
         print(f"seed {job[1]}, {job[0].title}: binary F1 {score:.3f}", flush=True)  # noqa: T201
-        return found
+        return metrics
 
     with ThreadPoolExecutor(chosen.at_once) as pool:
-        for (variant, seed), found in zip(jobs, pool.map(one, jobs), strict=True):
-            figures.setdefault(variant.name, {})[seed] = found
-    text = table(values_of(figures))
+        for (variant, seed), metrics in zip(jobs, pool.map(one, jobs), strict=True):
+            metrics_of.setdefault(variant.name, {})[seed] = metrics
+    text = table(values_of(metrics_of))
     write_text(chosen.out / TABLE, text + "\n")
     print(text)  # noqa: T201
 

@@ -29,6 +29,7 @@ PYRAMID_SCALE, LEVELS, WINDOW, ROUNDS, NEIGHBOURS, BLUR = 0.5, 3, 9, 5, 7, 1.5
 """Parameters of Farneback's flow, for faces of 64 to 250 pixels."""
 
 Frames = NDArray[np.uint8]
+Flow = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class FlowTraining:
     seed: int = 0
 
 
-def flow_and_strain(frames_THWC: Frames) -> NDArray[np.float32]:
+def flow_and_strain(frames_THWC: Frames) -> Flow:
     """Return flow across and down (pixels) and strain from onset to apex, (3, SIDE, SIDE)."""
     grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames_THWC]
     first = grey[0].astype(np.float32)
@@ -62,19 +63,18 @@ def flow_and_strain(frames_THWC: Frames) -> NDArray[np.float32]:
 
 
 def flow_probabilities(
-    train: tuple[Sequence[Frames], NDArray[np.int64]],
-    others: Sequence[Sequence[Frames]],
+    train_N3SS: Flow,
+    labels_NA: NDArray[np.int64],
+    others: Sequence[Flow],
     training: FlowTraining = FlowTraining(),
 ) -> list[NDArray[np.float64]]:
-    """Train on clips with labels (1, 0, -1 unknown); return the others' probabilities (N, A)."""
+    """Train on flow with labels (1, 0, -1 unknown); return the others' probabilities (N, A)."""
     import torch
 
     from mllm_affect.model.evidence.losses import unit_loss
 
-    clips, labels_NA = train
-    flow_N3SS = torch.from_numpy(np.stack([flow_and_strain(clip) for clip in clips]))
+    flow_N3SS, labels = torch.from_numpy(train_N3SS), torch.from_numpy(labels_NA)
     spread = flow_N3SS.std((0, 2, 3), keepdim=True).clamp_min(1e-6)
-    labels = torch.from_numpy(labels_NA)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(training.seed)
         network = _network(labels_NA.shape[1])
@@ -90,12 +90,11 @@ def flow_probabilities(
             optimizer.step()
             falling.step()
     network.eval()
-    found = []
     with torch.inference_mode():
-        for some_clips in others:
-            other_N3SS = torch.from_numpy(np.stack([flow_and_strain(clip) for clip in some_clips]))
-            found.append(network(other_N3SS / spread).double().sigmoid().numpy())
-    return found
+        return [
+            network(torch.from_numpy(some_N3SS) / spread).double().sigmoid().numpy()
+            for some_N3SS in others
+        ]
 
 
 def _as_bright(picture_HW: NDArray[np.float32], first_HW: NDArray[np.float32]) -> Frames:

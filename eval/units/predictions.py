@@ -15,7 +15,6 @@ from mllm_affect.errors import UserError
 from mllm_affect.files import write_jsonl
 
 FILE_NAME = "unit-predictions.jsonl"
-UNKNOWN = -1
 
 
 class UnitPrediction(BaseModel):

@@ -26,6 +26,9 @@ def units(
         typer.Option("--data", help="Labelled videos whose examples have a label action_units."),
     ] = None,
     model: Model = None,
+    task: Annotated[
+        str, typer.Option("--task", help="The prompt that the checkpoint learned, or its file.")
+    ] = "au",
     split: Annotated[str, typer.Option("--split", help="The split that is tested.")] = "test",
     thresholds_split: Annotated[
         str,
@@ -76,7 +79,7 @@ def units(
         if data is None or model is None:
             raise UserError("bad_options", "Give --data and --model, or --predictions.")
         plan = UnitPlan(
-            data=data, model=model, split=split, thresholds_split=thresholds_split,
+            data=data, model=model, task=task, split=split, thresholds_split=thresholds_split,
             flow_split=train_split if flow else None, leanings=leanings, fold=fold, limit=limit,
             cache=cache, trusted=trusted, seed=seed,
         )  # fmt: skip

@@ -37,8 +37,9 @@ def add(
         typer.Option("--set", help="A setting that differs, as in graph=dense or units=[1,2,12]."),
     ] = None,
     counterfactual: Annotated[
-        float, typer.Option(min=0.0, help="Weight of CCR in training; 0 switches it off.")
-    ] = 1.0,
+        float | None,
+        typer.Option(min=0.0, help="Weight of CCR in training; 0 switches it off."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the projector's weights.")] = 0,
     json: Json = False,
 ) -> None:
@@ -48,7 +49,7 @@ def add(
     from mllm_affect.model.miniature import embedded_checkpoint
 
     folder = embedded_checkpoint() if base == "miniature" else Path(base)
-    losses = LossWeights(counterfactual=counterfactual)
+    losses = LossWeights() if counterfactual is None else LossWeights(counterfactual=counterfactual)
     config = compose(folder, out_folder, _settings(settings or []), losses, seed)
     if json:
         print_json({"out": str(out_folder), "projector": config.as_mapping()})

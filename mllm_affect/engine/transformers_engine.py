@@ -77,11 +77,7 @@ class TransformersEngine:
         return logits_V.log_softmax(-1)
 
     def _encode(self, made: ModelInput) -> "dict[str, Tensor]":
-        from mllm_affect.model.encode import encode
-
-        return {
-            name: value.to(self._device) for name, value in encode(self._processor, made).items()
-        }
+        return encoded_on(self._device, self._processor, made)
 
     def _score_one(
         self, encoded: "dict[str, Tensor]", first_V: "Tensor", answers: Sequence[str]
@@ -115,11 +111,8 @@ class TransformersEngine:
         """Yield the logits (V,) behind the last token of each encoding, float32."""
         import torch
 
-        from mllm_affect.model.encode import positions
-
-        places = [positions(self._model, encoded) for encoded in some]
         with torch.inference_mode():
-            logits_BLV = self._model.thinker(**together(some, places), use_cache=False).logits
+            logits_BLV = self._model.thinker(**together(self._model, some), use_cache=False).logits
         for row, encoded in enumerate(some):
             yield logits_BLV[row, encoded["input_ids"].shape[1] - 1].float()
 
@@ -170,15 +163,24 @@ def load_checkpoint(checkpoint: Path, device: str, dtype: str) -> tuple[Any, Any
     return processor, model.to(device).eval()
 
 
-def together(some: "list[dict[str, Tensor]]", places: "list[Tensor]") -> "dict[str, Tensor]":
+def encoded_on(device: str, processor: Any, made: ModelInput) -> "dict[str, Tensor]":
+    """Return the reference encoding of an input on a device."""
+    from mllm_affect.model.encode import encode
+
+    return {name: value.to(device) for name, value in encode(processor, made).items()}
+
+
+def together(model: Any, some: "list[dict[str, Tensor]]") -> "dict[str, Tensor]":
     """Join encodings into one batch, shorter prompts and sounds padded at their ends.
 
     A causal model never looks at what comes later, so that padding changes no logit before it.
-    `places`: the positions (3, 1, L) of each encoding.
     """
     import torch
     from torch.nn.functional import pad
 
+    from mllm_affect.model.encode import positions
+
+    places = [positions(model, encoded) for encoded in some]
     longest = max(encoded["input_ids"].shape[1] for encoded in some)
     missing = [longest - encoded["input_ids"].shape[1] for encoded in some]
     batch = {

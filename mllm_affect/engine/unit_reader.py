@@ -11,7 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mllm_affect.engine.transformers_engine import INPUTS_AT_ONCE, load_checkpoint, together
+from mllm_affect.engine.transformers_engine import (
+    INPUTS_AT_ONCE,
+    encoded_on,
+    load_checkpoint,
+    together,
+)
 from mllm_affect.errors import UserError
 from mllm_affect.model.evidence.config import Token
 from mllm_affect.model.model_class import EVIDENCE
@@ -61,24 +66,18 @@ class UnitReader:
         """
         import torch
 
-        from mllm_affect.model.encode import encode, positions
-
         given = self._projector.muted
         self._projector.muted = given | set(without)
         read = [np.zeros((0, len(self.units)))]
         try:
             for start in range(0, len(inputs), INPUTS_AT_ONCE):
                 some = [
-                    {name: value.to(self._device) for name, value in encoded.items()}
-                    for encoded in (
-                        encode(self._processor, made)
-                        for made in inputs[start : start + INPUTS_AT_ONCE]
-                    )
+                    encoded_on(self._device, self._processor, made)
+                    for made in inputs[start : start + INPUTS_AT_ONCE]
                 ]
-                places = [positions(self._model, encoded) for encoded in some]
                 with torch.inference_mode():
                     out = self._model.thinker(
-                        **together(some, places), use_cache=False, want_units=True
+                        **together(self._model, some), use_cache=False, want_units=True
                     )
                 read.append(out.unit_logits.double().sigmoid().cpu().numpy())
         finally:

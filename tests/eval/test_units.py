@@ -146,16 +146,16 @@ def test_flow_follows_the_motion_and_not_the_light() -> None:
 
 
 def test_the_baseline_learns_which_way_things_move() -> None:
-    def some(start: int, count: int) -> tuple[list[np.ndarray], np.ndarray]:
+    def some(start: int, count: int) -> tuple[np.ndarray, np.ndarray]:
         clips, labels = [], []
         for number in range(start, start + count):
             right = number % 2
-            clips.append(moving_square(3 if right else -3, number % 3 - 1))
+            clips.append(flow_and_strain(moving_square(3 if right else -3, number % 3 - 1)))
             labels.append([right, 1 - right])
-        return clips, np.array(labels)
+        return np.stack(clips), np.array(labels)
 
     tested, labels_NA = some(100, 8)
-    (found_NA,) = flow_probabilities(some(0, 12), [tested], FlowTraining(steps=60))
+    (found_NA,) = flow_probabilities(*some(0, 12), [tested], FlowTraining(steps=60))
     assert ((found_NA > 0.5) == (labels_NA == 1)).all()
 
 
@@ -170,9 +170,11 @@ def test_the_table_says_when_a_part_brings_nothing() -> None:
         }
     )
     lines = {line.split("|")[1].strip(): line for line in text.splitlines()}
-    assert "it helps" in lines["plain miniature: neither token"]
+    assert "| helps |" in lines["plain miniature: neither token"]
     assert "nothing shown" in lines["dense graph"]
-    assert "it harms" in lines["light misleads, no CCR"]
-    low, high = interval([1.0, 2.0, 3.0])
-    assert (low + high) / 2 == pytest.approx(2.0)
-    assert high - low == pytest.approx(2 * 4.303 / 3**0.5, rel=1e-3)
+    assert "| harms |" in lines["light misleads, no CCR"]
+    # Student's t for three seeds is 4.303.
+    assert interval([1.0, 2.0, 3.0]) == pytest.approx(
+        (2.0 - 4.303 / 3**0.5, 2.0 + 4.303 / 3**0.5), rel=1e-3
+    )
+    assert "one seed says nothing" in table({"whole": {0: 0.8}, "plain": {0: 0.3}})

@@ -111,6 +111,39 @@ def test_thresholds_do_not_move_when_the_tested_labels_do(
     assert [row.thresholds for row in first] == [row.thresholds for row in second]
 
 
+def test_a_long_video_shows_what_any_of_its_segments_does(
+    coded: Path, composite: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cut into two, a video's probabilities are the higher of its halves'."""
+    from eval.units import measuring
+    from mllm_affect.media.video import open_video
+    from mllm_affect.model.profile import read_profile
+    from mllm_affect.tasks.model_input import model_input
+    from mllm_affect.tasks.prompts import load_task
+
+    monkeypatch.setattr(measuring, "MAX_SECONDS", 0.5)
+    first = predict_units(UnitPlan(coded, composite, leanings=False, trusted=True))[0]
+    task = read_profile(composite).fit(load_task("au"))
+    with open_video(coded / first.video, trusted=True) as video:
+        inputs = [model_input(clip, task) for clip in video.read(task.sampling, 0.5)]
+    assert len(inputs) == 2
+    expected_A = UnitReader(composite).read(inputs).max(0)
+    np.testing.assert_allclose(first.probabilities, expected_A, atol=1e-5)
+
+
+def test_a_checkpoint_that_learned_other_words_is_refused(
+    coded: Path, composite: Path, tmp_path: Path
+) -> None:
+    from mllm_affect.model.profile import read_profile, write_profile
+
+    shutil.copytree(composite, tmp_path / "other")
+    profile = read_profile(composite)
+    other = profile.model_copy(update={"prompt_hashes": {"au": "0" * 64}})
+    write_profile(tmp_path / "other", other)
+    with pytest.raises(UserError, match="another prompt"):
+        predict_units(UnitPlan(coded, tmp_path / "other"))
+
+
 def test_a_split_never_tunes_itself_and_nobody_is_on_both_sides(
     coded: Path, composite: Path, tmp_path: Path
 ) -> None:

@@ -12,7 +12,7 @@ from noise_inputs import noise_input
 from finetune.planning.counts import Shape, count
 from finetune.planning.memory import Setting, estimate
 from mllm_affect.engine.transformers_engine import together
-from mllm_affect.model.encode import encode, positions
+from mllm_affect.model.encode import encode
 from mllm_affect.model.miniature.architecture import Sizes
 from mllm_affect.model.miniature.checkpoint import untrained_model
 from mllm_affect.model.miniature.processor import build_processor
@@ -49,7 +49,7 @@ def step_of(sizes: Sizes, method: str, rows: int, checkpointing: bool) -> Step:
     tokenizer = build_tokenizer()
     processor, model = build_processor(tokenizer), untrained_model(tokenizer, 0, sizes).train()
     encoded = [encode(processor, noise_input(n, frames=16, samples=64_000)) for n in range(rows)]
-    batch = together(encoded, [positions(model, one) for one in encoded])
+    batch = together(model, encoded)
     if method == "lora":
         from peft import LoraConfig, get_peft_model
 

@@ -10,7 +10,7 @@ from noise_inputs import noise_input
 
 from mllm_affect.engine.transformers_engine import TransformersEngine
 from mllm_affect.errors import UserError
-from mllm_affect.model.encode import encode, positions
+from mllm_affect.model.encode import encode
 from mllm_affect.model.evidence.composing import PREFIX, compose
 from mllm_affect.model.evidence.placing import PairIds, places, with_pairs
 from mllm_affect.model.miniature import embedded_checkpoint
@@ -42,7 +42,7 @@ def batch_of(engine: TransformersEngine, *seeds: int, frames: int = 6) -> dict[s
     rows = [
         encode(engine._processor, noise_input(seed, frames=frames, samples=None)) for seed in seeds
     ]
-    return together(rows, [positions(engine._model, row) for row in rows])
+    return together(engine._model, rows)
 
 
 def test_the_composite_is_the_base_and_the_projector(composite: Path) -> None:

@@ -206,6 +206,23 @@ def test_a_muted_token_is_zero_and_the_other_stays() -> None:
     assert torch.equal(muted[0, 1], whole[0, 1])
 
 
+def test_what_the_configuration_does_not_give_is_muted_for_the_language_model_alone() -> None:
+    """CCR and the heads learn from IT as it is, whether or not the language model gets it."""
+    outs = []
+    for given in (("content", "instruction"), ("content",)):
+        torch.manual_seed(0)
+        projector = EvidenceProjector(EvidenceConfig(hidden=16, given=given)).eval()
+        evidence = projector(*patches_of(noise(8)))
+        moved_BA, _ = projector.counterfactual(
+            evidence, torch.zeros(1, len(projector.config.units)), torch.zeros(1)
+        )
+        outs.append((evidence, moved_BA))
+    (whole, whole_moved_BA), (muted, muted_moved_BA) = outs
+    assert muted.tokens_B2D[0, 1].abs().max() == 0 < whole.tokens_B2D[0, 1].abs().max()
+    assert torch.equal(muted.units_BA, whole.units_BA)
+    assert torch.equal(muted_moved_BA, whole_moved_BA)
+
+
 def test_partners_are_other_people_with_the_same_units() -> None:
     labels = torch.tensor([[1, 0], [1, 0], [0, 1], [1, 0], [0, 1]])
     people = torch.tensor([7, 7, 3, 5, 3])

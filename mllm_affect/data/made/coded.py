@@ -88,7 +88,7 @@ class CodedClip:
     units: tuple[int, ...]
     movement: Span
     light: Light
-    lamp: "Lamp"
+    lamp: Lamp
     sway: tuple[float, float, float]
     seed: int
 
@@ -96,8 +96,7 @@ class CodedClip:
         """Return the face at a time: its rest, what moves, and a little swaying of the head."""
         shown = dict(self.rest)
         for unit in self.units:
-            name = f"AU{unit}"
-            shown[name] = shown.get(name, 0.0) + self.movement.at(time_s)
+            shown[f"AU{unit}"] += self.movement.at(time_s)
         across, tilted, phase = self.sway
         wave = float(np.sin(2.0 * time_s + phase))
         return Pose(shown, 0.0, 0.0, 1.0, turn=across * wave, tilt=tilted * wave, jaw=0.05)

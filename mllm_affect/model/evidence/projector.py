@@ -20,10 +20,12 @@ from mllm_affect.model.evidence.graph import UnitGraph
 
 @dataclass(frozen=True)
 class Evidence:
-    """Of B clips: tokens_B2D (CT, then IT), units_BA logits of the head on both, nodes_BA logits of
-    the graph's nodes, weights: who heard whom in each round, mid_BCTHW the mid-level map."""
+    """Of B clips: tokens_B2D (CT, then IT, muted ones zero), instruction_BD (IT, muted or not),
+    units_BA logits of the head on both, nodes_BA logits of the graph's nodes, weights: who heard
+    whom in each round, mid_BCTHW the mid-level map."""
 
     tokens_B2D: Tensor
+    instruction_BD: Tensor
     units_BA: Tensor
     nodes_BA: Tensor
     weights: list[Tensor]
@@ -62,7 +64,9 @@ class EvidenceProjector(nn.Module):
         instruction_BD, nodes_BA, weights = self.graph(tokens_BNC, high_BD)
         units_BA = self._units(content_BD, instruction_BD)
         both_B2D = torch.stack([content_BD, instruction_BD], dim=1)
-        return Evidence(self._mute(both_B2D), units_BA, nodes_BA, weights, mid_BCTHW)
+        return Evidence(
+            self._mute(both_B2D), instruction_BD, units_BA, nodes_BA, weights, mid_BCTHW
+        )
 
     def counterfactual(
         self, evidence: Evidence, labels_BA: Tensor, subjects_B: Tensor
@@ -75,7 +79,7 @@ class EvidenceProjector(nn.Module):
         mid_BCTHW = swap_appearance(evidence.mid_BCTHW, partner_B)
         content_BD = self.fusion(granular_tokens(mid_BCTHW), self.encoder.high_vector(mid_BCTHW))
         own_B = torch.arange(len(partner_B), device=partner_B.device)
-        return self._units(content_BD, evidence.tokens_B2D[:, 1]), partner_B != own_B
+        return self._units(content_BD, evidence.instruction_BD), partner_B != own_B
 
     def _units(self, content_BD: Tensor, instruction_BD: Tensor) -> Tensor:
         # Both tokens have the same small length; the head sees them at unit variance.
