@@ -212,7 +212,7 @@ def _prepare(
         families = tuple(map(load_family, families_of(recipe)))
         expressions = ExpressionPreparation(
             families, _profile(plan), recipe.expressions, recipe.balance, seed,
-            plan.sampling,
+            plan.sampling, plan.base.has_evidence,
         )  # fmt: skip
         return prepare_expressions(data, expressions, folder, report, trusted=trusted)
     preparation = Preparation(

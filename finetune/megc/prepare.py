@@ -16,12 +16,14 @@ from finetune.megc.clip_rows import Absent, Question, clip_questions
 from finetune.megc.gathered import Gathered
 from finetune.megc.leave_out import leave_out, write_left_out
 from finetune.megc.rule import ExpressionRule
-from finetune.megc.window_rows import label_windows, on_the_clock, window_questions
+from finetune.megc.window_rows import label_windows, on_the_clock, units_of, window_questions
 from finetune.progress import Progress
 from mllm_affect.data.megc.clip_folders import ClipFiles, ClipFinder
 from mllm_affect.data.megc.labels import ClipLabel, VideoLabel, clip_labels, video_labels
 from mllm_affect.data.megc.layout import CLIPS, frame_rate, long_sheets, train_rows
 from mllm_affect.data.megc.question_files import Task, Trained
+from mllm_affect.data.megc.vocabulary import ACTION_UNITS
+from mllm_affect.data.unit_labels import UNKNOWN
 from mllm_affect.expressions.sources import read_long, read_short
 from mllm_affect.expressions.windows import overlapping, scanned
 from mllm_affect.files import sha256_file
@@ -40,6 +42,7 @@ class ExpressionPreparation:
     """What shapes rows besides clips and labels.
 
     `profile`: how the model must be shown clips; `sampling`: of the task that shows most frames.
+    `with_units`: rows also tell a model with evidence which action units move, and on whom.
     """
 
     families: tuple[Family, ...]
@@ -48,6 +51,7 @@ class ExpressionPreparation:
     balance: Balance = "none"
     seed: int = 0
     sampling: Sampling = field(default_factory=Sampling)
+    with_units: bool = False
 
 
 def prepare_expressions(
@@ -112,7 +116,8 @@ class _Making:
             rate = frame_rate(files, label.dataset)
             clip = read_short(files, rate, family, sampling, trusted=self.trusted)
             others = absent.draw(label.units) if label.units else []
-            self._add(clip, clip_questions(label, family, others), family)
+            coding = self._coding(label, label.units or None)
+            self._add(clip, clip_questions(label, family, others), family, coding)
 
     def _add_videos(self, labels: Sequence[VideoLabel], family: Family) -> None:
         absent = self._absent([event.units for label in labels for event in label.events])
@@ -125,7 +130,8 @@ class _Making:
             clips = read_long(files, rate, how, trusted=self.trusted)
             windows = overlapping(clips, family.scan, sampling)
             for window in label_windows(windows, events, self.preparation.rule, random):
-                self._add(window.clip, window_questions(window, family, absent), family)
+                coding = self._coding(label, units_of(window))
+                self._add(window.clip, window_questions(window, family, absent), family, coding)
                 self.gathered.windows += 1
 
     def _found(self, labels: Sequence[L]) -> Iterator[tuple[L, ClipFiles]]:
@@ -144,8 +150,18 @@ class _Making:
     def _absent(self, shown: Sequence[Sequence[str]]) -> Absent:
         return Absent(shown, self.preparation.rule.no_per_yes, self.preparation.seed)
 
-    def _add(self, clip: Clip, questions: Iterable[Question], family: Family) -> None:
+    def _coding(self, label: ClipLabel | VideoLabel, units: Sequence[str] | None) -> dict[str, str]:
+        """Return what a model with evidence is told of a row; units None where not coded."""
+        if not self.preparation.with_units:
+            return {}
+        numbers = None if units is None else [str(ACTION_UNITS[name]) for name in units]
+        listed = UNKNOWN if numbers is None else ",".join(numbers)
+        return {"participant": label.person, "units": listed}
+
+    def _add(
+        self, clip: Clip, questions: Iterable[Question], family: Family, coding: dict[str, str]
+    ) -> None:
         for question in questions:
             _, task, answer = question
             row = write_row(self.out, model_input(clip, task), answer)
-            self.gathered.add(family, question, row)
+            self.gathered.add(family, question, row | coding)

@@ -96,3 +96,10 @@ def window_questions(window: LabelledWindow, family: Family, absent: Absent) -> 
     if window.peak is not None:
         yield TYPE, family.task(TYPE), window.peak.type
         yield from shown_questions(family, window.peak.units, absent.draw(window.peak.units))
+
+
+def units_of(window: LabelledWindow) -> tuple[str, ...] | None:
+    """Return the action units that move in a window, none in a calm one; None where unclear."""
+    if window.peak is not None:
+        return window.peak.units or None
+    return None if window.shows else ()

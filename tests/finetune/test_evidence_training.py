@@ -12,22 +12,10 @@ from finetune.base import read_base
 from finetune.command import training_command
 from finetune.merge import Adapter, merge_adapter, read_adapter
 from finetune.recipe import load_recipe
-from mllm_affect.data.examples import read_examples, write_examples
-from mllm_affect.data.made.folders import make_folders
-from mllm_affect.data.unit_labels import UNITS_LABEL, subject_number, unit_labels
+from mllm_affect.data.unit_labels import subject_number, unit_labels
 from mllm_affect.errors import UserError
 from mllm_affect.files import read_jsonl
-from mllm_affect.model.evidence.composing import PREFIX, compose
-from mllm_affect.model.miniature import embedded_checkpoint
-
-UNITS_OF = {"positive": "6,12", "negative": "4,15", "surprised": "1,2,5,26", "neutral": ""}
-
-
-@pytest.fixture(scope="module")
-def composite(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("composite") / "checkpoint"
-    compose(embedded_checkpoint(), folder, seed=5)
-    return folder
+from mllm_affect.model.evidence.composing import PREFIX
 
 
 def test_units_become_labels_in_the_checkpoints_order() -> None:
@@ -78,24 +66,6 @@ def test_merging_takes_the_trained_projector_over(composite: Path, tmp_path: Pat
     odd = Adapter({}, 1.0, {PREFIX + "nothing": before[name]})
     with pytest.raises(UserError, match="has no weight"):
         merge_adapter(odd, read_base(str(composite)), tmp_path / "odd")
-
-
-@pytest.fixture(scope="module")
-def coded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four clips, each with the action units of the face that it shows."""
-    from mllm_affect.data.made.clips import plan_clips
-
-    folder = tmp_path_factory.mktemp("coded")
-    make_folders(folder, {"train": 4}, seed=5)
-    specs = plan_clips(4, "train", 5)
-    examples = [
-        example.model_copy(
-            update={"labels": example.labels | {UNITS_LABEL: UNITS_OF[spec.emotion]}}
-        )
-        for example, spec in zip(read_examples(folder), specs, strict=True)
-    ]
-    write_examples(folder, examples)
-    return folder
 
 
 @pytest.mark.rebuild

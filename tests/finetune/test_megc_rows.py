@@ -14,6 +14,7 @@ from mllm_affect.data.megc.clip_folders import ClipFinder
 from mllm_affect.data.megc.made_data import make_megc
 from mllm_affect.data.megc.made_plan import MadeClip, MegcPlan, plan_train
 from mllm_affect.data.megc.question_files import read_question_file
+from mllm_affect.data.megc.vocabulary import ACTION_UNITS
 from mllm_affect.engine.echo import EchoEngine
 from mllm_affect.engine.types import AnswerScores
 from mllm_affect.errors import UserError
@@ -122,6 +123,27 @@ def test_windows_of_long_videos_are_labelled_by_their_sheets(prepared: Path) -> 
     assert here["no"] >= here["yes"]
     assert sum(counts["me_lvqa-type_here"].values()) >= 4
     assert counts["me_lvqa-unit_shown"]["yes"] == counts["me_lvqa-unit_shown"]["no"]
+
+
+def test_a_model_with_evidence_is_told_which_units_move_on_whom(made: Path, tmp_path: Path) -> None:
+    prepare_expressions(made, ExpressionPreparation(FAMILIES, PROFILE, with_units=True), tmp_path)
+    rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
+    asked = load_family("me_lvqa").task("event_here").question
+    told_calm = {
+        row["units"]
+        for row in rows
+        if asked in row["messages"][0]["content"] and row["messages"][-1]["content"] == "no"
+    }
+    assert told_calm == {""}
+    shown_of: dict[str, set[str]] = {}
+    for row in rows:
+        question, answer = (message["content"] for message in row["messages"])
+        for name, number in ACTION_UNITS.items():
+            if question == f"<video>{FAMILIES[0].task('unit_shown', unit=name).question}":
+                assert (str(number) in row["units"].split(",")) == (answer == "yes")
+                shown_of.setdefault(row["participant"], set()).add(answer)
+    assert len(shown_of) > 1
+    assert all("/" in person and answers == {"yes", "no"} for person, answers in shown_of.items())
 
 
 def test_who_is_left_out_is_in_no_row_and_can_be_predicted(made: Path, tmp_path: Path) -> None:

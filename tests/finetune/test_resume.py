@@ -3,16 +3,14 @@
 import json
 import os
 import shutil
-import signal
 import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
 import psutil
 import pytest
+from killed_training import Training, wait_until
 
 from finetune.command import TrainingCommand
 from finetune.progress import Progress
@@ -171,58 +169,7 @@ def test_a_trainer_that_outlived_its_parent_is_ended(
         orphan.wait()
 
 
-def wait_until(done: Callable[[], bool], seconds: float) -> None:
-    end = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < end, "waited too long"
-        time.sleep(0.05)
-
-
 POINTS, STEPS = 10, 20
-RUN = "import sys; from mllm_affect.cli.app import main; sys.argv[0] = 'mllm-affect'; main()"
-
-
-class Training:
-    """`mllm-affect finetune run` as a user starts it, and its death."""
-
-    def __init__(self, method: str, clips: Path, model: Path, out: Path) -> None:
-        settings = [f"max_steps={STEPS}", "save_steps=2", "batch_size=2", "lora_dropout=0.1"]
-        self.out = out
-        self.words = [sys.executable, "-c", RUN, "finetune", "run", "--json"]
-        self.words += ["--config", f"miniature-{method}", "--data", str(clips)]
-        self.words += ["--model", str(model), "--out", str(out)]
-        for setting in settings:
-            self.words += ["--set", setting]
-
-    def start(self) -> "subprocess.Popen[str]":
-        environment = os.environ | {"OMP_WAIT_POLICY": "passive"}
-        return subprocess.Popen(
-            self.words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            env=environment,
-        )  # fmt: skip
-
-    def finish(self) -> None:
-        running = self.start()
-        said, _ = running.communicate(timeout=600)
-        assert running.returncode == 0, said[-3000:]
-
-    def kill_at(self, step: int, delay_s: float, parent_only: bool) -> None:
-        """Kill -9 once `step` is logged and some time has passed."""
-        log = self.out / "training/logging.jsonl"
-        running = self.start()
-        try:
-            wait_until(
-                lambda: log.is_file() and f'"{step}/{STEPS}"' in log.read_text(), seconds=300
-            )
-            time.sleep(delay_s)
-        finally:
-            family = [] if parent_only else psutil.Process(running.pid).children(recursive=True)
-            for process in [*family, running]:
-                try:
-                    os.kill(process.pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    continue
-            running.communicate(timeout=60)
 
 
 @pytest.fixture(scope="module")
@@ -239,9 +186,11 @@ def test_killed_at_random_points_it_gives_the_same_weights_to_the_bit(
     method: str, clips: Path, untrained: Path, tmp_path: Path
 ) -> None:
     random = Random(f"resume {method}")
-    whole = Training(method, clips, untrained, tmp_path / "whole")
+    words = ["--config", f"miniature-{method}", "--data", str(clips), "--model", str(untrained)]
+    for setting in ("save_steps=2", "batch_size=2", "lora_dropout=0.1"):
+        words += ["--set", setting]
+    whole, killed = (Training(words, STEPS, tmp_path / name) for name in ("whole", "killed"))
     whole.finish()
-    killed = Training(method, clips, untrained, tmp_path / "killed")
     for point, step in enumerate(sorted(random.sample(range(1, STEPS), POINTS))):
         killed.kill_at(step, random.uniform(0.0, 0.6), parent_only=point % 4 == 3)
     killed.finish()

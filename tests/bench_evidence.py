@@ -1,0 +1,200 @@
+"""What the evidence projector costs in wall time: `python -m tests.bench_evidence`, a dated note.
+
+Does: time training steps of ms-swift, answers from a video file through stock vLLM, and bare
+forward passes, each with the plain miniature and with the miniature that has a projector, in turn.
+Does not: judge (goals stand beside the figures), or say anything about large models, of which the
+projector is a far smaller part (`mllm-affect evidence cost`).
+"""
+
+import argparse
+import datetime
+import os
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from finetune.base import read_base
+from finetune.command import ROWS_NAME, training_command
+from finetune.recipe import load_recipe
+from mllm_affect.engine.transformers_engine import TransformersEngine
+from mllm_affect.engine.types import Engine
+from mllm_affect.engine.vllm_client import VllmEngine
+from mllm_affect.engine.vllm_server import VllmServer
+from mllm_affect.engine.warm_up import warm_up
+from mllm_affect.files import read_jsonl, write_jsonl, write_text
+from mllm_affect.media.types import Clip
+from mllm_affect.media.video import open_video
+from mllm_affect.model.evidence.composing import compose
+from mllm_affect.model.miniature import embedded_checkpoint
+from mllm_affect.model.profile import read_profile
+from mllm_affect.pipeline import answer_video
+from mllm_affect.tasks.model_input import model_input
+from tests.bench_training import DOCS, SEGMENTS, STEPS, TASK, WARM, train, write_rows
+
+ROWS_A_STEP = 16
+UNITS = ("1,2", "4,15", "", "6,12")
+PEOPLE = 4
+TURNS = 6
+"""How often every file is asked about; each time its frames are others (see turned)."""
+PLAIN, EVIDENCE = "plain", "with evidence"
+GOAL = 1.05
+PACKAGES = ("ms-swift", "transformers", "torch", "vllm")
+
+Times = dict[str, list[float]]
+"""Seconds by model; the n-th of both were measured one after the other."""
+
+
+def write_coded_rows(folder: Path) -> None:
+    """Write prepared rows, of made-up people who show made-up units."""
+    write_rows(folder)
+    rows = [
+        row | {"units": UNITS[n % len(UNITS)], "participant": str(n % PEOPLE)}
+        for n, row in enumerate(read_jsonl(folder / ROWS_NAME))
+    ]
+    write_jsonl(folder / ROWS_NAME, rows)
+
+
+def steps(models: Mapping[str, Path], rows: Path, work: Path, rounds: int) -> Times:
+    """Return the seconds of a step of `finetune run`'s own training, by LoRA."""
+    found: Times = {name: [] for name in models}
+    for number in range(rounds):
+        for name in in_turn(models, number):
+            settings = {"max_steps": STEPS, "batch_size": ROWS_A_STEP, "model": str(models[name])}
+            recipe = load_recipe("miniature-lora", settings)
+            base = read_base(recipe.model)
+            out = work / f"{number}-{name}"
+            command = training_command(recipe, base, base.profile.fit(TASK).sampling, rows, out)
+            run = train(command, out, out.with_suffix(".log"))
+            found[name].append(1.0 / run.steps_a_second)
+            print(f"step, {name}: {1000 / run.steps_a_second:.0f} ms", flush=True)  # noqa: T201
+    return found
+
+
+def answers(models: Mapping[str, Path], videos: Sequence[Path], work: Path) -> Times:
+    """Return the seconds from a video file to its answer, one segment each, through vLLM."""
+    found: Times = {name: [] for name in models}
+    with ExitStack() as stack:
+        engines = {
+            name: stack.enter_context(serving(folder, work / f"{name}.log"))
+            for name, folder in models.items()
+        }
+        for turn in range(TURNS):
+            for number, video in enumerate(videos):
+                for name in in_turn(models, turn + number):
+                    found[name].append(answer_s(engines[name], models[name], video, turn))
+    return found
+
+
+@contextmanager
+def serving(checkpoint: Path, log: Path) -> Iterator[VllmEngine]:
+    """Give a client of a ready and warm vLLM server."""
+    sampling = read_profile(checkpoint).sampling
+    assert sampling is not None
+    with VllmServer(checkpoint, sampling, log) as server:
+        server.wait_ready()
+        client = VllmEngine(server.url, sampling.fps, checkpoint.name)
+        warm_up(client, sampling)
+        try:
+            yield client
+        finally:
+            client.close()
+
+
+def answer_s(engine: Engine, checkpoint: Path, video: Path, turn: int) -> float:
+    """Return the seconds of one answer about a file that is decoded in this process."""
+    profile = read_profile(checkpoint)
+    begun = time.perf_counter()
+    answer_video(
+        video, TASK, engine, profile, trusted=True, change_clip=lambda clip: turned(clip, turn)
+    )
+    return time.perf_counter() - begun
+
+
+def turned(clip: Clip, turn: int) -> Clip:
+    """Return the clip with its columns turned, so that no cache of the server knows it."""
+    return replace(clip, frames_THWC=np.roll(clip.frames_THWC, turn, axis=2))
+
+
+def passes(models: Mapping[str, Path], videos: Sequence[Path]) -> Times:
+    """Return the seconds of scoring a clip in this process: the model and nothing around it."""
+    engines = {name: TransformersEngine(folder) for name, folder in models.items()}
+    sampling = read_profile(models[PLAIN]).fit(TASK).sampling
+    found: Times = {name: [] for name in models}
+    for number, video in enumerate(videos):
+        with open_video(video, trusted=True) as opened:
+            (clip,) = opened.read(sampling)
+        asked = model_input(clip, TASK)
+        for turn in range(TURNS):
+            for name in in_turn(models, turn + number):
+                begun = time.perf_counter()
+                engines[name].score([asked], TASK.answers)
+                found[name].append(time.perf_counter() - begun)
+    return found
+
+
+def in_turn(models: Mapping[str, Path], number: int) -> list[str]:
+    """Return the names, the other way round every second time."""
+    return list(models)[:: 1 if number % 2 else -1]
+
+
+def ratios(times: Times) -> list[float]:
+    """Return, pair by pair, how much longer it takes with evidence."""
+    pairs = zip(times[EVIDENCE], times[PLAIN], strict=True)
+    return [evidence / plain for evidence, plain in pairs]
+
+
+def note(found: Mapping[str, Times]) -> str:
+    """Return the dated note."""
+    versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    lines = [
+        "# What the evidence projector costs in wall time",
+        "",
+        f"`python -m tests.bench_evidence`: the miniature, plain and with a projector, in turn, "
+        f"on {SEGMENTS} segments of a real face video of 640 x 360 with speech; "
+        f"{os.cpu_count()} cores, {platform.machine()}. Training: LoRA by ms-swift, {STEPS} steps "
+        f"of {ROWS_A_STEP} rows, the first {WARM} not counted; with evidence the projector is "
+        f"trained too, with all its losses. {versions}.",
+        "",
+        f"| | plain, ms | with evidence, ms | median of the pairs' ratios (goal {GOAL}) | pairs |",
+        "|---|---|---|---|---|",
+    ]
+    for title, times in found.items():
+        middles = [statistics.median(times[name]) * 1000 for name in (PLAIN, EVIDENCE)]
+        each = ratios(times)
+        ratio = f"{statistics.median(each):.3f}"
+        lines.append(f"| {title} | {middles[0]:.1f} | {middles[1]:.1f} | {ratio} | {len(each)} |")
+    return "\n".join([*lines, ""])
+
+
+def main() -> None:
+    """Run as `python -m tests.bench_evidence`."""
+    parser = argparse.ArgumentParser(description="What the evidence projector costs.")
+    parser.add_argument("--rounds", type=int, default=3, help="trainings of each model")
+    rounds = parser.parse_args().rounds
+    with tempfile.TemporaryDirectory() as folder:
+        work, rows = Path(folder), Path(folder) / "rows"
+        rows.mkdir()
+        models = {PLAIN: embedded_checkpoint(), EVIDENCE: work / "composite"}
+        compose(models[PLAIN], models[EVIDENCE], seed=0)
+        write_coded_rows(rows)
+        videos = [rows / f"{number}.mp4" for number in range(SEGMENTS)]
+        found = {
+            "answer, from the file, through vLLM": answers(models, videos, work),
+            "bare forward pass of one clip": passes(models, videos),
+            "training step": steps(models, rows, work, rounds),
+        }
+    text = note(found)
+    print(text)  # noqa: T201
+    write_text(DOCS / f"{datetime.datetime.now(datetime.UTC).date()}-evidence.md", text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""`mllm-affect finetune run` as a user starts it, and its death by SIGKILL."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import psutil
+
+RUN = "import sys; from mllm_affect.cli.app import main; sys.argv[0] = 'mllm-affect'; main()"
+
+
+def wait_until(done: Callable[[], bool], seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.05)
+
+
+class Training:
+    """One training of so many steps into `out`."""
+
+    def __init__(self, words: Sequence[str], steps: int, out: Path) -> None:
+        self.out, self.steps = out, steps
+        self.words = [sys.executable, "-c", RUN, "finetune", "run", "--json", *words]
+        self.words += ["--out", str(out), "--set", f"max_steps={steps}"]
+
+    def start(self) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            self.words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            env=os.environ | {"OMP_WAIT_POLICY": "passive"},
+        )  # fmt: skip
+
+    def finish(self) -> None:
+        running = self.start()
+        said, _ = running.communicate(timeout=600)
+        assert running.returncode == 0, said[-3000:]
+
+    def kill_at(self, step: int, delay_s: float, parent_only: bool) -> None:
+        """Kill -9 once `step` is logged and some time has passed."""
+        log = self.out / "training/logging.jsonl"
+        running = self.start()
+        try:
+            wait_until(
+                lambda: log.is_file() and f'"{step}/{self.steps}"' in log.read_text(), seconds=300
+            )
+            time.sleep(delay_s)
+        finally:
+            family = [] if parent_only else psutil.Process(running.pid).children(recursive=True)
+            for process in [*family, running]:
+                try:
+                    os.kill(process.pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    continue
+            running.communicate(timeout=60)
