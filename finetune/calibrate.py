@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from finetune.evaluating.asking import answered
+from finetune.asking import answered
 from finetune.progress import Progress
 from mllm_affect.data.examples import Example
 from mllm_affect.data.labelled import read_labelled

@@ -14,20 +14,21 @@ from pathlib import Path
 
 from finetune.base import BaseCheckpoint
 from finetune.merge import TRAINED_IN_FULL
+from finetune.plugins import (
+    EVALUATION_CALLBACK,
+    EVALUATION_PLUGIN,
+    EVIDENCE_PLUGIN,
+    RESUME_CALLBACK,
+    RESUME_PLUGIN,
+    REWARDS_PLUGIN,
+)
 from finetune.recipe import Recipe
-from finetune.sampled_answers import PLUGIN as REWARDS_PLUGIN
 from finetune.sampled_answers import grpo_arguments
 from mllm_affect.errors import UserError
 from mllm_affect.media.types import Sampling
 
 ROWS_NAME, GRPO_NAME = "rows.jsonl", "grpo.jsonl"
 SWIFT_MODULE = "swift.cli.main"
-
-RESUME_PLUGIN = Path(__file__).with_name("resuming") / "plugin.py"
-RESUME_CALLBACK = "mllm_affect_resume"
-EVALUATION_PLUGIN = Path(__file__).with_name("evaluating") / "plugin.py"
-EVALUATION_CALLBACK = "mllm_affect_evaluate"
-EVIDENCE_PLUGIN = Path(__file__).with_name("evidence_plugin.py")
 
 CELL = 16
 """Side in pixels of the grid that qwen_omni_utils rounds frames to once told a merge size of 1.
@@ -155,8 +156,11 @@ def process_variables(recipe: Recipe, output: Path) -> dict[str, str]:
         # ms-swift puts the model on a GPU that it can see, whatever use_cpu says.
         # One thread: models that fit a CPU are fastest so beside the reader of rows, and their
         # weights do not depend on how many cores there are.
-        variables |= {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
-        variables |= {"OMP_WAIT_POLICY": "passive"}
+        variables |= {
+            "CUDA_VISIBLE_DEVICES": "",
+            "OMP_NUM_THREADS": "1",
+            "OMP_WAIT_POLICY": "passive",
+        }
     if recipe.gpus > 1:
         variables |= {"NPROC_PER_NODE": str(recipe.gpus)}
     return variables

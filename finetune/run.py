@@ -19,7 +19,7 @@ from finetune.calibrate import calibrate_checkpoint, load_engine, validation_exa
 from finetune.card import write_card
 from finetune.checking.rows import check_rows, limits_beside, refuse_bad_rows
 from finetune.command import ROWS_NAME, TrainingCommand, training_command
-from finetune.evaluating.stage import EvaluationOrder, evaluated_examples
+from finetune.evaluating.stage import EvaluationOrder, EvaluationStage, evaluated_examples
 from finetune.events import draw_curve, recorded
 from finetune.folders import gather_full, new_folder
 from finetune.manifest import MANIFEST_NAME, training_facts, versions
@@ -105,13 +105,14 @@ def run(
     same weights to the bit (on one machine and version).
     """
     plan = make_plan(recipe, out)
+    _check_packages(recipe)
     _check_room(plan)
     if recipe.data is None:
         raise UserError("no_data", "The recipe names no data; give --data FOLDER.")
     if recipe.calibrate is not None:
         validation_examples(recipe.data, recipe.calibrate, plan.tasks)
     if recipe.evaluation is not None:
-        _check_evaluation(plan, recipe.data)
+        _check_evaluation(plan, recipe.data, recipe.evaluation)
     with alone(plan.out):
         return _run(plan, recipe.data, recorded(report, plan.out / EVENTS_NAME), cache, trusted)
 
@@ -122,7 +123,8 @@ def _run(plan: Plan, data: Path, report: Report, cache: ClipCache | None, truste
     rows = _prepare(plan, data, report, cache, trusted)
     tokens = _refuse_bad_rows(plan, report)
     if recipe.evaluation is not None:
-        _order_evaluation(plan, data, cache, trusted)
+        order = _order_evaluation(plan, data, recipe.evaluation, cache, trusted)
+        order.write(plan.out / ROWS)
     trained = _train(plan, rows, tokens, report)
     saved, steps = trained.checkpoint, trained.steps
     report(Progress("merge"))
@@ -149,40 +151,42 @@ def _run(plan: Plan, data: Path, report: Report, cache: ClipCache | None, truste
     return Outcome(checkpoint, adapter, steps[-1].done, steps[-1].loss, manifest)
 
 
-def _check_room(plan: Plan) -> None:
-    if plan.recipe.report_to == "wandb" and find_spec("wandb") is None:
+def _check_packages(recipe: Recipe) -> None:
+    if recipe.report_to == "wandb" and find_spec("wandb") is None:
         raise UserError(
             "missing_package",
             'wandb is missing; pip install "mllm-affect[wandb]", or set report_to.',
         )
+
+
+def _check_room(plan: Plan) -> None:
     if (plan.out / MANIFEST_NAME).exists():
         raise UserError(
             "out_exists", f"{plan.out} holds a finished fine-tuning; name a new folder."
         )
 
 
-def _check_evaluation(plan: Plan, data: Path) -> None:
+def _check_evaluation(plan: Plan, data: Path, stage: EvaluationStage) -> None:
     """Refuse before any work what the recipe's evaluation could not do.  Raises UserError."""
-    stage = plan.recipe.evaluation
-    if stage is not None:
-        if is_megc(data):
-            raise UserError(
-                "bad_recipe",
-                "Videos of the micro-expression challenge cannot be evaluated during training "
-                "yet; set evaluation to null and use `evaluate megc` afterwards.",
-            )
-        evaluated_examples(data, stage.split, plan.tasks)
+    if is_megc(data):
+        raise UserError(
+            "bad_recipe",
+            "Videos of the micro-expression challenge cannot be evaluated during training "
+            "yet; set evaluation to null and use `evaluate megc` afterwards.",
+        )
+    evaluated_examples(data, stage.split, plan.tasks)
 
 
-def _order_evaluation(plan: Plan, data: Path, cache: ClipCache | None, trusted: bool) -> None:
-    """Tell the trainer's process what to ask; decoded clips stay for the next evaluation."""
-    stage, kept = plan.recipe.evaluation, plan.out / WORK / EVALUATION_CLIPS
-    if stage is not None:
-        EvaluationOrder(
-            stage=stage, base=plan.base.folder, data=data.expanduser().resolve(),
-            tasks=plan.tasks, profile=_profile(plan), max_seconds=plan.recipe.max_seconds,
-            cache=kept if cache is None else cache.folder, trusted=trusted,
-        ).write(plan.out / ROWS)  # fmt: skip
+def _order_evaluation(
+    plan: Plan, data: Path, stage: EvaluationStage, cache: ClipCache | None, trusted: bool
+) -> EvaluationOrder:
+    """Return what the trainer's process shall ask; decoded clips stay for the next evaluation."""
+    kept = plan.out / WORK / EVALUATION_CLIPS
+    return EvaluationOrder(
+        stage=stage, base=plan.base.folder, data=data.expanduser().resolve(),
+        tasks=plan.tasks, profile=_profile(plan), max_seconds=plan.recipe.max_seconds,
+        cache=kept if cache is None else cache.folder, trusted=trusted,
+    )  # fmt: skip
 
 
 def _refuse_bad_rows(plan: Plan, report: Report) -> float:

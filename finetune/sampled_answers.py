@@ -7,12 +7,10 @@ After Shao et al., "DeepSeekMath: Pushing the Limits of Mathematical Reasoning i
 Models", 2024: several answers a prompt are sampled, and each is held against their mean reward.
 """
 
-from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-PLUGIN = Path(__file__).with_name("rewards_plugin.py")
 REWARD_NAMES = {"right": "mllm_affect_right", "allowed": "mllm_affect_allowed"}
 
 

@@ -74,10 +74,10 @@ def train(
         if not checkpoints(work):
             shutil.rmtree(work, ignore_errors=True)
         raise
-    return Trained(best_checkpoint(saved[-1]), in_order(steps), in_order(evaluations))
+    return Trained(best_checkpoint(saved[-1]), _in_order(steps), _in_order(evaluations))
 
 
-def in_order(found: Mapping[int, Progress]) -> list[Progress]:
+def _in_order(found: Mapping[int, Progress]) -> list[Progress]:
     """Return what was told, by step."""
     return [found[done] for done in sorted(found)]
 

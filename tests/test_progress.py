@@ -5,8 +5,11 @@ import io
 import pytest
 from rich.console import Console
 
+from finetune.progress import Progress
 from mllm_affect.cli import progress as progress_module
+from mllm_affect.cli import stage_bars as stage_bars_module
 from mllm_affect.cli.progress import progress
+from mllm_affect.cli.stage_bars import stage_bars
 
 
 def shown(monkeypatch: pytest.MonkeyPatch, terminal: bool, show: bool = True) -> str:
@@ -38,3 +41,16 @@ def test_nothing_to_do_is_no_division_by_zero(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(progress_module, "err", Console(file=io.StringIO()))
     with progress("asking") as advance:
         advance(0, 0)
+
+
+def test_a_stage_that_comes_again_goes_on_with_its_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr(stage_bars_module, "err", Console(file=stream, width=120))
+    with stage_bars(as_json=False) as report:
+        for step in range(1, 5):
+            report(Progress("train", step, 4, loss=0.5))
+            report(Progress("evaluate", step, 4, score=0.25 * step))
+    lines = [line.split() for line in stream.getvalue().splitlines() if line.strip()]
+    assert len(lines) == 2
+    assert all("4/4" in line for line in lines)
+    assert lines[1][-1] == "1.000"

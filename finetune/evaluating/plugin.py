@@ -2,9 +2,10 @@
 
 Does: every so many steps, and behind the last, ask the model in training about the videos that
 evaluation.json names; log the figure; keep the best checkpoint; end a training that gets no better.
-Does not: decide by itself (see choice), or know how a video is answered (see asking).
+Does not: decide by itself (see choice), or know how a video is answered (see finetune.asking).
 
-Every process asks about every video: with shared weights (ZeRO-3) none can go on alone.
+Every process asks about every video: with shared weights (ZeRO-3) none can go on alone.  The first
+one's figure counts for all, so that rounding cannot part them over what is best.
 """
 
 from pathlib import Path
@@ -13,15 +14,15 @@ from typing import Any
 import torch
 from swift.callbacks import TrainerCallback, callbacks_map
 
+from finetune.asking import answered
 from finetune.base import load_processor
-from finetune.evaluating.asking import answered, mean_macro_f1
 from finetune.evaluating.choice import is_best, is_over
+from finetune.evaluating.figure import mean_macro_f1
 from finetune.evaluating.stage import EvaluationOrder, evaluated_examples
+from finetune.plugins import EVALUATION_CALLBACK
 from finetune.progress import SCORE
 from mllm_affect.engine.transformers_engine import TransformersEngine
 from mllm_affect.media.cache import open_cache
-
-NAME = "mllm_affect_evaluate"
 
 
 class EvaluationCallback(TrainerCallback):  # type: ignore[misc]
@@ -71,9 +72,10 @@ class EvaluationCallback(TrainerCallback):  # type: ignore[misc]
                 )  # fmt: skip
         finally:
             model.train(was_training)
+        score_1 = torch.tensor([mean_macro_f1(answers)], device=self.args.device)
         if torch.distributed.is_initialized():
-            torch.distributed.barrier()
-        return mean_macro_f1(answers)
+            torch.distributed.broadcast(score_1, src=0)
+        return float(score_1)
 
 
-callbacks_map[NAME] = EvaluationCallback
+callbacks_map[EVALUATION_CALLBACK] = EvaluationCallback

@@ -16,10 +16,9 @@ import numpy as np
 import torch
 from swift.callbacks import TrainerCallback, callbacks_map
 
+from finetune.plugins import RESUME_CALLBACK
 from finetune.resuming.seals import PREFIX, seal
 from finetune.resuming.step_seed import step_seed
-
-NAME = "mllm_affect_resume"
 
 
 def seed_all(seed: int) -> None:
@@ -50,4 +49,4 @@ class ResumeCallback(TrainerCallback):  # type: ignore[misc]
             seal(folder)
 
 
-callbacks_map[NAME] = ResumeCallback
+callbacks_map[RESUME_CALLBACK] = ResumeCallback

@@ -1,22 +1,17 @@
 """The `finetune` verb: train a checkpoint from a recipe, merge an adapter, list the recipes.
 
-Does: read options, draw progress, print results.  Does not: train (see the finetune package).
+Does: read options, print results.  Does not: train (see the finetune package).
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from mllm_affect.cli.common import Json, Trusted, err, out, print_json, verb
+from mllm_affect.cli.common import Json, Trusted, out, print_json, verb
 from mllm_affect.cli.finetune_plan import plan_training
-
-if TYPE_CHECKING:
-    from finetune.progress import Progress
+from mllm_affect.cli.stage_bars import stage_bars
 
 group = typer.Typer(
     no_args_is_help=True, help="Fine-tune a checkpoint through ms-swift, from a recipe."
@@ -35,17 +30,6 @@ class Talker(StrEnum):
 
     keep = "keep"
     drop = "drop"
-
-
-STAGES = {
-    "prepare": "cutting videos",
-    "check": "checking rows",
-    "start": "starting ms-swift",
-    "train": "training",
-    "evaluate": "asking the evaluated split",
-    "merge": "writing the checkpoint",
-    "calibrate": "asking the validation split",
-}
 
 
 def register(app: typer.Typer) -> None:
@@ -108,7 +92,7 @@ def run_recipe(
         else:
             typer.echo(command.shell())
         return
-    with _reporter(json) as report:
+    with stage_bars(json) as report:
         outcome = run(recipe, out_folder, report, open_cache(cache), trusted=trusted)
     if json:
         print_json({"checkpoint": str(outcome.checkpoint), "manifest": outcome.manifest})
@@ -201,55 +185,3 @@ def list_recipes(*, json: Json = False) -> None:
         return
     for name, recipe in recipes.items():
         out.print(f"[bold]{name}[/]  {recipe.title}", highlight=False)
-
-
-@contextmanager
-def _reporter(as_json: bool) -> "Iterator[Callable[[Progress], None]]":
-    if as_json:
-        yield lambda progress: print_json({"progress": asdict(progress)})
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
-    from rich.progress import Progress as Bars
-
-    bars = Bars(
-        TextColumn("{task.description:<24}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[note]}"),
-        console=err,
-    )
-    with bars:
-        shown: list[tuple[str, TaskID]] = []
-
-        def report(progress: "Progress") -> None:
-            if not shown or shown[-1][0] != progress.stage:
-                if shown and shown[-1][0] == "start":
-                    bars.update(shown[-1][1], total=1, completed=1)
-                bar = bars.add_task(STAGES[progress.stage], total=None, note="")
-                shown.append((progress.stage, bar))
-            bars.update(
-                shown[-1][1],
-                completed=progress.done,
-                total=progress.total or None,
-                note=_note(progress),
-            )
-
-        yield report
-
-
-def _note(progress: "Progress") -> str:
-    if progress.score is not None:
-        return f"Macro-F1 {progress.score:.3f}"
-    if progress.loss is None:
-        return ""
-    said = [f"loss {progress.loss:.3f}"]
-    if progress.reward is not None:
-        said = [f"reward {progress.reward:.3f}"]
-    if progress.remaining_s is not None:
-        said.append(f"{progress.remaining_s:.0f} s left")
-    if progress.tokens_a_second is not None:
-        said.append(f"{progress.tokens_a_second:.0f} tokens/s")
-    if progress.memory_gib is not None:
-        said.append(f"{progress.memory_gib:.1f} GiB")
-    return "  ".join(said)

@@ -29,25 +29,33 @@ def content_parts(made: ModelInput, name: str | None = None) -> list[dict[str, A
     keep the media (its `uuid`).
     Raises UserError `bad_question` when the text holds one of the model's control tokens.
     """
+    _refuse_control_tokens(made.text)
     frames = ",".join(png_base64(frame_HWC) for frame_HWC in made.frames_THWC)
     sound = None if made.audio_S is None else wav_base64(made.audio_S)
     return _parts(made, sound, f"data:video/jpeg;base64,{frames}", name)
 
 
 def named_parts(made: ModelInput, name: str) -> list[dict[str, Any]]:
-    """Return the same parts without the media, which the server was sent under this name."""
+    """Return the same parts without the media, which the server was sent under this name.
+
+    Raises UserError as content_parts.
+    """
+    _refuse_control_tokens(made.text)
     return _parts(made, None if made.audio_S is None else "", "", name)
 
 
-def _parts(
-    made: ModelInput, sound: str | None, video: str, name: str | None
-) -> list[dict[str, Any]]:
-    steering = CONTROL_TOKEN.search(made.text)
+def _refuse_control_tokens(text: str) -> None:
+    steering = CONTROL_TOKEN.search(text)
     if steering:
         raise UserError(
             "bad_question",
             f"The question contains {steering.group()!r}, which steers the model; leave it out.",
         )
+
+
+def _parts(
+    made: ModelInput, sound: str | None, video: str, name: str | None
+) -> list[dict[str, Any]]:
     parts: list[dict[str, Any]] = []
     if sound is not None:
         parts.append({"type": "input_audio", "input_audio": {"data": sound, "format": "wav"}})

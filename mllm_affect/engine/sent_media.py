@@ -17,7 +17,8 @@ from mllm_affect.tasks.model_input import ModelInput
 from mllm_affect.tasks.rows import content_hash
 
 NAMES = 4096
-"""Names kept; vLLM's own cache of processed media is smaller, so that older ones are of no use."""
+"""Names kept, a few hundred kilobytes of them. Where vLLM's cache holds fewer media, an older name
+merely costs one more request."""
 
 PATIENCE = 16
 """How often a server may have forgotten, beyond what it knew, before it is asked by name no more:

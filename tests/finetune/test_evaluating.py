@@ -13,8 +13,9 @@ import psutil
 import pytest
 
 from eval.metrics import confusion, macro_f1
-from finetune.evaluating.asking import answered, mean_macro_f1
+from finetune.asking import answered
 from finetune.evaluating.choice import is_best, is_over
+from finetune.evaluating.figure import mean_macro_f1
 from finetune.evaluating.stage import EvaluationOrder, EvaluationStage, evaluated_examples
 from finetune.recipe import load_recipe
 from finetune.run import make_plan, run

@@ -19,6 +19,7 @@ def trained(processes: int, clips: Path, untrained: Path, out: Path) -> Path:
         "data": clips, "model": str(untrained), "gpus": processes, "max_steps": STEPS,
         "batch_size": ROWS_A_STEP // processes, "check_merge": 0,
         "lora_dropout": 0.0,  # each process draws masks of its own
+        "evaluation": {"split": "test", "every": 5},
     }  # fmt: skip
     run(load_recipe("miniature-lora", changes), out, trusted=True)
     return out
@@ -40,6 +41,9 @@ def test_two_processes_train_as_one_does(untrained: Path, tmp_path: Path) -> Non
     assert len(losses[0]) == STEPS
     np.testing.assert_allclose(losses[1], losses[0], rtol=0, atol=1e-4)
     assert losses[0][0] - losses[0][-1] > 0.5, "it learned something"
+    figures = [json.loads((out / "manifest.json").read_text())["evaluations"] for out in (one, two)]
+    assert [item["step"] for item in figures[0]] == [5, 10, 15, 20]
+    assert figures[1] == figures[0]
     adapters = [load_file(out / "adapter/adapter_model.safetensors") for out in (one, two)]
     for name, weights in adapters[0].items():
         np.testing.assert_allclose(adapters[1][name], weights, rtol=0, atol=1e-4)
