@@ -12,6 +12,7 @@ from typing import Any
 
 from eval.ablations import Ablation, ablate
 from eval.run import Answer, Answerer
+from mllm_affect.data.footage import Footage
 from mllm_affect.engine.types import Engine
 from mllm_affect.errors import UserError
 from mllm_affect.media.types import Sampling
@@ -67,11 +68,12 @@ def open_answerer(
 def _service(task: Task, url: str, api_key: str | None) -> OpenAnswerer:
     from mllm_affect.client import ask
 
-    def answer(video: Path, context: VideoContext) -> Answer:
+    def answer(video: Footage, context: VideoContext) -> Answer:
+        path, image_fps = (video, None) if isinstance(video, Path) else (video.path, video.fps)
         told = context if task.context else UNKNOWN
         return ask(
-            video, task=task.id, transcript=told.transcript, asked=told.asked,
-            url=url, api_key=api_key,
+            path, task=task.id, transcript=told.transcript, asked=told.asked,
+            url=url, api_key=api_key, image_fps=image_fps,
         ).as_dict()  # fmt: skip
 
     return OpenAnswerer(answer, {"engine": "service"})
@@ -87,7 +89,6 @@ def _checkpoint(
     trusted: bool,
 ) -> Iterator[OpenAnswerer]:
     from mllm_affect.media.cache import open_cache
-    from mllm_affect.media.video import following_links
     from mllm_affect.model.miniature import embedded_checkpoint
     from mllm_affect.pipeline import answer_video
     from mllm_affect.scoring.scoring_file import ScoringFile, scoring_of
@@ -104,9 +105,9 @@ def _checkpoint(
     settings["calibration"] = scoring.id if scoring else None
     change_clip = ablate(ablation) if ablation else None
 
-    def answer(video: Path, context: VideoContext) -> Answer:
+    def answer(video: Footage, context: VideoContext) -> Answer:
         return answer_video(
-            following_links(video), task, engine, profile, context=context,
+            video, task, engine, profile, context=context,
             scorings=scorings, force=force, cache=clips, trusted=trusted,
             change_clip=change_clip,
         ).as_dict()  # fmt: skip

@@ -17,6 +17,7 @@ from eval.predictions import Prediction
 from eval.priors import Prior, priors_beside
 from eval.topics import TopicScores, by_topic
 from mllm_affect.data.examples import Example
+from mllm_affect.data.footage import footage
 
 Advance = Callable[[int, int], None]
 
@@ -103,6 +104,7 @@ def frames_of(
     advance: Advance = lambda _done, _total: None,
 ) -> FrameScores | None:
     """Score frames by decoding the videos in `data` for their timestamps; None without spans."""
+    by_video = {item.video: item for item in examples}
     due = {item.video for item in examples if label in item.frame_spans or label in item.spans} & {
         item.video for item in predictions
     }
@@ -110,7 +112,7 @@ def frames_of(
 
     def times_of(video: str) -> Times:
         nonlocal done
-        found = frame_times(data / video)
+        found = frame_times(footage(data, by_video[video]))
         done += 1
         advance(done, len(due))
         return found

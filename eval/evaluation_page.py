@@ -14,6 +14,7 @@ from eval.frames import DEFAULT_THRESHOLD, frame_times
 from eval.predictions import Prediction
 from eval.summary import Summary
 from mllm_affect.data.examples import Example
+from mllm_affect.data.footage import Footage, footage
 from mllm_affect.errors import UserError
 
 Span = tuple[float, float]
@@ -155,7 +156,7 @@ def _timeline(
     data: Path | None,
     thumbnails: bool,
 ) -> report.Picture:
-    video = data / shown.video if data else None
+    video = footage(data, example) if data and example else None
     threshold = DEFAULT_THRESHOLD if shown.threshold is None else shown.threshold
     try:
         truth = _truth(example, label, video)
@@ -175,7 +176,7 @@ def _timeline(
     )
 
 
-def _truth(example: Example | None, label: str, video: Path | None) -> list[Span] | None:
+def _truth(example: Example | None, label: str, video: Footage | None) -> list[Span] | None:
     """Return annotated spans in seconds; those in frames by the frames' own timestamps."""
     if example is None:
         return None

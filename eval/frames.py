@@ -10,7 +10,6 @@ reaches the video's threshold.  All frames of a video without a usable answer ar
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from eval import intervals
 from eval.intervals import Interval
 from eval.predictions import Prediction
 from mllm_affect.data.examples import Example
+from mllm_affect.data.footage import Footage
 from mllm_affect.errors import UserError
 
 Flags = NDArray[np.bool_]
@@ -51,11 +51,11 @@ class FrameScores:
     unreadable: int
 
 
-def frame_times(video: Path) -> Times:
+def frame_times(video: Footage) -> Times:
     """Return the timestamp of every frame in seconds, in order.  Raises UserError as reading."""
-    from mllm_affect.media.video import following_links, open_video
+    from mllm_affect.media.video import open_video
 
-    with open_video(following_links(video)) as opened:
+    with open_video(video) as opened:
         return opened.frame_times()
 
 

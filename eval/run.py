@@ -14,6 +14,7 @@ from typing import Any
 
 from eval.predictions import Prediction, PredictionsLog, SegmentPrediction
 from mllm_affect.data.examples import Example
+from mllm_affect.data.footage import Footage, footage
 from mllm_affect.errors import UserError
 from mllm_affect.scoring.pooling import decide
 from mllm_affect.tasks.task import Task
@@ -41,7 +42,7 @@ NOT_ABOUT_A_VIDEO = frozenset(
 Answer = Mapping[str, Any]
 """A video's answer in the service's JSON form; see mllm_affect.scoring.answers."""
 
-Answerer = Callable[[Path, VideoContext], Answer]
+Answerer = Callable[[Footage, VideoContext], Answer]
 """Asks one question about one video, of which so much is known."""
 
 
@@ -112,7 +113,7 @@ def _ask_about(example: Example, folder: Path, task: Task, label: str, ask: Answ
         "topic": example.topic,
     }
     try:
-        answer = ask(folder / example.video, context_of(example))
+        answer = ask(footage(folder, example), context_of(example))
     except UserError as error:
         if error.code in NOT_ABOUT_A_VIDEO:
             raise

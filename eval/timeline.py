@@ -5,10 +5,10 @@ segments' probabilities.  Does not: draw (eval.plots) or ask.
 """
 
 from collections.abc import Collection, Sequence
-from pathlib import Path
 
 from eval import plots
 from eval.predictions import Prediction, SegmentPrediction
+from mllm_affect.data.footage import Footage
 
 THUMBNAILS = 12
 PIXELS = 320 * 192
@@ -38,7 +38,7 @@ def telling(predictions: Sequence[Prediction], known: Collection[str] = ()) -> l
 
 
 def video_timeline(
-    video: Path | None,
+    video: Footage | None,
     segments: Sequence[SegmentPrediction],
     answer: str,
     threshold: float = 0.5,
@@ -64,13 +64,13 @@ def video_timeline(
     )
 
 
-def spread_frames(video: Path, count: int = THUMBNAILS) -> list[plots.Thumbnail]:
+def spread_frames(video: Footage, count: int = THUMBNAILS) -> list[plots.Thumbnail]:
     """Return up to `count` frames, each nearest to the middle of its equal share of the video."""
     from mllm_affect.media.types import Sampling
-    from mllm_affect.media.video import following_links, open_video
+    from mllm_affect.media.video import open_video
 
     nearest: list[plots.Thumbnail | None] = [None] * count
-    with open_video(following_links(video)) as opened:
+    with open_video(video) as opened:
         share_s = opened.source.duration_s / count
         middles = [opened.source.start_s + share_s * (place + 0.5) for place in range(count)]
         for clip in opened.read(Sampling(fps=FRAMES_PER_SECOND, max_pixels=PIXELS)):

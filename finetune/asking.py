@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from mllm_affect.data.examples import Example
+from mllm_affect.data.footage import footage
 from mllm_affect.engine.types import Engine
 from mllm_affect.errors import UserError
 from mllm_affect.media.cache import ClipCache
-from mllm_affect.media.video import following_links
 from mllm_affect.model.profile import ModelProfile
 from mllm_affect.pipeline import answer_video
 from mllm_affect.scoring.answers import VideoAnswer
@@ -41,7 +41,7 @@ def answered(
         told(done, len(asked))
         try:
             answer = answer_video(
-                following_links(data / example.video), task, engine, profile, max_seconds,
+                footage(data, example), task, engine, profile, max_seconds,
                 context=context_of(example), cache=cache, trusted=trusted,
             )  # fmt: skip
         except UserError:

@@ -18,6 +18,7 @@ from typing import Any
 from finetune.labelling import Balance, SegmentRule, balanced, segment_answer
 from finetune.progress import Progress
 from mllm_affect.data.examples import Example
+from mllm_affect.data.footage import footage, is_there
 from mllm_affect.data.labelled import LabelledSet, read_labelled
 from mllm_affect.data.unit_labels import UNITS_LABEL, UNKNOWN, unit_labels
 from mllm_affect.errors import UserError
@@ -25,7 +26,7 @@ from mllm_affect.files import sha256_file, sha256_json, write_json, write_jsonl
 from mllm_affect.media.cache import ClipCache
 from mllm_affect.media.cutting import SEGMENTER
 from mllm_affect.media.types import Sampling
-from mllm_affect.media.video import Video, following_links, open_video, read_cached
+from mllm_affect.media.video import Video, open_video, read_cached
 from mllm_affect.tasks.model_input import model_input
 from mllm_affect.tasks.rows import media_of, with_answer, without_answer, write_row
 from mllm_affect.tasks.task import Task
@@ -100,7 +101,7 @@ def prepare_rows(
     segments = 0
     for done, example in enumerate(chosen):
         report(Progress("prepare", done, len(chosen)))
-        with open_video(following_links(data / example.video), trusted=trusted) as video:
+        with open_video(footage(data, example), trusted=trusted) as video:
             of_video, count = _rows_of(video, example, preparation, out, cache)
         asked.extend(of_video)
         segments += count
@@ -152,7 +153,7 @@ def _check_answers(examples: Sequence[Example], tasks: Sequence[Task]) -> None:
 
 
 def _check_videos(data: Path, examples: Sequence[Example]) -> None:
-    missing = [example.video for example in examples if not (data / example.video).is_file()]
+    missing = [example.video for example in examples if not is_there(data, example)]
     if missing:
         raise UserError(
             "bad_data",

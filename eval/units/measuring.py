@@ -17,13 +17,14 @@ from eval.run import choose
 from eval.units.flow import Flow, FlowTraining, flow_and_strain, flow_probabilities
 from eval.units.predictions import UnitPrediction
 from mllm_affect.data.examples import Example
+from mllm_affect.data.footage import footage
 from mllm_affect.data.labelled import read_labelled
 from mllm_affect.data.unit_labels import UNITS_LABEL, unit_labels
 from mllm_affect.engine.unit_reader import UnitReader
 from mllm_affect.errors import UserError
 from mllm_affect.media.cache import ClipCache, open_cache
 from mllm_affect.media.cutting import MAX_SECONDS
-from mllm_affect.media.video import following_links, open_video, read_cached
+from mllm_affect.media.video import open_video, read_cached
 from mllm_affect.model.evidence.config import Token
 from mllm_affect.model.profile import read_profile
 from mllm_affect.scoring.thresholds import ThresholdPolicy, choose_threshold
@@ -119,8 +120,8 @@ class _Looking:
         )
 
     def _inputs(self, example: Example) -> Iterator[ModelInput]:
-        path = following_links(self._plan.data / example.video)
-        with open_video(path, trusted=self._plan.trusted) as video:
+        shown = footage(self._plan.data, example)
+        with open_video(shown, trusted=self._plan.trusted) as video:
             for clip in read_cached(video, self._task.sampling, MAX_SECONDS, self._cache):
                 yield model_input(clip, self._task)
 

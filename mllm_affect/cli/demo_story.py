@@ -21,6 +21,7 @@ from eval.measure import Measurement, Plan
 from eval.measure import run as measure
 from eval.run import segment_prediction
 from mllm_affect.cli.demo_service import running_service
+from mllm_affect.media.video import following_links
 
 TASK = "ah_demo"
 POSITIVE = "yes"
@@ -203,5 +204,5 @@ def video_picture(
 ) -> report.Picture:
     """Draw the timeline of a video that the service was asked about."""
     segments = [segment_prediction(item) for item in answer["segments"]]
-    content = timeline.video_timeline(video, segments, POSITIVE, truth=truth)
+    content = timeline.video_timeline(following_links(video), segments, POSITIVE, truth=truth)
     return report.Picture(title, plots.timeline(content), caption)

@@ -91,9 +91,12 @@ def abaw_ah_frames(
     from eval.exports.abaw_ah_frames import write_frames
     from eval.frames import frame_times
     from eval.predictions import read_predictions
+    from mllm_affect.media.video import following_links
 
     rows = read_predictions(predictions)
-    lines = write_frames(rows, order, out_file, lambda video: frame_times(data / video))
+    lines = write_frames(
+        rows, order, out_file, lambda video: frame_times(following_links(data / video))
+    )
     if json:
         print_json({"out": str(out_file), "lines": lines})
     else:

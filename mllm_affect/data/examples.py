@@ -6,6 +6,7 @@ Does: describe an example, read and write the list.  Does not: open videos, or k
 import json
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -18,7 +19,8 @@ FILE_NAME = "examples.jsonl"
 class Example(BaseModel):
     """One labelled video.
 
-    `video` is its path below the folder, with forward slashes.  `participant` (and `voice`, where
+    `video` is its path below the folder, with forward slashes; where `image_fps` is given, that of
+    a folder of images, so many a second.  `participant` (and `voice`, where
     it is another's) says who is seen and heard, so that nobody is in two splits.  `labels` gives
     the right answer by the name of the question, which is a task's id or its `label`.
 
@@ -45,6 +47,7 @@ class Example(BaseModel):
     transcript: str | None = None
     words: tuple[tuple[float, float, str], ...] = ()
     publishable: bool | None = None
+    image_fps: Annotated[float | None, Field(gt=0)] = None
 
     @field_validator("video")
     @classmethod
