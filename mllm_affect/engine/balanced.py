@@ -1,12 +1,18 @@
 """Several model servers as one engine.
 
-Does: give each input to the well server with the fewest in flight, and to another one where a
-server is away.  Does not: start servers or check that they hold the same checkpoint.
+Does: give each input to a well server with few in flight, questions about one clip to the same one
+where that costs no waiting, and to another one where a server is away.  Does not: start servers or
+check that they hold the same checkpoint.
+
+A server keeps the media and the prefix of a clip that it was asked about.  Which one a clip belongs
+to follows from its pictures alone (rendezvous hashing, Thaler and Ravishankar 1998), so that several
+services agree without talking, and a server that comes or goes moves its own clips only.
 """
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
+from zlib import crc32
 
 from mllm_affect.engine.types import AnswerScores, Engine
 from mllm_affect.engine.watched_server import AWAY, WatchedServer
@@ -17,6 +23,9 @@ R = TypeVar("R")
 
 AT_ONCE = 8
 """Inputs in flight for each server."""
+
+DETOUR = 1
+"""How many inputs more than the least busy server a clip's own one may have in flight."""
 
 
 class BalancedEngine:
@@ -47,7 +56,7 @@ class BalancedEngine:
         """Return the scores of `answers` for each input; see Engine."""
 
         def one(made: ModelInput) -> AnswerScores:
-            return self._on_any(lambda engine: engine.score([made], answers)[0])
+            return self._on_any(made, lambda engine: engine.score([made], answers)[0])
 
         return self._each(one, inputs)
 
@@ -55,7 +64,7 @@ class BalancedEngine:
         """Return greedy text for each input; see Engine."""
 
         def one(made: ModelInput) -> str:
-            return self._on_any(lambda engine: engine.generate([made], max_new_tokens)[0])
+            return self._on_any(made, lambda engine: engine.generate([made], max_new_tokens)[0])
 
         return self._each(one, inputs)
 
@@ -70,11 +79,11 @@ class BalancedEngine:
         with ThreadPoolExecutor(AT_ONCE * len(self.servers), thread_name_prefix="each") as pool:
             return list(pool.map(ask, inputs))
 
-    def _on_any(self, ask: Callable[[Engine], R]) -> R:
-        """Ask the least busy well server, then the next; raise what the last one raised."""
+    def _on_any(self, made: ModelInput, ask: Callable[[Engine], R]) -> R:
+        """Ask one well server after the other; raise what the last one raised."""
         tried: set[int] = set()
         while True:
-            number = self._least_busy(tried)
+            number = self._choose(made, tried)
             tried.add(number)
             try:
                 return self.servers[number].ask(ask)
@@ -85,10 +94,18 @@ class BalancedEngine:
     def _others(self, tried: set[int]) -> list[int]:
         return [n for n, one in enumerate(self.servers) if n not in tried and one.is_well]
 
-    def _least_busy(self, tried: set[int]) -> int:
+    def _choose(self, made: ModelInput, tried: set[int]) -> int:
         well = self._others(tried)
         if not well:
             raise EngineError(
                 "engine_away", "The model server is not ready; try again in a moment."
             )
-        return min(well, key=lambda n: self.servers[n].in_flight)
+        busy = {number: self.servers[number].in_flight for number in well}
+        free = [number for number in well if busy[number] <= min(busy.values()) + DETOUR]
+        return free[0] if len(free) == 1 else max(free, key=lambda number: _pull(made, number))
+
+
+def _pull(made: ModelInput, server: int) -> int:
+    """Return how strongly a server draws a clip; the middle frame stands for it."""
+    middle_HWC = made.frames_THWC[len(made.frames_THWC) // 2]
+    return crc32(middle_HWC.tobytes(), crc32(str(server).encode()))
