@@ -1,43 +1,32 @@
 """Action units of every labelled video: read, thresholds of other people, baseline beside.
 
-Does: read clips by the one path a few at a time, ask the head (with tokens taken away too), choose
-each unit's threshold on another split, train the flow baseline.  Does not: measure (see scores),
-print, or go on where a stopped run ended.
+Does: choose the examples, have them read (see reading), choose each unit's threshold on another
+split, train the flow baseline.  Does not: measure (see scores), print, or go on where a stopped run
+ended.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eval.run import choose
-from eval.units.flow import Flow, FlowTraining, flow_and_strain, flow_probabilities
+from eval.units.flow import FlowTraining, flow_probabilities
 from eval.units.predictions import UnitPrediction
+from eval.units.reading import WHOLE, Advance, Looking, Seen
 from mllm_affect.data.examples import Example
-from mllm_affect.data.footage import footage
 from mllm_affect.data.labelled import read_labelled
 from mllm_affect.data.unit_labels import UNITS_LABEL, unit_labels
 from mllm_affect.engine.unit_reader import UnitReader
 from mllm_affect.errors import UserError
-from mllm_affect.media.cache import ClipCache, open_cache
-from mllm_affect.media.cutting import MAX_SECONDS
-from mllm_affect.media.video import open_video, read_cached
-from mllm_affect.model.evidence.config import Token
+from mllm_affect.media.cache import open_cache
 from mllm_affect.model.profile import read_profile
 from mllm_affect.scoring.thresholds import ThresholdPolicy, choose_threshold
-from mllm_affect.tasks.model_input import ModelInput, model_input
 from mllm_affect.tasks.prompts import load_task
-from mllm_affect.tasks.task import Task
 
 TASK = "au"
-VIDEOS_AT_ONCE = 8
-WHOLE = "whole"
-"""Read with every token that the checkpoint gives."""
-
-Advance = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -46,7 +35,8 @@ class UnitPlan:
 
     `flow_split`: train the baseline on this split, or None.  `leanings`: also read every clip
     without CT and without IT.  `task`: the prompt that the checkpoint learned, by id or file.
-    `fold` names this split of people where there are several.
+    `fold` names this split of people where there are several.  `device`, `dtype`: where and in
+    which numbers the checkpoint is asked.
     """
 
     data: Path
@@ -61,69 +51,8 @@ class UnitPlan:
     cache: Path | None = None
     trusted: bool = False
     seed: int = 0
-
-
-@dataclass(frozen=True)
-class _Seen:
-    """What is kept of a split's videos once they were read: no frames, a corpus has too many.
-
-    `read`: each unit's highest probability over a video's segments (N, A), with all tokens (WHOLE)
-    and by the token that was taken away.  flow_M3SS: of every segment, for the baseline; owner_M:
-    the place of its video.
-    """
-
-    examples: tuple[Example, ...]
-    read: Mapping[str, NDArray[np.float64]]
-    flow_M3SS: Flow
-    owner_M: NDArray[np.int64]
-
-    def labels(self, units: Sequence[int]) -> NDArray[np.int64]:
-        """Return the labels (N, A) of the videos."""
-        return np.array(
-            [unit_labels(example.labels[UNITS_LABEL], units) for example in self.examples]
-        )
-
-
-class _Looking:
-    """Reads the videos of a plan, and says how many were."""
-
-    def __init__(
-        self, plan: UnitPlan, reader: UnitReader, task: Task, total: int, advance: Advance
-    ) -> None:
-        self._plan, self._reader, self._task = plan, reader, task
-        self._total, self._advance, self._done = total, advance, 0
-        self._cache: ClipCache | None = open_cache(plan.cache)
-
-    def see(self, examples: Sequence[Example], ways: Sequence[str]) -> _Seen:
-        """Read some videos in so many ways: WHOLE, or without a token; flow where it is wanted."""
-        read: dict[str, list[NDArray[np.float64]]] = {way: [] for way in ways}
-        flow: list[Flow] = []
-        owners: list[int] = []
-        for start in range(0, len(examples), VIDEOS_AT_ONCE):
-            some = examples[start : start + VIDEOS_AT_ONCE]
-            clips = [list(self._inputs(example)) for example in some]
-            inputs = [made for of_video in clips for made in of_video]
-            owner = np.repeat(np.arange(len(some)), [len(of_video) for of_video in clips])
-            for way in ways:
-                read_MA = self._reader.read(inputs, without=_taken_away(way))
-                read[way] += [read_MA[owner == place].max(0) for place in range(len(some))]
-            if self._plan.flow_split is not None:
-                flow += [flow_and_strain(made.frames_THWC) for made in inputs]
-                owners += (owner + start).tolist()
-            self._done += len(some)
-            self._advance(self._done, self._total)
-        return _Seen(
-            tuple(examples),
-            {way: np.stack(rows) for way, rows in read.items()},
-            np.array(flow, dtype=np.float32),
-            np.array(owners, dtype=np.int64),
-        )
-
-    def _inputs(self, example: Example) -> Iterator[ModelInput]:
-        shown = footage(self._plan.data, example)
-        with open_video(shown, trusted=self._plan.trusted) as video:
-            for clip in read_cached(video, self._task.sampling, MAX_SECONDS, self._cache):
-                yield model_input(clip, self._task)
+    device: str = "cpu"
+    dtype: str = "float32"
 
 
 def predict_units(
@@ -131,20 +60,21 @@ def predict_units(
 ) -> list[UnitPrediction]:
     """Return the predictions of a plan.
 
-    Raises UserError for splits that are the same or share a person, labels or videos that cannot
-    be used, a checkpoint without evidence, and one that learned the task in another wording.
+    A tested video that cannot be read counts as answered wrongly, unit by unit.  Raises UserError
+    for splits that are the same or share a person, labels that cannot be used, a split of which no
+    video can, a checkpoint without evidence, and one that learned the task in another wording.
     """
     chosen = _chosen(plan)
     profile = read_profile(plan.model)
     task = profile.fit(load_task(plan.task))
     profile.refuse_other_prompt(task)
-    reader = UnitReader(plan.model)
+    reader = UnitReader(plan.model, plan.device, plan.dtype)
     total = sum(len(some) for some in chosen.values())
-    looking = _Looking(plan, reader, task, total, advance)
-    tuned = looking.see(chosen[plan.thresholds_split], (WHOLE,))
+    cache, flow = open_cache(plan.cache), plan.flow_split is not None
+    looking = Looking(plan.data, reader, task, cache, total, advance, trusted=plan.trusted)
+    tuned = looking.see(chosen[plan.thresholds_split], (WHOLE,), flow=flow)
     taken = reader.given if plan.leanings else ()
-    tested = looking.see(chosen[plan.split], (WHOLE, *taken))
-    labels_NA = tested.labels(reader.units)
+    tested = looking.see(chosen[plan.split], (WHOLE, *taken), flow=flow)
     lists: dict[str, NDArray[np.float64]] = {"probabilities": tested.read[WHOLE]}
     lists |= {f"without_{token}": tested.read[token] for token in taken}
     same = {"thresholds": _thresholds(tuned.read[WHOLE], tuned.labels(reader.units))}
@@ -152,22 +82,32 @@ def predict_units(
         trained = (
             tuned
             if plan.flow_split == plan.thresholds_split
-            else looking.see(chosen[plan.flow_split], ())
+            else looking.see(chosen[plan.flow_split], (), flow=True)
         )
         lists["flow"], same["flow_thresholds"] = _flow(trained, tuned, tested, reader.units, plan)
-    return [
-        UnitPrediction(
-            video=example.video,
-            participant=example.participant,
-            split=example.split,
-            fold=plan.fold,
-            units=reader.units,
-            labels=tuple(labels_NA[place].tolist()),
-            **{name: _rounded(values_NA[place]) for name, values_NA in lists.items()},
-            **{name: _rounded(values_A) for name, values_A in same.items()},
+    places = {example.video: place for place, example in enumerate(tested.examples)}
+    rows = []
+    for example in chosen[plan.split]:
+        labels_A = np.array(unit_labels(example.labels[UNITS_LABEL], reader.units))
+        place = places.get(example.video)
+        found = {
+            name: np.where(labels_A == 1, 0.0, 1.0) if place is None else values_NA[place]
+            for name, values_NA in lists.items()
+        }
+        rows.append(
+            UnitPrediction(
+                video=example.video,
+                participant=example.participant,
+                split=example.split,
+                fold=plan.fold,
+                units=reader.units,
+                labels=tuple(labels_A.tolist()),
+                problem=tested.problems.get(example.video),
+                **{name: _rounded(values_A) for name, values_A in found.items()},
+                **{name: _rounded(values_A) for name, values_A in same.items()},
+            )
         )
-        for place, example in enumerate(tested.examples)
-    ]
+    return rows
 
 
 def _chosen(plan: UnitPlan) -> dict[str, list[Example]]:
@@ -193,10 +133,6 @@ def _chosen(plan: UnitPlan) -> dict[str, list[Example]]:
     return chosen
 
 
-def _taken_away(way: str) -> tuple[Token, ...]:
-    return tuple(token for token in get_args(Token) if token == way)
-
-
 def _thresholds(
     probability_NA: NDArray[np.float64], label_NA: NDArray[np.int64]
 ) -> NDArray[np.float64]:
@@ -211,7 +147,7 @@ def _thresholds(
 
 
 def _flow(
-    trained: _Seen, tuned: _Seen, tested: _Seen, units: Sequence[int], plan: UnitPlan
+    trained: Seen, tuned: Seen, tested: Seen, units: Sequence[int], plan: UnitPlan
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the baseline's probabilities (N, A) and thresholds (A,)."""
     found = flow_probabilities(

@@ -34,10 +34,12 @@ def page(
     """Lay out the report; `graph_svg` is the picture of the action-unit graph."""
     scores = summary.scores
     folds = f" in {summary.folds} folds" if summary.folds > 1 else ""
+    wrong = f" {summary.unusable} cannot be read and count as wrong." if summary.unusable else ""
     return report.Page(
         title="Action units",
-        lead=f"{scores.videos:,} clips of {scores.people:,} people{folds}. Each unit is decided by "
-        "a threshold chosen on other people; binary F1 is the main figure, a mean over units.",
+        lead=f"{scores.videos:,} clips of {scores.people:,} people{folds}.{wrong} Each unit is "
+        "decided by a threshold chosen on other people; binary F1 is the main figure, a mean over "
+        "units.",
         note=note,
         figures=list(_figures(summary)),
         pictures=[_bars(scores, summary.flow), *_graph(graph_svg)],

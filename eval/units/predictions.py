@@ -23,6 +23,8 @@ class UnitPrediction(BaseModel):
     `labels` are 1, 0 or -1 for unknown.  `thresholds` were chosen on other people, of `fold`'s
     training side.  `without_content` and `without_instruction`: the probabilities with that token
     set to zero; `flow`: those of the flow baseline, with its own thresholds.  Empty: not measured.
+    `problem`: why the video could not be read; all its probabilities are then those of the wrong
+    answer.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -39,6 +41,7 @@ class UnitPrediction(BaseModel):
     without_instruction: tuple[float, ...] = ()
     flow: tuple[float, ...] = ()
     flow_thresholds: tuple[float, ...] = ()
+    problem: str | None = None
 
     @model_validator(mode="after")
     def _same_lengths(self) -> "UnitPrediction":

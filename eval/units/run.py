@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from eval import report
-from eval.units.measuring import Advance, UnitPlan, predict_units
+from eval.units.measuring import UnitPlan, predict_units
 from eval.units.page import page
 from eval.units.predictions import UnitPrediction, read_unit_predictions, write_unit_predictions
+from eval.units.reading import Advance
 from eval.units.summary import UnitSummary, summarise_units, write_metrics
 from mllm_affect.data.unit_labels import MADE_PARTICIPANT
 

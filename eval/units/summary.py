@@ -44,10 +44,14 @@ class Leaning:
 
 @dataclass(frozen=True)
 class UnitSummary:
-    """Everything measured; `flow` and `leanings` where the predictions hold them."""
+    """Everything measured; `flow` and `leanings` where the predictions hold them.
+
+    `unusable`: how many videos could not be read and count as wrong.
+    """
 
     scores: UnitScores
     folds: int
+    unusable: int
     flow: UnitScores | None
     over_flow: Difference | None
     leanings: tuple[Leaning, ...]
@@ -84,6 +88,7 @@ def summarise_units(rows: Sequence[UnitPrediction]) -> UnitSummary:
     return UnitSummary(
         scores=score_units(units, labels_NA, found_NA, people),
         folds=len({row.fold for row in rows}),
+        unusable=sum(row.problem is not None for row in rows),
         flow=flow,
         over_flow=over_flow,
         leanings=tuple(leanings),

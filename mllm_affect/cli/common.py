@@ -8,6 +8,7 @@ Exit status 0 is success, 1 a check that failed or an engine that is away, 2 bad
 import functools
 import json
 from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, ParamSpec, TypeVar
 
@@ -18,6 +19,14 @@ from mllm_affect.errors import EngineError, UserError
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+class Precision(StrEnum):
+    """In which numbers a model is asked."""
+
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+
 
 out = Console(soft_wrap=True)
 err = Console(stderr=True, soft_wrap=True)

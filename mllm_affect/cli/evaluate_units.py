@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mllm_affect.cli.common import Cache, Json, Model, Trusted, out, print_json, verb
+from mllm_affect.cli.common import Cache, Json, Model, Precision, Trusted, out, print_json, verb
 from mllm_affect.cli.progress import progress
 from mllm_affect.errors import UserError
 
@@ -58,6 +58,10 @@ def units(
         int | None, typer.Option("--limit", min=1, help="Only so many videos a split.")
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the baseline.")] = 0,
+    device: Annotated[str, typer.Option(help="Where the model is asked: cpu or cuda.")] = "cpu",
+    dtype: Annotated[Precision, typer.Option(help="Precision in which it is asked.")] = (
+        Precision.float32
+    ),
     cache: Cache = None,
     trusted: Trusted = False,
     json: Json = False,
@@ -81,7 +85,7 @@ def units(
         plan = UnitPlan(
             data=data, model=model, task=task, split=split, thresholds_split=thresholds_split,
             flow_split=train_split if flow else None, leanings=leanings, fold=fold, limit=limit,
-            cache=cache, trusted=trusted, seed=seed,
+            cache=cache, trusted=trusted, seed=seed, device=device, dtype=dtype.value,
         )  # fmt: skip
         with progress("reading clips", show=not json) as advance:
             summary = run.evaluate_units(plan, out_dir, advance)
@@ -117,6 +121,8 @@ def _print_table(summary: "UnitSummary", path: Path) -> None:
             f"{leaning.drop.interval.high:.3f})",
             highlight=False,
         )
+    if summary.unusable:
+        out.print(f"{summary.unusable} videos cannot be read and count as wrong.", highlight=False)
     out.print(
         f"{scores.videos} clips of {scores.people} people; saying “shown” always scores "
         f"{scores.always_f1:.3f}; F1 of shown and not shown together {scores.both_f1:.3f}. "

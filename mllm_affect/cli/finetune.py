@@ -9,20 +9,13 @@ from typing import Annotated, Any
 
 import typer
 
-from mllm_affect.cli.common import Json, Trusted, out, print_json, verb
+from mllm_affect.cli.common import Json, Precision, Trusted, out, print_json, verb
 from mllm_affect.cli.finetune_plan import plan_training
 from mllm_affect.cli.stage_bars import stage_bars
 
 group = typer.Typer(
     no_args_is_help=True, help="Fine-tune a checkpoint through ms-swift, from a recipe."
 )
-
-
-class Precision(StrEnum):
-    """In which numbers a model is asked."""
-
-    float32 = "float32"
-    bfloat16 = "bfloat16"
 
 
 class Talker(StrEnum):

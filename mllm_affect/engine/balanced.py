@@ -5,8 +5,8 @@ where that costs no waiting, and to another one where a server is away.  Does no
 check that they hold the same checkpoint.
 
 A server keeps the media and the prefix of a clip that it was asked about.  Which one a clip belongs
-to follows from its pictures alone (rendezvous hashing, Thaler and Ravishankar 1998), so that several
-services agree without talking, and a server that comes or goes moves its own clips only.
+to follows from its pictures alone (rendezvous hashing, Thaler and Ravishankar 1998): services agree
+without talking, and a server that comes or goes moves its own clips only.
 """
 
 from collections.abc import Callable, Sequence

@@ -96,5 +96,5 @@ def test_a_clip_whose_server_is_away_goes_to_another_and_others_stay() -> None:
         assert sum(map(len, again)) == len(clips)
         for server in servers[1:]:
             server.gone = True
-        with pytest.raises(EngineError, match="gone|not ready"):
+        with pytest.raises(EngineError, match=r"gone|not ready"):
             engine.score([clips[0]], ANSWERS)

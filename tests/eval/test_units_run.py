@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from eval.units.measuring import UnitPlan, predict_units
 from eval.units.predictions import read_unit_predictions
+from eval.units.summary import summarise_units
 from mllm_affect.cli.app import app
 from mllm_affect.data.examples import read_examples, write_examples
 from mllm_affect.data.made.coded import CodedPlan, make_coded
@@ -115,13 +116,13 @@ def test_a_long_video_shows_what_any_of_its_segments_does(
     coded: Path, composite: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Cut into two, a video's probabilities are the higher of its halves'."""
-    from eval.units import measuring
+    from eval.units import reading
     from mllm_affect.media.video import open_video
     from mllm_affect.model.profile import read_profile
     from mllm_affect.tasks.model_input import model_input
     from mllm_affect.tasks.prompts import load_task
 
-    monkeypatch.setattr(measuring, "MAX_SECONDS", 0.5)
+    monkeypatch.setattr(reading, "MAX_SECONDS", 0.5)
     first = predict_units(UnitPlan(coded, composite, leanings=False, trusted=True))[0]
     task = read_profile(composite).fit(load_task("au"))
     with open_video(coded / first.video, trusted=True) as video:
@@ -129,6 +130,38 @@ def test_a_long_video_shows_what_any_of_its_segments_does(
     assert len(inputs) == 2
     expected_A = UnitReader(composite).read(inputs).max(0)
     np.testing.assert_allclose(first.probabilities, expected_A, atol=1e-5)
+
+
+def test_a_video_that_cannot_be_read_counts_as_wrong(
+    coded: Path, composite: Path, tmp_path: Path
+) -> None:
+    broken = shutil.copytree(coded, tmp_path / "broken")
+    victims = [
+        next(example for example in read_examples(coded) if example.split == split)
+        for split in ("val", "test")
+    ]
+    for example in victims:
+        (broken / example.video).write_bytes(b"no video")
+    whole, rows = (
+        predict_units(UnitPlan(data, composite, flow_split="train", trusted=True))
+        for data in (coded, broken)
+    )
+    assert [row.video for row in rows] == [row.video for row in whole]
+    (wrong,) = [row for row in rows if row.problem]
+    assert wrong.video == victims[1].video
+    assert wrong.problem is not None
+    assert ": " in wrong.problem, "code and sentence"
+    for name in ("probabilities", "without_content", "without_instruction", "flow"):
+        assert [1 - value for value in getattr(wrong, name)] == list(wrong.labels)
+    for one, other in zip(rows, whole, strict=True):
+        if one.video != wrong.video:
+            assert one.probabilities == other.probabilities
+    assert summarise_units(rows).unusable == 1
+    for example in read_examples(coded):
+        if example.split == "val":
+            (broken / example.video).write_bytes(b"no video")
+    with pytest.raises(UserError, match=f"None of {2 * EACH} videos can be used"):
+        predict_units(UnitPlan(broken, composite, trusted=True))
 
 
 def test_a_checkpoint_that_learned_other_words_is_refused(
