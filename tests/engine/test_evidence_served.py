@@ -19,9 +19,7 @@ from mllm_affect.engine.transformers_engine import TransformersEngine
 from mllm_affect.engine.vllm_client import VllmEngine
 from mllm_affect.errors import EngineError
 from mllm_affect.model.encode import encode, positions
-from mllm_affect.model.evidence.composing import compose
 from mllm_affect.model.evidence.vllm_plugin import refuse_other_versions
-from mllm_affect.model.miniature import embedded_checkpoint
 from mllm_affect.model.profile import read_profile
 
 WITHIN = 0.02
@@ -46,13 +44,6 @@ def clips() -> list[Any]:
         )
         for n in range(CLIPS)
     ]
-
-
-@pytest.fixture(scope="module")
-def composite(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("composite") / "checkpoint"
-    compose(embedded_checkpoint(), folder, seed=5)
-    return folder
 
 
 @pytest.fixture(scope="module")

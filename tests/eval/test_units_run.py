@@ -31,13 +31,6 @@ def coded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def composite(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("composite") / "checkpoint"
-    compose(embedded_checkpoint(), folder, seed=5)
-    return folder
-
-
 def test_a_reader_gives_the_head_of_the_state_before_the_answer(composite: Path) -> None:
     import torch
 

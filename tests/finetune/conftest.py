@@ -18,17 +18,6 @@ def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def composite(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The embedded miniature with an untrained evidence projector."""
-    from mllm_affect.model.evidence.composing import compose
-    from mllm_affect.model.miniature import embedded_checkpoint
-
-    folder = tmp_path_factory.mktemp("composite") / "checkpoint"
-    compose(embedded_checkpoint(), folder, seed=5)
-    return folder
-
-
-@pytest.fixture(scope="session")
 def coded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four clips, each with the action units of the face that it shows."""
     from mllm_affect.data.examples import read_examples, write_examples

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from random import Random
 
 import psutil
 
@@ -56,3 +57,19 @@ class Training:
                 except ProcessLookupError:
                     continue
             running.communicate(timeout=60)
+
+
+def undisturbed_and_killed(
+    words: Sequence[str], steps: int, points: int, folder: Path, seed: str
+) -> tuple[Path, Path]:
+    """Train twice, once killed at so many random points and started again; return both folders.
+
+    Every fourth kill hits the parent alone.
+    """
+    whole, killed = (Training(words, steps, folder / name) for name in ("whole", "killed"))
+    whole.finish()
+    random = Random(seed)
+    for point, step in enumerate(sorted(random.sample(range(1, steps), points))):
+        killed.kill_at(step, random.uniform(0.0, 0.6), parent_only=point % 4 == 3)
+    killed.finish()
+    return whole.out, killed.out

@@ -5,10 +5,9 @@ checkpoint did before the training.
 """
 
 from pathlib import Path
-from random import Random
 
 import pytest
-from killed_training import Training
+from killed_training import undisturbed_and_killed
 from noise_inputs import noise_input
 
 from mllm_affect.engine.transformers_engine import TransformersEngine
@@ -19,10 +18,7 @@ from mllm_affect.model.profile import read_profile
 POINTS, STEPS = 5, 16
 WITHIN = 0.02
 ANSWERS = ("yes", "no")
-KEPT = {
-    "lora": ("adapter/adapter_model.safetensors", "merged"),
-    "full": ("model/model.safetensors", "model"),
-}
+KEPT = {"lora": "merged", "full": "model"}
 
 
 @pytest.mark.rebuild
@@ -35,17 +31,13 @@ def test_killed_resumed_merged_and_served(
     settings = (f"method={method}", "save_steps=2", "batch_size=4", "learning_rate=2.0e-3")
     for setting in (*settings, *(("lora_dropout=0.1",) if method == "lora" else ())):
         words += ["--set", setting]
-    whole, killed = (Training(words, STEPS, tmp_path / name) for name in ("whole", "killed"))
-    whole.finish()
-    random = Random(f"evidence {method}")
-    for point, step in enumerate(sorted(random.sample(range(1, STEPS), POINTS))):
-        killed.kill_at(step, random.uniform(0.0, 0.6), parent_only=point % 4 == 3)
-    killed.finish()
-    weights, checkpoint = KEPT[method]
-    for name in (weights, f"{checkpoint}/evidence-projector.safetensors"):
-        if (whole.out / name).is_file():
-            assert (killed.out / name).read_bytes() == (whole.out / name).read_bytes()
-    check_served(killed.out / checkpoint, composite, tmp_path / "vllm.log")
+    whole, killed = undisturbed_and_killed(words, STEPS, POINTS, tmp_path, f"evidence {method}")
+    checkpoint = KEPT[method]
+    weights = sorted(path.relative_to(whole) for path in (whole / checkpoint).glob("*.safetensors"))
+    assert weights
+    for name in weights:
+        assert (killed / name).read_bytes() == (whole / name).read_bytes()
+    check_served(killed / checkpoint, composite, tmp_path / "vllm.log")
 
 
 def check_served(trained: Path, before: Path, log: Path) -> None:

@@ -6,11 +6,10 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from random import Random
 
 import psutil
 import pytest
-from killed_training import Training, wait_until
+from killed_training import undisturbed_and_killed, wait_until
 
 from finetune.command import TrainingCommand
 from finetune.progress import Progress
@@ -185,23 +184,18 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_killed_at_random_points_it_gives_the_same_weights_to_the_bit(
     method: str, clips: Path, untrained: Path, tmp_path: Path
 ) -> None:
-    random = Random(f"resume {method}")
     words = ["--config", f"miniature-{method}", "--data", str(clips), "--model", str(untrained)]
     for setting in ("save_steps=2", "batch_size=2", "lora_dropout=0.1"):
         words += ["--set", setting]
-    whole, killed = (Training(words, STEPS, tmp_path / name) for name in ("whole", "killed"))
-    whole.finish()
-    for point, step in enumerate(sorted(random.sample(range(1, STEPS), POINTS))):
-        killed.kill_at(step, random.uniform(0.0, 0.6), parent_only=point % 4 == 3)
-    killed.finish()
+    whole, killed = undisturbed_and_killed(words, STEPS, POINTS, tmp_path, f"resume {method}")
     kept = "adapter/adapter_model.safetensors" if method == "lora" else "model/model.safetensors"
-    assert (killed.out / kept).read_bytes() == (whole.out / kept).read_bytes()
+    assert (killed / kept).read_bytes() == (whole / kept).read_bytes()
     losses = [
         [
             json.loads(line)["loss"]
             for line in (out / "steps.jsonl").read_text().splitlines()[:STEPS]
         ]
-        for out in (whole.out, killed.out)
+        for out in (whole, killed)
     ]
     assert losses[0] == losses[1]
     shutil.rmtree(tmp_path)

@@ -19,13 +19,6 @@ YES_NO = ("yes", "no")
 
 
 @pytest.fixture(scope="module")
-def composite(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("composite") / "checkpoint"
-    compose(embedded_checkpoint(), folder, seed=5)
-    return folder
-
-
-@pytest.fixture(scope="module")
 def engine(composite: Path) -> TransformersEngine:
     return TransformersEngine(composite)
 
