@@ -87,10 +87,11 @@ def test_a_server_that_is_away_is_passed_over() -> None:
 def test_all_away_or_a_refusal_is_raised() -> None:
     with pytest.raises(EngineError, match="no"):
         together(Away(), Away()).score([noise_input(0)], ("yes", "no"))
-    refusing, other = Away("engine_refused"), Away()
-    with pytest.raises(EngineError) as caught:
-        together(refusing, other).score([noise_input(0)], ("yes", "no"))
-    assert (caught.value.code, other.asked) == ("engine_refused", 0)
+    refusing = [Away("engine_refused"), Away("engine_refused")]
+    with pytest.raises(EngineError, match="no") as caught:
+        together(*refusing).score([noise_input(0)], ("yes", "no"))
+    assert caught.value.code == "engine_refused"
+    assert sum(one.asked for one in refusing) == 1, "a refusal is no reason to ask another"
 
 
 def test_echo_refuses_bad_answers_as_every_engine_does() -> None:
