@@ -136,15 +136,14 @@ def test_a_video_that_cannot_be_read_counts_as_wrong(
     for example in victims:
         (broken / example.video).write_bytes(b"no video")
     whole, rows = (
-        predict_units(UnitPlan(data, composite, flow_split="train", trusted=True))
-        for data in (coded, broken)
+        predict_units(UnitPlan(data, composite, trusted=True)) for data in (coded, broken)
     )
     assert [row.video for row in rows] == [row.video for row in whole]
     (wrong,) = [row for row in rows if row.problem]
     assert wrong.video == victims[1].video
     assert wrong.problem is not None
     assert ": " in wrong.problem, "code and sentence"
-    for name in ("probabilities", "without_content", "without_instruction", "flow"):
+    for name in ("probabilities", "without_content", "without_instruction"):
         assert [1 - value for value in getattr(wrong, name)] == list(wrong.labels)
     for one, other in zip(rows, whole, strict=True):
         if one.video != wrong.video:
