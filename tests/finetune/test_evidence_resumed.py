@@ -15,7 +15,7 @@ from mllm_affect.engine.vllm_client import VllmEngine
 from mllm_affect.engine.vllm_server import VllmServer
 from mllm_affect.model.profile import read_profile
 
-POINTS, STEPS = 5, 16
+POINTS, STEPS = 3, 16
 WITHIN = 0.02
 ANSWERS = ("yes", "no")
 KEPT = {"lora": "merged", "full": "model"}
