@@ -5,7 +5,7 @@ split, train the flow baseline.  Does not: measure (see scores), print, or go on
 ended.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,29 +85,47 @@ def predict_units(
             else looking.see(chosen[plan.flow_split], (), flow=True)
         )
         lists["flow"], same["flow_thresholds"] = _flow(trained, tuned, tested, reader.units, plan)
+    return [
+        _row(plan, example, reader.units, tested.problems.get(example.video), found, same)
+        for example, found in _found(chosen[plan.split], tested, lists, reader.units)
+    ]
+
+
+def _found(
+    examples: Sequence[Example],
+    tested: Seen,
+    lists: Mapping[str, NDArray[np.float64]],
+    units: Sequence[int],
+) -> Iterator[tuple[Example, dict[str, NDArray[np.float64]]]]:
+    """Yield every tested example with its lists; the wrong answers where it could not be read."""
     places = {example.video: place for place, example in enumerate(tested.examples)}
-    rows = []
-    for example in chosen[plan.split]:
-        labels_A = np.array(unit_labels(example.labels[UNITS_LABEL], reader.units))
-        place = places.get(example.video)
-        found = {
-            name: np.where(labels_A == 1, 0.0, 1.0) if place is None else values_NA[place]
-            for name, values_NA in lists.items()
-        }
-        rows.append(
-            UnitPrediction(
-                video=example.video,
-                participant=example.participant,
-                split=example.split,
-                fold=plan.fold,
-                units=reader.units,
-                labels=tuple(labels_A.tolist()),
-                problem=tested.problems.get(example.video),
-                **{name: _rounded(values_A) for name, values_A in found.items()},
-                **{name: _rounded(values_A) for name, values_A in same.items()},
-            )
-        )
-    return rows
+    for example in examples:
+        if example.video in places:
+            place = places[example.video]
+            yield example, {name: values_NA[place] for name, values_NA in lists.items()}
+        else:
+            wrong_A = 1.0 - (np.array(unit_labels(example.labels[UNITS_LABEL], units)) == 1)
+            yield example, dict.fromkeys(lists, wrong_A)
+
+
+def _row(
+    plan: UnitPlan,
+    example: Example,
+    units: tuple[int, ...],
+    problem: str | None,
+    found: Mapping[str, NDArray[np.float64]],
+    same: Mapping[str, NDArray[np.float64]],
+) -> UnitPrediction:
+    return UnitPrediction(
+        video=example.video,
+        participant=example.participant,
+        split=example.split,
+        fold=plan.fold,
+        units=units,
+        labels=tuple(unit_labels(example.labels[UNITS_LABEL], units)),
+        problem=problem,
+        **{name: _rounded(values_A) for name, values_A in {**found, **same}.items()},
+    )
 
 
 def _chosen(plan: UnitPlan) -> dict[str, list[Example]]:

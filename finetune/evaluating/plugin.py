@@ -72,7 +72,9 @@ class EvaluationCallback(TrainerCallback):  # type: ignore[misc]
                 )  # fmt: skip
         finally:
             model.train(was_training)
-        score_1 = torch.tensor([mean_macro_f1(answers)], device=self.args.device)
+        score_1 = torch.tensor(
+            [mean_macro_f1(answers)], dtype=torch.float64, device=self.args.device
+        )
         if torch.distributed.is_initialized():
             torch.distributed.broadcast(score_1, src=0)
         return float(score_1)

@@ -11,8 +11,8 @@ without talking, and a server that comes or goes moves its own clips only.
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import blake2b
 from typing import TypeVar
-from zlib import crc32
 
 from mllm_affect.engine.types import AnswerScores, Engine
 from mllm_affect.engine.watched_server import AWAY, WatchedServer
@@ -105,7 +105,10 @@ class BalancedEngine:
         return free[0] if len(free) == 1 else max(free, key=lambda number: _pull(made, number))
 
 
-def _pull(made: ModelInput, server: int) -> int:
-    """Return how strongly a server draws a clip; the middle frame stands for it."""
+def _pull(made: ModelInput, server: int) -> bytes:
+    """Return how strongly a server draws a clip; the middle frame stands for it.
+
+    A true hash: with a checksum, which is linear, some servers would get most clips.
+    """
     middle_HWC = made.frames_THWC[len(made.frames_THWC) // 2]
-    return crc32(middle_HWC.tobytes(), crc32(str(server).encode()))
+    return blake2b(middle_HWC.tobytes(), digest_size=8, salt=server.to_bytes(4)).digest()

@@ -10,6 +10,7 @@ from safetensors.numpy import load_file
 from finetune.recipe import load_recipe
 from finetune.run import run
 from mllm_affect.data.made.folders import make_folders
+from mllm_affect.files import read_jsonl
 
 STEPS, ROWS_A_STEP = 20, 4
 
@@ -32,10 +33,7 @@ def test_two_processes_train_as_one_does(untrained: Path, tmp_path: Path) -> Non
     make_folders(clips, {"train": 12, "test": 4}, seed=5)
     one, two = (trained(n, clips, untrained, tmp_path / str(n)) for n in (1, 2))
     losses = [
-        [
-            json.loads(line)["loss"]
-            for line in (out / "steps.jsonl").read_text().splitlines()[:STEPS]
-        ]
+        [line["loss"] for line in read_jsonl(out / "steps.jsonl") if "loss" in line][:STEPS]
         for out in (one, two)
     ]
     assert len(losses[0]) == STEPS

@@ -41,8 +41,8 @@ def face_motion(patches_NV: Tensor, grid_B3: Tensor, config: EvidenceConfig) -> 
 
     Appearance is the grey face, at each moment centred and divided by its own spread, because lamps
     flicker before fast cameras; motion is its difference from the first moment (our reading: the
-    onset or the calm face).  Clips of any length are
-    resampled to the same number of moments, equally far apart, so that nothing is padded.
+    onset or the calm face).  Clips of any length are resampled to the same number of moments,
+    equally far apart, so that nothing is padded.
     """
     grey_BTHW = _faces(patches_NV, grid_B3, config)
     centred_BTHW = grey_BTHW - grey_BTHW.mean((2, 3), keepdim=True)
