@@ -176,6 +176,28 @@ def test_light_and_contrast_of_the_whole_clip_mean_nothing() -> None:
     assert face[0, 1, 0].abs().max() == 0  # nothing has moved at the first moment
 
 
+@pytest.mark.parametrize("side", [32, 64, 96])
+@pytest.mark.parametrize(("high", "wide"), [(64, 96), (96, 64), (64, 64), (32, 160), (128, 32)])
+def test_the_face_is_the_middle_square_of_whole_pictures(high: int, wide: int, side: int) -> None:
+    """Whole pictures scaled and laid between moments with more steps and less care for speed."""
+    pixels, grid = patches_of(noise(4, frames=6, high=high, wide=wide))
+    (clip_TCHW,) = clips_of_patches(pixels, grid)
+    square = min(high, wide)
+    top, left = (high - square) // 2, (wide - square) // 2
+    grey = (clip_TCHW * torch.tensor([0.299, 0.587, 0.114])[None, :, None, None]).sum(1)
+    small_TSS = torch.nn.functional.interpolate(
+        grey[None, :, top : top + square, left : left + square],
+        (side, side), mode="bilinear", antialias=True,
+    )[0]  # fmt: skip
+    moments = torch.stack([(small_TSS[0 + k] * (3 - m) + small_TSS[1 + k] * m) / 3
+                           for k, m in ((0, 0), (1, 2), (3, 1), (4, 3))])  # fmt: skip
+    centred = moments - moments.mean((1, 2), keepdim=True)
+    expected = centred / centred.std((1, 2), keepdim=True, unbiased=False)
+    face = face_motion(pixels, grid, EvidenceConfig(hidden=8, frames=4, side=side))
+    torch.testing.assert_close(face[0, 0], expected, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(face[0, 1], expected - expected[:1], atol=1e-4, rtol=1e-4)
+
+
 @pytest.mark.parametrize("fusion", ["mge_efp", "concat"])
 def test_a_clip_gives_the_same_evidence_alone_and_beside_longer_ones(fusion: str) -> None:
     config = EvidenceConfig(hidden=16, fusion=fusion)  # type: ignore[arg-type]

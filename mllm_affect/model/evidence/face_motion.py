@@ -1,6 +1,6 @@
 """From a video's patches, as the vision tower gets them, to a small face and its motion.
 
-Does: put patches together to pictures again, crop, resample in space and time, subtract the first
+Does: put patches together to pictures again, crop, resample in time and space, subtract the first
 moment.  Does not: know the network.  Transformers, ms-swift and vLLM all hand over the same
 patches, so that this is the one way in which evidence is computed everywhere.
 """
@@ -14,6 +14,7 @@ from torch.nn import functional
 from mllm_affect.model.evidence.config import EvidenceConfig
 
 PATCH, MERGE, PAIR = 16, 2, 2
+BLOCK = PATCH * MERGE
 LUMA = (0.299, 0.587, 0.114)
 SMALLEST_SPREAD = 0.05
 """Least standard deviation of grey levels (of 2) that a picture is divided by."""
@@ -33,7 +34,7 @@ def clips_of_patches(patches_NV: Tensor, grid_B3: Tensor) -> Iterator[Tensor]:
     """
     for clip_NV, grid in zip(_split(patches_NV, grid_B3), _grids(grid_B3), strict=True):
         channels = _blocks(clip_NV[None], grid).unbind(6)
-        yield torch.stack([_pictures(channel, grid)[0] for channel in channels], dim=1)
+        yield torch.stack([_pictures(channel)[0] for channel in channels], dim=1)
 
 
 def face_motion(patches_NV: Tensor, grid_B3: Tensor, config: EvidenceConfig) -> Tensor:
@@ -68,9 +69,13 @@ def _faces(patches_NV: Tensor, grid_B3: Tensor, config: EvidenceConfig) -> Tenso
 
 def _middle_faces(patches_BNV: Tensor, grid: Grid, config: EvidenceConfig) -> Tensor:
     """Return the middle square of clips of one size, grey (B, frames, side, side)."""
-    red, green, blue = _blocks(patches_BNV.float(), grid).unbind(6)
-    grey = red * LUMA[0] + green * LUMA[1] + blue * LUMA[2]
-    return _resampled(_square(_pictures(grey, grid)), config)
+    side, top, left = _middle(grid[1] * PATCH, grid[2] * PATCH)
+    # Of a wide picture the blocks beside the square are never touched.
+    lines, columns = (slice(n // BLOCK, -(-(n + side) // BLOCK)) for n in (top, left))
+    blocks = _blocks(patches_BNV, grid)[:, :, lines, columns].float()
+    pictures = _pictures(_grey(*blocks.unbind(6)))
+    top, left = top % BLOCK, left % BLOCK
+    return _resampled(pictures[..., top : top + side, left : left + side], config)
 
 
 def _grids(grid_B3: Tensor) -> list[Grid]:
@@ -89,27 +94,34 @@ def _blocks(patches_BNV: Tensor, grid: Grid) -> Tensor:
     return patches_BNV.reshape(len(patches_BNV), *shape)
 
 
-def _pictures(channel: Tensor, grid: Grid) -> Tensor:
+def _pictures(channel: Tensor) -> Tensor:
     """Return one channel of `_blocks` as pictures (B, T, H, W)."""
-    pairs, high, wide = grid
+    pairs, high, wide = channel.shape[1:4]
     # pair, frame, block line, line in block, pixel line, and the same for columns
     ordered = channel.permute(0, 1, 6, 2, 4, 7, 3, 5, 8)
-    return ordered.reshape(len(channel), pairs * PAIR, high * PATCH, wide * PATCH)
+    return ordered.reshape(len(channel), pairs * PAIR, high * BLOCK, wide * BLOCK)
+
+
+def _grey(red: Tensor, green: Tensor, blue: Tensor) -> Tensor:
+    return (red * LUMA[0]).add_(green, alpha=LUMA[1]).add_(blue, alpha=LUMA[2])
+
+
+def _middle(high: int, wide: int) -> tuple[int, int, int]:
+    """Return the side of the middle square of a picture, and its first line and column."""
+    side = min(high, wide)
+    return side, (high - side) // 2, (wide - side) // 2
 
 
 def _square(pictures: Tensor) -> Tensor:
     """Return the middle square of pictures (..., H, W)."""
-    high, wide = pictures.shape[-2:]
-    side = min(high, wide)
-    top, left = (high - side) // 2, (wide - side) // 2
+    side, top, left = _middle(*pictures.shape[-2:])
     return pictures[..., top : top + side, left : left + side]
 
 
 def _grey_of(clip_TCHW: Tensor) -> Tensor:
     """Return the grey square that holds the face (T, S, S), the middle one where none is found."""
     found_TCSS = _upright_faces(clip_TCHW)
-    red, green, blue = (_square(clip_TCHW) if found_TCSS is None else found_TCSS).unbind(1)
-    return red * LUMA[0] + green * LUMA[1] + blue * LUMA[2]
+    return _grey(*(_square(clip_TCHW) if found_TCSS is None else found_TCSS).unbind(1))
 
 
 def _upright_faces(clip_TCHW: Tensor) -> Tensor | None:
@@ -137,11 +149,14 @@ def _upright_faces(clip_TCHW: Tensor) -> Tensor | None:
 def _resampled(grey_BTHW: Tensor, config: EvidenceConfig) -> Tensor:
     """Return square clips at `frames` moments (B, frames, side, side)."""
     count = grey_BTHW.shape[1]
-    if grey_BTHW.shape[-1] != config.side:
-        size = (config.side, config.side)
-        grey_BTHW = functional.interpolate(grey_BTHW, size, mode="bilinear", antialias=True)
     places = torch.linspace(0, count - 1, config.frames, device=grey_BTHW.device)
     before = places.floor().long()
     after = (before + 1).clamp_max(count - 1)
     share = (places - before)[:, None, None]
-    return grey_BTHW[:, before] * (1 - share) + grey_BTHW[:, after] * share
+    moments = torch.lerp(grey_BTHW[:, before], grey_BTHW[:, after], share)
+    side, wanted = moments.shape[-1], config.side
+    if side == wanted:
+        return moments
+    # Enlarging is the same with and without, and faster without.
+    shrinks = side > wanted
+    return functional.interpolate(moments, (wanted, wanted), mode="bilinear", antialias=shrinks)
