@@ -5,9 +5,7 @@ bare, in turn, at several concurrencies; ask several questions about one video; 
 Does not: start a server twice: both use the one that it starts (or --engine-url).
 
 Bare: one client of the model server, from as many threads.  Through the service: the engine that
-the service asks, around a client like it.  Where many ask at once, requests wait for each other in
-the model server, and the middle of their times is its throughput said otherwise: what the service
-adds to a request is told apart from that as the time outside the model server.
+the service asks, around a client like it.
 """
 
 import argparse
@@ -16,19 +14,16 @@ import os
 import statistics
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent / "serve"))
 
-import httpx
 import numpy as np
 from served_in_thread import served_in_thread
 from service_in_process import Service
@@ -38,6 +33,7 @@ from mllm_affect.client import ServiceClient
 from mllm_affect.data.made.folders import FRAME_RATE, write_video
 from mllm_affect.engine.balanced import BalancedEngine
 from mllm_affect.engine.sent_media import SentMedia
+from mllm_affect.engine.types import AnswerScores
 from mllm_affect.engine.vllm_client import VllmEngine
 from mllm_affect.engine.vllm_server import VllmServer
 from mllm_affect.engine.warm_up import warm_up
@@ -47,6 +43,7 @@ from mllm_affect.media.types import Clip, Sampling
 from mllm_affect.media.video import open_video
 from mllm_affect.model.miniature import embedded_checkpoint
 from mllm_affect.model.profile import read_profile
+from mllm_affect.tasks.model_input import ModelInput
 from mllm_affect.tasks.prompts import load_task, question_task
 from serve.settings import ServiceSettings
 
@@ -92,21 +89,33 @@ def timed(work: Callable[[int], object], count: int, concurrency: int) -> tuple[
     return count / (time.perf_counter() - begun), spent
 
 
-class Posts:
-    """Seconds that clients spend waiting for the model server, all together."""
+class Around:
+    """The service's engine path as an engine that notes what it adds around its client's call.
 
-    def __init__(self, engine: VllmEngine) -> None:
-        """Time every request of `engine` from now on."""
-        self._post, self._lock, self.seconds = engine._post, threading.Lock(), 0.0
-        engine._post = self._timed  # type: ignore[method-assign]
+    Not the difference of two runs: where more ask than two cores can serve, a request's time is
+    the queue's, which differs between two runs by far more than a few milliseconds.
+    """
 
-    def _timed(self, body: dict[str, Any]) -> httpx.Response:
+    def __init__(self, served: BalancedEngine) -> None:
+        """Note every question to `served` from now on, in `added_ms`."""
+        self.served, self.added_ms = served, list[float]()
+        client = clients_of(served)[0]
+        self._asked, client.score = client.score, self._inner  # type: ignore[method-assign]
+        self._inside: dict[int, float] = {}
+
+    def score(self, inputs: Sequence[ModelInput], answers: Sequence[str]) -> list[AnswerScores]:
+        """Ask about one input through the service's path."""
         begun = time.perf_counter()
-        try:
-            return self._post(body)
-        finally:
-            with self._lock:
-                self.seconds += time.perf_counter() - begun
+        scores = self.served.score(inputs, answers)
+        spent = time.perf_counter() - begun
+        self.added_ms.append(1000 * (spent - self._inside.pop(id(inputs[0]))))
+        return scores
+
+    def _inner(self, inputs: Sequence[ModelInput], answers: Sequence[str]) -> list[AnswerScores]:
+        begun = time.perf_counter()
+        scores = self._asked(inputs, answers)
+        self._inside[id(inputs[0])] = time.perf_counter() - begun
+        return scores
 
 
 def clients_of(engine: VllmEngine | BalancedEngine) -> list[VllmEngine]:
@@ -121,43 +130,40 @@ def compare(
     bare: VllmEngine, served: BalancedEngine, clips: Sequence[Clip], rounds: int
 ) -> Iterator[str]:
     """Yield a line of the table for each concurrency: engine path of the service beside bare."""
-    posts = {"bare": Posts(bare), "service": Posts(clients_of(served)[0])}
+    around = Around(served)
     for concurrency in CONCURRENCIES:
         rates: dict[str, list[float]] = {"bare": [], "service": []}
         middles: dict[str, list[float]] = {"bare": [], "service": []}
-        outside: dict[str, list[float]] = {"bare": [], "service": []}
+        around.added_ms.clear()
         for number in range(rounds):
-            ways = (("bare", bare), ("service", served))
-            for name, engine in ways[:: 1 if number % 2 else -1]:
+            for name, engine in (("bare", bare), ("service", around))[:: 1 if number % 2 else -1]:
                 # Another wording and other names each time: every clip is sent and processed.
-                forget(engine)
-                task = question_task(f"Round {number} of {concurrency} {name}?", ("yes", "no"))
+                forget(bare if engine is bare else served)
+                asker = "A" if engine is bare else "B"  # as many tokens for both
+                task = question_task(f"{asker} {number} of {concurrency}?", ("yes", "no"))
 
                 def work(n: int, engine=engine, task=task) -> object:  # type: ignore[no-untyped-def]
                     return ask_about([another(clips, n)], task, engine)
 
                 count = max(len(clips), min(6 * concurrency, 96))
-                waited = posts[name].seconds
                 rate, spent = timed(work, count, concurrency)
-                waited = posts[name].seconds - waited
-                outside[name].append((sum(spent) - waited) / count * 1000)
                 spent = spent[concurrency:-concurrency]  # neither filling up nor running empty
                 rates[name].append(rate)
                 middles[name].append(statistics.median(spent) * 1000)
         # Within a round both meet the same machine.
         pairs = zip(rates["service"], rates["bare"], strict=True)
         share = statistics.median(service / alone for service, alone in pairs)
+        times = zip(middles["service"], middles["bare"], strict=True)
         yield (
             f"| {concurrency} | {statistics.median(rates['bare']):.1f} | "
-            f"{statistics.median(rates['service']):.1f} | {share:.3f} | {added(middles)} | "
-            f"{added(outside)} |"
+            f"{statistics.median(rates['service']):.1f} | {share:.3f} | "
+            f"{quarters(around.added_ms)} | {quarters([one - other for one, other in times])} |"
         )
 
 
-def added(milliseconds: Mapping[str, Sequence[float]]) -> str:
-    """Return the middle of what the service adds, and between which quarters of rounds it lay."""
-    pairs = zip(milliseconds["service"], milliseconds["bare"], strict=True)
-    low, middle, high = statistics.quantiles([one - other for one, other in pairs], n=4)
+def quarters(milliseconds: Sequence[float]) -> str:
+    """Return the middle and between which quarters half of them lie."""
+    low, middle, high = statistics.quantiles(milliseconds, n=4)
     return f"{middle:+.1f} ({low:+.1f} to {high:+.1f})"
 
 
@@ -248,12 +254,12 @@ def main(words: Sequence[str] | None = None) -> None:
         "The same decoded clips are asked about bare and through the service's engine path "
         "(choice of server, watch, giving up), each clip new to the server.  Goals: throughput "
         ">= 0.97, +10 ms.", "",
-        "| at once | bare, clips/s | service, clips/s | share | added p50, ms | "
-        "added outside the model server, ms |",
+        "| at once | bare, clips/s | service, clips/s | share | added to a request, ms | "
+        "p50 less the bare p50, ms |",
         "|---|---|---|---|---|---|", *lines, "",
-        "In brackets the middle half of the rounds.  The last column is a request's mean time less "
-        "its wait for the model server; where many wait there, the p50 before it is the "
-        "throughput's noise.", "",
+        "In brackets the middle half, of requests and of rounds.  Added to a request is the time "
+        "around its client's call, request by request; the last column compares rounds, and where "
+        "many wait for two cores it is the noise of their queue.", "",
         f"* one question on a {SECONDS} s video, upload to stored answer: {one:.2f} s",
         f"* eight questions on it: {eight:.2f} s, {eight / one:.2f} x one (goal <= 1.7)", "",
     ]  # fmt: skip

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import httpx
 
 from mllm_affect.engine.answer_tree import END, add_log, check_answers, score_answers
+from mllm_affect.engine.connections import Connections
 from mllm_affect.engine.request_parts import content_parts, named_parts
 from mllm_affect.engine.sent_media import SentMedia
 from mllm_affect.engine.types import AnswerScores
@@ -53,6 +54,7 @@ class VllmEngine:
             timeout=httpx.Timeout(REQUEST_SECONDS, connect=2.0),
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=concurrency),
         )
+        self._connections = Connections()
         self._media = SentMedia()
         # Never behind a question that hangs.
         self._health = httpx.Client(base_url=url, timeout=HEALTH_SECONDS)
@@ -90,6 +92,14 @@ class VllmEngine:
         except httpx.HTTPError:
             return Health.away
         return Health.well if status == httpx.codes.OK else Health.away
+
+    def hang_up(self) -> None:
+        """Give up all that is in flight, and what is asked from now on: `engine_away` at once."""
+        self._connections.hang_up()
+
+    def take_up(self) -> None:
+        """Ask the server again."""
+        self._connections.take_up()
 
     def close(self) -> None:
         """Close connections; requests in flight end first."""
@@ -177,8 +187,12 @@ class VllmEngine:
     def _post(self, body: dict[str, Any]) -> httpx.Response:
         """Send; a connection that was lost is tried again, as asking twice changes nothing."""
         for attempt in range(1, ATTEMPTS + 1):
+            if self._connections.hung_up:
+                raise _away()
             try:
-                return self._http.post("/v1/chat/completions", json=body)
+                return self._http.post(
+                    "/v1/chat/completions", json=body, extensions=self._connections.extensions
+                )
             except httpx.TimeoutException as error:
                 raise EngineError(
                     "engine_timeout",

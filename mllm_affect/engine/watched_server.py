@@ -4,18 +4,16 @@ Does: look at its health all the time, notice that it is away, hangs or answers 
 questions up at once then, and try it again with a question of its own until it answers.
 Does not: choose between servers (see balanced), start or end them.
 
-Every question runs in a daemon thread: one that a hung server never answers is left behind and
-holds up nobody, not even the end of the process.
+A question runs in its asker's thread, whose connection is cut when the server is out.  A thread for
+each question would add two changes of thread, tens of milliseconds where many are asked at once.
 """
 
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, InvalidStateError
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from mllm_affect.engine.types import Engine
 from mllm_affect.errors import EngineError, UserError
@@ -39,6 +37,14 @@ class HealthyEngine(Engine, Protocol):
 
     def health(self) -> Health:
         """Return how the server is, within a second or two."""
+        ...
+
+    def hang_up(self) -> None:
+        """Have all questions in flight, and those to come, raise `engine_away` at once."""
+        ...
+
+    def take_up(self) -> None:
+        """Let questions through again."""
         ...
 
 
@@ -72,7 +78,7 @@ class WatchedServer:
         self.engine = engine
         self._first_question, self._patience = first_question, patience or Patience()
         self._lock = threading.Lock()
-        self._in_flight: dict[int, tuple[float, Future[Any]]] = {}
+        self._in_flight: dict[int, float] = {}
         self._asked = self._failures = 0
         self._answered_s = self._heard_s = time.monotonic()
         self._well, self._closed = threading.Event(), threading.Event()
@@ -99,17 +105,19 @@ class WatchedServer:
 
     def ask(self, question: Callable[[Engine], R]) -> R:
         """Return the server's answer.  Raises what it raises, `engine_away` once it is out."""
-        future: Future[R] = Future()
         with self._lock:
             if self._closed.is_set() or not self.is_well:
                 raise _away()
             self._asked += 1
             number = self._asked
-            self._in_flight[number] = (time.monotonic(), future)
-        threading.Thread(
-            target=self._answer, args=(question, number, future), name="question", daemon=True
-        ).start()
-        return future.result()
+            self._in_flight[number] = time.monotonic()
+        try:
+            answer = question(self.engine)
+        except BaseException as error:
+            self._note(number, error)
+            raise
+        self._note(number, None)
+        return answer
 
     def close(self) -> None:
         """Stop watching, and give up what is in flight."""
@@ -120,20 +128,10 @@ class WatchedServer:
             self._watch.join(self._patience.look_s * 4)
         self.engine.close()
 
-    def _answer(self, question: Callable[[Engine], R], number: int, future: "Future[R]") -> None:
-        with suppress(InvalidStateError):  # it was given up in the meantime
-            try:
-                answer = question(self.engine)
-            except BaseException as error:
-                self._note(number, error)
-                future.set_exception(error)
-            else:
-                self._note(number, None)
-                future.set_result(answer)
-
     def _note(self, number: int, error: BaseException | None) -> None:
         with self._lock:
-            self._in_flight.pop(number, None)
+            if self._in_flight.pop(number, None) is None:
+                return  # it was given up, and says nothing about the server now
             self._answered_s = time.monotonic()
             if not isinstance(error, EngineError):
                 self._failures = 0
@@ -145,9 +143,8 @@ class WatchedServer:
     def _out(self) -> None:
         """Ask it no more, and give up what is in flight; the lock is held."""
         self._well.clear()
-        for _, future in self._in_flight.values():
-            with suppress(InvalidStateError):
-                future.set_exception(_away())
+        self._in_flight.clear()
+        self.engine.hang_up()
 
     def _run(self) -> None:
         while not self._closed.wait(self._patience.look_s):
@@ -164,24 +161,25 @@ class WatchedServer:
 
     def _hangs(self, now: float) -> bool:
         with self._lock:
-            oldest = min((begun for begun, _ in self._in_flight.values()), default=now)
+            oldest = min(self._in_flight.values(), default=now)
             answered_s = self._answered_s
         silent_s = now - max(self._heard_s, answered_s)
         stalled_s = now - max(oldest, answered_s)
         return silent_s > self._patience.hung_s or stalled_s > self._patience.stall_s
 
     def _try_again(self) -> None:
+        self.engine.take_up()
         try:
             self._first_question(self.engine)
         except (EngineError, UserError) as error:
+            self.engine.hang_up()
             self.first_failure = error
             return
         with self._lock:
             self._failures = 0
-            self._in_flight.clear()  # what hangs from before is forgotten
             self._answered_s = time.monotonic()
-        if not self._closed.is_set():
-            self._well.set()
+            if not self._closed.is_set():
+                self._well.set()
 
 
 def _away() -> EngineError:

@@ -30,6 +30,12 @@ class Server(EchoEngine):
     def health(self) -> Health:
         return Health.well
 
+    def hang_up(self) -> None:
+        """Nothing is in flight for long."""
+
+    def take_up(self) -> None:
+        """It was never away."""
+
     def score(self, inputs: Sequence[ModelInput], answers: Sequence[str]) -> list[AnswerScores]:
         self.asked += inputs
         if self.gone:

@@ -21,6 +21,12 @@ class Echo(EchoEngine):
     def health(self) -> Health:
         return Health.well
 
+    def hang_up(self) -> None:
+        """Nothing is in flight for long."""
+
+    def take_up(self) -> None:
+        """It was never away."""
+
 
 class Away(Echo):
     """A server that is away, or that refuses."""
