@@ -10,7 +10,7 @@ from noise_inputs import noise_input
 from typer.testing import CliRunner
 
 from eval.units.measuring import UnitPlan, predict_units
-from eval.units.predictions import read_unit_predictions
+from eval.units.predictions import UnitPrediction, read_unit_predictions
 from eval.units.summary import summarise_units
 from mllm_affect.cli.app import app
 from mllm_affect.data.examples import read_examples, write_examples
@@ -21,7 +21,7 @@ from mllm_affect.errors import UserError
 from mllm_affect.model.evidence.composing import compose
 from mllm_affect.model.miniature import embedded_checkpoint
 
-EACH = 4
+EACH = 2
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +29,11 @@ def coded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("coded") / "units"
     make_coded(folder, CodedPlan((2, 2, 2), EACH))
     return folder
+
+
+@pytest.fixture(scope="module")
+def whole(coded: Path, composite: Path) -> list[UnitPrediction]:
+    return predict_units(UnitPlan(coded, composite, flow_split="train", trusted=True))
 
 
 def test_a_reader_gives_the_head_of_the_state_before_the_answer(composite: Path) -> None:
@@ -73,9 +78,9 @@ def test_a_checkpoint_without_evidence_is_refused() -> None:
 
 
 def test_predictions_carry_labels_thresholds_of_others_and_what_was_leant_on(
-    coded: Path, composite: Path
+    coded: Path, whole: list[UnitPrediction]
 ) -> None:
-    rows = predict_units(UnitPlan(coded, composite, flow_split="train", trusted=True))
+    rows = whole
     tested = [example for example in read_examples(coded) if example.split == "test"]
     assert [row.video for row in rows] == [example.video for example in tested]
     for row, example in zip(rows, tested, strict=True):
@@ -86,7 +91,7 @@ def test_predictions_carry_labels_thresholds_of_others_and_what_was_leant_on(
 
 
 def test_thresholds_do_not_move_when_the_tested_labels_do(
-    coded: Path, composite: Path, tmp_path: Path
+    coded: Path, composite: Path, whole: list[UnitPrediction], tmp_path: Path
 ) -> None:
     shutil.copytree(coded, tmp_path / "other")
     examples = [
@@ -96,13 +101,10 @@ def test_thresholds_do_not_move_when_the_tested_labels_do(
         for example in read_examples(coded)
     ]
     write_examples(tmp_path / "other", examples)
-    plans = [
-        UnitPlan(data, composite, leanings=False, trusted=True)
-        for data in (coded, tmp_path / "other")
-    ]
-    first, second = (predict_units(plan) for plan in plans)
-    assert first[0].labels != second[0].labels
-    assert [row.thresholds for row in first] == [row.thresholds for row in second]
+    plan = UnitPlan(tmp_path / "other", composite, leanings=False, trusted=True)
+    second = predict_units(plan)
+    assert whole[0].labels != second[0].labels
+    assert [row.thresholds for row in whole] == [row.thresholds for row in second]
 
 
 def test_a_long_video_shows_what_any_of_its_segments_does(
@@ -126,7 +128,7 @@ def test_a_long_video_shows_what_any_of_its_segments_does(
 
 
 def test_a_video_that_cannot_be_read_counts_as_wrong(
-    coded: Path, composite: Path, tmp_path: Path
+    coded: Path, composite: Path, whole: list[UnitPrediction], tmp_path: Path
 ) -> None:
     broken = shutil.copytree(coded, tmp_path / "broken")
     victims = [
@@ -135,9 +137,7 @@ def test_a_video_that_cannot_be_read_counts_as_wrong(
     ]
     for example in victims:
         (broken / example.video).write_bytes(b"no video")
-    whole, rows = (
-        predict_units(UnitPlan(data, composite, trusted=True)) for data in (coded, broken)
-    )
+    rows = predict_units(UnitPlan(broken, composite, trusted=True))
     assert [row.video for row in rows] == [row.video for row in whole]
     (wrong,) = [row for row in rows if row.problem]
     assert wrong.video == victims[1].video
