@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from sqlalchemy import Connection, Engine, Float, create_engine, event, text
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
@@ -70,6 +70,8 @@ class Database:
 
     def migrate(self) -> None:
         """Bring the tables up to date; several processes may do so at the same time."""
+        if self._version() == newest_version():
+            return  # Alembic would only find the same, and its import is a fifth of a restart
         from alembic import command
         from alembic.config import Config
 
@@ -79,6 +81,17 @@ class Database:
             self.lock(connection, MIGRATION_LOCK)
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+
+    def _version(self) -> str | None:
+        """Return the number of the last change that the tables had, None without tables."""
+        try:
+            with self.reading() as connection:
+                found: str | None = connection.scalar(
+                    text("SELECT version_num FROM alembic_version")
+                )
+        except DBAPIError:
+            return None
+        return found
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -113,6 +126,11 @@ class Database:
     def close(self) -> None:
         """Close the connections."""
         self._engine.dispose()
+
+
+def newest_version() -> str:
+    """Return the number of the last change of the tables that this program knows."""
+    return max(path.name[1:5] for path in (MIGRATIONS / "versions").glob("v[0-9]*.py"))
 
 
 def _engine(url: str) -> Engine:

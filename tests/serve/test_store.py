@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from postgres_server import postgres
 from sqlalchemy import text
 
@@ -17,6 +18,7 @@ from mllm_affect.pipeline import answer_video
 from mllm_affect.scoring.answers import SegmentAnswer, VideoVerdict
 from mllm_affect.tasks.prompts import load_task
 from serve.store import Store
+from serve.store.database import MIGRATIONS, Database, newest_version
 from serve.store.queue import MOST_STALLS, LeaseLostError
 from serve.store.tables import metadata
 from serve.store.videos import StoredVideo
@@ -42,6 +44,27 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
         for table in metadata.tables.values():
             connection.execute(table.delete())
     opened.close()
+
+
+def test_the_newest_version_is_the_head_of_the_changes_and_is_what_tables_have(
+    store: Store,
+) -> None:
+    head = ScriptDirectory(str(MIGRATIONS)).get_current_head()
+    assert newest_version() == head == store.database._version()
+
+
+def test_tables_without_their_last_change_get_it(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'old.db'}"
+    opened = Database.open(url)
+    with opened.writing() as connection:
+        connection.execute(text("DROP TABLE alembic_version"))
+        for table in reversed(metadata.sorted_tables):
+            table.drop(connection)
+    opened.close()
+    again = Database.open(url)
+    with again.reading() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM videos")) == 0
+    again.close()
 
 
 def kept(store: Store, owner: str = "", content: bytes = b"video") -> StoredVideo:
