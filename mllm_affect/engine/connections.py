@@ -1,13 +1,15 @@
 """The connections of an httpx client, which another thread can cut.
 
-Does: know every socket that the client has open, cut them all at once, and cut new ones too until
-told otherwise.  Does not: send.  So nobody needs a thread of its own to leave a server that hangs.
+Does: know every socket that the client has open, cut them all at once, and cut those that open
+later for a question from before.  Does not: send.  So nobody needs a thread of its own to leave a
+server that hangs.
 """
 
 import socket
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any
 from weakref import WeakSet
 
@@ -22,36 +24,37 @@ class Connections:
         self._open: WeakSet[socket.socket] = WeakSet()
         self._lock = threading.Lock()
         self._hung_up = False
+        self.hang_ups = 0
+        """How often it was hung up; a question notes it when it begins."""
 
-    @property
-    def hung_up(self) -> bool:
-        """Whether nothing may be sent now."""
-        return self._hung_up
+    def may_send(self, begun: int) -> bool:
+        """Whether a question that began after so many hang-ups may send (again)."""
+        return not self._hung_up and begun == self.hang_ups
 
-    @property
-    def extensions(self) -> Mapping[str, Callable[[str, Mapping[str, Any]], None]]:
-        """What a request must carry so that its socket is known here."""
-        return {"trace": self._see}
+    def extensions(self, begun: int) -> Mapping[str, Callable[[str, Mapping[str, Any]], None]]:
+        """Return what a request of such a question must carry so that its socket is known here."""
+        return {"trace": partial(self._see, begun)}
 
     def hang_up(self) -> None:
         """Cut every socket: whoever sends or waits there gets an error at once."""
         with self._lock:
             self._hung_up = True
+            self.hang_ups += 1
             for one in list(self._open):
                 _cut(one)
             self._open.clear()
 
     def take_up(self) -> None:
-        """Let sockets live again."""
+        """Let new questions through."""
         self._hung_up = False
 
-    def _see(self, event: str, about: Mapping[str, Any]) -> None:
+    def _see(self, begun: int, event: str, about: Mapping[str, Any]) -> None:
         if not event.endswith(OPENED):
             return
         opened = about["return_value"].get_extra_info("socket")
         with self._lock:
             self._open.add(opened)
-            if self._hung_up:
+            if not self.may_send(begun):
                 _cut(opened)
 
 

@@ -8,6 +8,7 @@ frames or pool answers.
 import re
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import httpx
@@ -35,6 +36,15 @@ MASKED = -1000.0
 
 class _NotKeptError(EngineError):
     """The server was asked about media by a name that it no longer knows."""
+
+
+@dataclass(frozen=True)
+class _Question:
+    """One input, the name of its media, and after how many hang-ups it began."""
+
+    made: ModelInput
+    name: str
+    begun: int
 
 
 class VllmEngine:
@@ -94,7 +104,7 @@ class VllmEngine:
         return Health.well if status == httpx.codes.OK else Health.away
 
     def hang_up(self) -> None:
-        """Give up all that is in flight, and what is asked from now on: `engine_away` at once."""
+        """Give up what is in flight or asked before `take_up`: `engine_away` at once, for good."""
         self._connections.hang_up()
 
     def take_up(self) -> None:
@@ -122,7 +132,7 @@ class VllmEngine:
                 )
 
     def _score_one(self, made: ModelInput, answers: Sequence[str]) -> AnswerScores:
-        name = self._media.name_of(made)
+        asked = self._question(made)
 
         def next_tokens(written: bytes, endings: list[bytes]) -> Mapping[bytes, float]:
             wanted = {
@@ -131,7 +141,7 @@ class VllmEngine:
                 "top_logprobs": MAX_LOG_PROBABILITIES,
                 "structured_outputs": {"choice": [ending.decode() for ending in endings]},
             }
-            choice = self._ask(made, name, written, wanted)
+            choice = self._ask(asked, written, wanted)
             try:
                 return _next_tokens(choice["logprobs"]["content"][0]["top_logprobs"], endings)
             except (KeyError, IndexError, TypeError, ValueError) as error:
@@ -140,24 +150,30 @@ class VllmEngine:
         return score_answers(next_tokens, answers)
 
     def _write_one(self, made: ModelInput, max_new_tokens: int) -> str:
-        name = self._media.name_of(made)
-        choice = self._ask(made, name, b"", {"max_tokens": max_new_tokens})
+        choice = self._ask(self._question(made), b"", {"max_tokens": max_new_tokens})
         try:
             return str(choice["message"]["content"] or "").strip()
         except (KeyError, TypeError) as error:
             raise _garbled() from error
 
-    def _ask(self, made: ModelInput, name: str, written: bytes, wanted: Mapping[str, Any]) -> Any:
+    def _question(self, made: ModelInput) -> "_Question":
+        begun = self._connections.hang_ups
+        return _Question(made, self._media.name_of(made), begun)
+
+    def _ask(self, asked: "_Question", written: bytes, wanted: Mapping[str, Any]) -> Any:
         """Ask by the name of the media where the server was sent them, else send them."""
+        made, name = asked.made, asked.name
         if self._media.has(name):
+            parts = named_parts(made, name)
             try:
-                choice = self._send({**self._request(named_parts(made, name), written), **wanted})
+                choice = self._send({**self._request(parts, written), **wanted}, asked.begun)
             except _NotKeptError:
                 self._media.missed(name)
             else:
                 self._media.known()
                 return choice
-        choice = self._send({**self._request(content_parts(made, name), written), **wanted})
+        parts = content_parts(made, name)
+        choice = self._send({**self._request(parts, written), **wanted}, asked.begun)
         self._media.sent(name)
         return choice
 
@@ -173,8 +189,8 @@ class VllmEngine:
             "temperature": 0,
         }
 
-    def _send(self, body: dict[str, Any]) -> Any:
-        response = self._post(body)
+    def _send(self, body: dict[str, Any], begun: int) -> Any:
+        response = self._post(body, begun)
         if response.status_code in (httpx.codes.BAD_GATEWAY, httpx.codes.SERVICE_UNAVAILABLE):
             raise _away()
         if response.status_code != httpx.codes.OK:
@@ -184,14 +200,16 @@ class VllmEngine:
         except (ValueError, KeyError, IndexError, TypeError) as error:
             raise _garbled() from error
 
-    def _post(self, body: dict[str, Any]) -> httpx.Response:
+    def _post(self, body: dict[str, Any], begun: int) -> httpx.Response:
         """Send; a connection that was lost is tried again, as asking twice changes nothing."""
         for attempt in range(1, ATTEMPTS + 1):
-            if self._connections.hung_up:
+            if not self._connections.may_send(begun):
                 raise _away()
             try:
                 return self._http.post(
-                    "/v1/chat/completions", json=body, extensions=self._connections.extensions
+                    "/v1/chat/completions",
+                    json=body,
+                    extensions=self._connections.extensions(begun),
                 )
             except httpx.TimeoutException as error:
                 raise EngineError(

@@ -6,18 +6,18 @@ from contextlib import contextmanager
 
 import pytest
 from noise_inputs import noise_input
+from well_echo import WellEcho
 
 from mllm_affect.engine.balanced import AT_ONCE, BalancedEngine
-from mllm_affect.engine.echo import EchoEngine
 from mllm_affect.engine.types import AnswerScores
-from mllm_affect.engine.watched_server import Health, WatchedServer
+from mllm_affect.engine.watched_server import WatchedServer
 from mllm_affect.errors import EngineError
 from mllm_affect.tasks.model_input import ModelInput
 
 ANSWERS = ("yes", "no")
 
 
-class Server(EchoEngine):
+class Server(WellEcho):
     """Notes what it is asked; waits while `gate` is closed; away once `gone`."""
 
     def __init__(self) -> None:
@@ -26,15 +26,6 @@ class Server(EchoEngine):
         self.gone = False
         self.gate = threading.Event()
         self.gate.set()
-
-    def health(self) -> Health:
-        return Health.well
-
-    def hang_up(self) -> None:
-        """Nothing is in flight for long."""
-
-    def take_up(self) -> None:
-        """It was never away."""
 
     def score(self, inputs: Sequence[ModelInput], answers: Sequence[str]) -> list[AnswerScores]:
         self.asked += inputs

@@ -118,44 +118,41 @@ def test_a_question_in_flight_ends_at_once(reads: bool) -> None:
     assert server.connections == 1, "it was not tried again"
 
 
-def test_a_question_that_is_being_worded_is_never_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    worded, worded_on = threading.Event(), threading.Event()
-    parts = vllm_client.content_parts
+class Held:
+    """A function in its place that is held up: `reached` once it was called, until `go_on`."""
 
-    def slowly(*given: Any) -> list[dict[str, Any]]:
-        worded.set()
-        assert worded_on.wait(10)
-        return parts(*given)
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, where: Any, name: str) -> None:
+        self.reached, self.go_on = threading.Event(), threading.Event()
+        self._own = getattr(where, name)
+        monkeypatch.setattr(where, name, self)
 
-    monkeypatch.setattr(vllm_client, "content_parts", slowly)
-    server = Hung(reads=True)
-    with asked(server) as (engine, question):
-        assert worded.wait(10)
-        engine.hang_up()
-        worded_on.set()
-        assert question.outcome()[0] == "engine_away"
-    assert server.connections == 0
-
-
-def test_a_connection_that_opens_meanwhile_is_cut_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    opened, on = threading.Event(), threading.Event()
-    connect = socket.create_connection
-
-    def slowly(*given: Any, **named: Any) -> socket.socket:
-        made = connect(*given, **named)
-        opened.set()
-        assert on.wait(10)
+    def __call__(self, *given: Any, **named: Any) -> Any:
+        made = self._own(*given, **named)
+        self.reached.set()
+        assert self.go_on.wait(10)
         return made
 
-    monkeypatch.setattr(socket, "create_connection", slowly)
-    server = Hung(reads=True)
+
+@pytest.mark.parametrize("taken_up", [False, True])
+@pytest.mark.parametrize(
+    ("where", "name", "connections"),
+    [(vllm_client, "content_parts", 0), (socket, "create_connection", 1)],
+    ids=["being worded", "connecting"],
+)
+def test_a_question_from_before_is_given_up_for_good(
+    monkeypatch: pytest.MonkeyPatch, where: Any, name: str, connections: int, taken_up: bool
+) -> None:
+    """Nobody would count it as in flight: it must not slip through when the server is tried."""
+    held, server = Held(monkeypatch, where, name), Hung(reads=True)
     with asked(server) as (engine, question):
-        assert opened.wait(10)
+        assert held.reached.wait(10)
         engine.hang_up()
-        on.set()
+        if taken_up:
+            engine.take_up()
+        held.go_on.set()
         begun = time.monotonic()
         code, ended = question.outcome()
-    assert (code, server.connections) == ("engine_away", 1)
+    assert (code, server.connections) == ("engine_away", connections)
     assert ended - begun < SOON_S
 
 

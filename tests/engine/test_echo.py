@@ -6,29 +6,17 @@ from typing import Any
 
 import pytest
 from noise_inputs import noise_input
+from well_echo import WellEcho
 
 from mllm_affect.engine.balanced import BalancedEngine
 from mllm_affect.engine.echo import EchoEngine
 from mllm_affect.engine.types import AnswerScores
-from mllm_affect.engine.watched_server import Health, Patience, WatchedServer
+from mllm_affect.engine.watched_server import Patience, WatchedServer
 from mllm_affect.errors import EngineError, UserError
 from mllm_affect.tasks.model_input import ModelInput
 
 
-class Echo(EchoEngine):
-    """The echo engine as a server that is always well."""
-
-    def health(self) -> Health:
-        return Health.well
-
-    def hang_up(self) -> None:
-        """Nothing is in flight for long."""
-
-    def take_up(self) -> None:
-        """It was never away."""
-
-
-class Away(Echo):
+class Away(WellEcho):
     """A server that is away, or that refuses."""
 
     def __init__(self, code: str = "engine_away") -> None:
@@ -40,7 +28,7 @@ class Away(Echo):
         raise EngineError(self.code, "no")
 
 
-class Meeting(Echo):
+class Meeting(WellEcho):
     """Answers only once as many requests are in flight as there are servers."""
 
     barrier = threading.Barrier(2, timeout=10)
@@ -86,7 +74,7 @@ def test_inputs_go_to_all_servers_in_order() -> None:
 
 
 def test_a_server_that_is_away_is_passed_over() -> None:
-    balanced = together(Away(), Echo("yes"))
+    balanced = together(Away(), WellEcho("yes"))
     assert balanced.score([noise_input(0)], ("yes", "no"))[0].best == "yes"
 
 

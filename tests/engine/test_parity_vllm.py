@@ -195,8 +195,8 @@ def test_a_clip_that_was_sent_before_is_asked_about_by_its_name(
     whole: list[int] = []
     post = VllmEngine._post
 
-    def watched(engine: VllmEngine, body: dict[str, Any]) -> Any:
-        answer = post(engine, body)
+    def watched(engine: VllmEngine, body: dict[str, Any], begun: int) -> Any:
+        answer = post(engine, body, begun)
         video = body["messages"][0]["content"][-2]["video_url"]["url"]
         whole.append(answer.status_code if video else -answer.status_code)
         return answer
