@@ -92,25 +92,31 @@ def answers(models: Mapping[str, Path], videos: Sequence[Path], work: Path) -> T
         for turn in range(TURNS):
             for number, video in enumerate(videos):
                 for name in in_turn(models, turn + number):
-                    with servers[name] as engine:
+                    with servers[name].awake() as engine:
                         found[name].append(answer_s(engine, models[name], video, turn))
     return found
 
 
 class Serving:
-    """A ready and warm vLLM server that stands still but where a `with` uses it."""
+    """A ready and warm vLLM server that stands still but while it is asked."""
 
     def __init__(self, server: VllmServer, client: VllmEngine) -> None:
         whole = psutil.Process(server.pid)
         self._processes = [whole, *whole.children(recursive=True)]
         self._client = client
 
-    def __enter__(self) -> VllmEngine:
+    @contextmanager
+    def awake(self) -> Iterator[VllmEngine]:
+        """Let it run for as long as its client is used."""
+        self.go_on()
+        yield self._client
+        self.stand_still()
+
+    def go_on(self) -> None:
         for process in self._processes:
             process.resume()
-        return self._client
 
-    def __exit__(self, *_: object) -> None:
+    def stand_still(self) -> None:
         for process in self._processes:
             process.suspend()
 
@@ -125,12 +131,11 @@ def started(checkpoint: Path, log: Path) -> Iterator[Serving]:
         client = VllmEngine(server.url, sampling.fps, checkpoint.name)
         warm_up(client, sampling)
         serving = Serving(server, client)
-        with serving:
-            pass  # and stands still from here
+        serving.stand_still()
         try:
             yield serving
         finally:
-            serving.__enter__()
+            serving.go_on()
             client.close()
 
 

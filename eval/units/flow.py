@@ -10,8 +10,7 @@ first brought to the first one's brightness and contrast, which the original doe
 helps it under flickering light.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -73,10 +72,12 @@ def flow_probabilities(
     import torch
 
     from mllm_affect.model.evidence.losses import unit_loss
+    from mllm_affect.model.threads import threads
 
     flow_N3SS, labels = torch.from_numpy(train_N3SS), torch.from_numpy(labels_NA)
     spread = flow_N3SS.std((0, 2, 3), keepdim=True).clamp_min(1e-6)
-    with _one_thread(), torch.random.fork_rng(devices=[]):
+    # So small a network takes several times as long on two threads.
+    with threads(1), torch.random.fork_rng(devices=[]):
         torch.manual_seed(training.seed)
         network = _network(labels_NA.shape[1])
         optimizer = torch.optim.AdamW(
@@ -96,19 +97,6 @@ def flow_probabilities(
             network(torch.from_numpy(some_N3SS) / spread).double().sigmoid().numpy()
             for some_N3SS in others
         ]
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """So small a network takes several times as long on two."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _as_bright(picture_HW: NDArray[np.float32], first_HW: NDArray[np.float32]) -> Frames:

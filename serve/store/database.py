@@ -71,7 +71,7 @@ class Database:
     def migrate(self) -> None:
         """Bring the tables up to date; several processes may do so at the same time."""
         if self._version() == newest_version():
-            return  # Alembic would only find the same, and its import is a fifth of a restart
+            return  # Alembic would find the same, and takes long to import at every start
         from alembic import command
         from alembic.config import Config
 

@@ -53,7 +53,7 @@ def test_the_newest_version_is_the_head_of_the_changes_and_is_what_tables_have(
     assert newest_version() == head == store.database._version()
 
 
-def test_tables_without_their_last_change_get_it(tmp_path: Path) -> None:
+def test_a_database_without_tables_gets_them_anew(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'old.db'}"
     opened = Database.open(url)
     with opened.writing() as connection:

@@ -157,6 +157,6 @@ def _resampled(grey_BTHW: Tensor, config: EvidenceConfig) -> Tensor:
     side, wanted = moments.shape[-1], config.side
     if side == wanted:
         return moments
-    # Enlarging is the same with and without, and faster without.
+    # Where pictures grow antialiasing changes nothing but the time.
     shrinks = side > wanted
     return functional.interpolate(moments, (wanted, wanted), mode="bilinear", antialias=shrinks)

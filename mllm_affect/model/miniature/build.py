@@ -22,6 +22,7 @@ from mllm_affect.model.miniature.processor import build_processor
 from mllm_affect.model.miniature.questions import questions
 from mllm_affect.model.miniature.tokenizer import build_tokenizer
 from mllm_affect.model.miniature.train import Schedule, train
+from mllm_affect.model.threads import threads
 from mllm_affect.tasks.prompts import load_task
 
 HELD_OUT_SEED = 20_261
@@ -49,7 +50,7 @@ def build(out: Path, plan: BuildPlan, progress: Progress | None = None) -> dict[
     refuse_filled(out)
     learning = plan_clips(plan.train_clips, "train", plan.seed)
     plan_clips(plan.held_out_clips, "test", HELD_OUT_SEED)  # a bad count is told before the work
-    with _threads(THREADS), _whole_folder(out) as folder:
+    with threads(THREADS), _whole_folder(out) as folder:
         tokenizer = build_tokenizer()
         processor = build_processor(tokenizer)
         model = untrained_model(tokenizer, plan.seed)
@@ -114,15 +115,3 @@ def _whole_folder(out: Path) -> Iterator[Path]:
         partial.rename(out)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
