@@ -37,11 +37,11 @@ class CalibrateStage(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     split: str = "val"
-    poolings: tuple[str, ...] = Field(CANDIDATES, min_length=1)
-    folds: int = Field(5, ge=2, le=50)
+    poolings: tuple[str, ...] = Field(default=CANDIDATES, min_length=1)
+    folds: int = Field(default=5, ge=2, le=50)
     bias: bool = True
     threshold: ThresholdPolicy = "fixed"
-    seed: int = Field(0, ge=0)
+    seed: int = Field(default=0, ge=0)
     abstention: Abstention = Abstention()
 
 

@@ -30,7 +30,8 @@ from service_in_process import Service
 
 from mllm_affect.asking import ask_about
 from mllm_affect.client import ServiceClient
-from mllm_affect.data.made.folders import FRAME_RATE, write_video
+from mllm_affect.data.made.clips import FRAME_RATE
+from mllm_affect.data.made.folders import write_video
 from mllm_affect.engine.balanced import BalancedEngine
 from mllm_affect.engine.sent_media import SentMedia
 from mllm_affect.engine.types import AnswerScores

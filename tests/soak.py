@@ -22,7 +22,8 @@ import psutil
 from fleet import Fleet, fleet
 from stub_engine import stub_engine
 
-from mllm_affect.data.made.folders import FRAME_RATE, write_video
+from mllm_affect.data.made.clips import FRAME_RATE
+from mllm_affect.data.made.folders import write_video
 from mllm_affect.files import write_json
 
 MINUTES, LOAD = 30.0, 0.8

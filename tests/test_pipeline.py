@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from scoring_entry import entry
 
-from mllm_affect.data.made.folders import FRAME_RATE, write_video
+from mllm_affect.data.made.clips import FRAME_RATE
+from mllm_affect.data.made.folders import write_video
 from mllm_affect.engine.echo import EchoEngine
 from mllm_affect.engine.types import AnswerScores
 from mllm_affect.errors import EngineError, UserError

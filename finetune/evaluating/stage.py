@@ -26,8 +26,8 @@ class EvaluationStage(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     split: str = "val"
-    every: int = Field(50, ge=1)
-    patience: int | None = Field(None, ge=1)
+    every: int = Field(default=50, ge=1)
+    patience: int | None = Field(default=None, ge=1)
 
 
 class EvaluationOrder(BaseModel):

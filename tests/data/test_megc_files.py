@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -197,7 +198,7 @@ def test_clips_are_found_whatever_the_nesting_and_sorted_naturally(tmp_path: Pat
     assert caught.value.code == "missing_frames"
 
 
-ROWS = [
+ROWS: list[list[Any]] = [
     ["A coding sheet with made rows"],
     [None, "Subject means person"],
     ["Subject", "Filename", "Onset Frame", "Apex Frame", "Offset Frame", "Action Units",

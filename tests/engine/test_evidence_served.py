@@ -132,7 +132,8 @@ def test_two_videos_in_one_prompt(served: VllmEngine, offline: TransformersEngin
     parts = [content_parts(first)[0], *content_parts(second)]
     body = served._request(parts, b"") | {"max_tokens": 1, "logprobs": True, "top_logprobs": 20}
     body["return_tokens_as_token_ids"] = True
-    entries = served._send(body)["logprobs"]["content"][0]["top_logprobs"]
+    choice = served._send(body, begun=served._connections.hang_ups)
+    entries = choice["logprobs"]["content"][0]["top_logprobs"]
     one, two = encode(offline._processor, first), encode(offline._processor, second)
     start = int((one["input_ids"][0] == offline._model.config.thinker_config.vision_start_token_id)
                 .nonzero()[0])  # fmt: skip
@@ -162,8 +163,9 @@ def test_two_videos_in_one_prompt(served: VllmEngine, offline: TransformersEngin
 def test_text_that_spells_the_pair_is_refused(served: VllmEngine) -> None:
     parts = content_parts(noise_input(1, samples=None))
     parts[-1] = {"type": "text", "text": "<|quad_start|><|quad_end|> yes or no?"}
+    body = served._request(parts, b"") | {"max_tokens": 1}
     with pytest.raises(EngineError, match="right after its video"):
-        served._send(served._request(parts, b"") | {"max_tokens": 1})
+        served._send(body, begun=served._connections.hang_ups)
     assert served.is_ready()
 
 

@@ -40,8 +40,8 @@ EXPECTED_WITHIN = 1e-4
 
 def cut_video(folder: Path, seconds: float, sound: bool) -> Path:
     """A made clip, cut to so many seconds, with or without its sound."""
-    from mllm_affect.data.made.clips import make_clip, plan_clips
-    from mllm_affect.data.made.folders import FRAME_RATE, write_video
+    from mllm_affect.data.made.clips import FRAME_RATE, make_clip, plan_clips
+    from mllm_affect.data.made.folders import write_video
 
     specs = plan_clips(64, "test", seed=round(seconds * 10))
     made = make_clip(max(specs, key=lambda spec: spec.frames))
@@ -240,7 +240,8 @@ def test_unconstrained_first_token_agrees(
         body = vllm_engine._request(content_parts(made), b"")
         body |= {"max_tokens": 1, "logprobs": True, "top_logprobs": 20}
         body["return_tokens_as_token_ids"] = True
-        entries = vllm_engine._send(body)["logprobs"]["content"][0]["top_logprobs"]
+        choice = vllm_engine._send(body, begun=vllm_engine._connections.hang_ups)
+        entries = choice["logprobs"]["content"][0]["top_logprobs"]
         expected_V = offline.first_log_probabilities(made)
         for entry in entries:
             number = int(entry["token"].removeprefix("token_id:"))

@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 from eval.corpus_answers import CorpusPlan, answer_corpus
 from mllm_affect.cli.app import app
 from mllm_affect.data.corpus import find_videos
-from mllm_affect.data.made.folders import FRAME_RATE, write_video
+from mllm_affect.data.made.clips import FRAME_RATE
+from mllm_affect.data.made.folders import write_video
 from mllm_affect.engine.echo import EchoEngine
 from mllm_affect.errors import EngineError, UserError
 from mllm_affect.pipeline import answer_video

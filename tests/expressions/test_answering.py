@@ -9,7 +9,8 @@ import pytest
 from eval.megc.predicting import PredictionPlan, predict
 from eval.megc.predictions import read_predicted
 from mllm_affect import pipeline
-from mllm_affect.data.made.folders import FRAME_RATE, write_video
+from mllm_affect.data.made.clips import FRAME_RATE
+from mllm_affect.data.made.folders import write_video
 from mllm_affect.data.megc.questions import Asked, Kind, word
 from mllm_affect.engine.echo import EchoEngine
 from mllm_affect.errors import UserError

@@ -51,9 +51,9 @@ class Training:
             time.sleep(delay_s)
         finally:
             family = [] if parent_only else psutil.Process(running.pid).children(recursive=True)
-            for process in [*family, running]:
+            for pid in [*(process.pid for process in family), running.pid]:
                 try:
-                    os.kill(process.pid, signal.SIGKILL)
+                    os.kill(pid, signal.SIGKILL)
                 except ProcessLookupError:
                     continue
             running.communicate(timeout=60)

@@ -151,8 +151,9 @@ def test_the_best_checkpoint_is_kept_and_scores_what_was_said(clips: Path, tmp_p
         assert time.monotonic() < until
         assert running.poll() is None
         time.sleep(0.02)
-    for process in [*psutil.Process(running.pid).children(recursive=True), running]:
-        os.kill(process.pid, signal.SIGKILL)
+    family = psutil.Process(running.pid).children(recursive=True)
+    for pid in [*(process.pid for process in family), running.pid]:
+        os.kill(pid, signal.SIGKILL)
     running.communicate(timeout=60)
     assert (tmp_path / "killed/training").is_dir(), "something to go on from"
     finish(start(clips, tmp_path / "killed"))

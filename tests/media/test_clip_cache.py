@@ -36,7 +36,7 @@ def no_reading(*_: object) -> Iterator[Clip]:
 def same(one: Clip, other: Clip) -> bool:
     if (one.segment, one.sampling) != (other.segment, other.sampling):
         return False
-    pairs = [
+    pairs: list[tuple[Any, Any]] = [
         (one.frames_THWC, other.frames_THWC),
         (one.times_T, other.times_T),
         (one.audio_S, other.audio_S),

@@ -25,6 +25,7 @@ from mllm_affect.media.decoding.opening import open_media
 from mllm_affect.media.decoding.timeline import Timeline, TimelineReader
 from mllm_affect.media.probe import probe
 from mllm_affect.media.reader import read_clips, read_video
+from mllm_affect.media.sampling.model_frames import ModelFrames
 from mllm_affect.media.sampling.picture_size import to_model_picture
 from mllm_affect.media.segment import segment
 from mllm_affect.media.types import Clip, Sampling, Source
@@ -122,7 +123,7 @@ def share_decoded(source: Source, sampling: Sampling = SAMPLING) -> float:
     timeline = timeline_of(source)
     if timeline is None:
         return 1.0
-    needed_N = reader.needed_frames(timeline, segment(source), [reader.ModelFrames(sampling)])
+    needed_N = reader.needed_frames(timeline, segment(source), [ModelFrames(sampling)])
     return float(timeline.packets_for(needed_N).mean())
 
 

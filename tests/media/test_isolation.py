@@ -16,6 +16,7 @@ from mllm_affect.media import reader
 from mllm_affect.media.cutting import frame_times
 from mllm_affect.media.face.part import FacePart
 from mllm_affect.media.isolation import decoding_process, isolated_video
+from mllm_affect.media.isolation.bare_python import bare_python
 from mllm_affect.media.isolation.isolated_video import IsolatedVideo
 from mllm_affect.media.isolation.sandbox import ARCHITECTURES, Walls
 from mllm_affect.media.limits import DEFAULT_CHILD_LIMITS, ChildLimits, Limits
@@ -148,7 +149,7 @@ def test_this_kernel_gives_every_wall() -> None:
 @pytest.fixture
 def hurt(monkeypatch: pytest.MonkeyPatch) -> None:
     """Start the stand-in instead of the real child."""
-    real = decoding_process.bare_python
+    real = bare_python
     monkeypatch.syspath_prepend(str(Path(hurt_child.__file__).parent))
     monkeypatch.setattr(decoding_process, "bare_python", lambda _module: real("hurt_child"))
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from mllm_affect.data.unit_labels import MADE_UNITS
 from mllm_affect.errors import UserError
-from mllm_affect.model.evidence.config import MADE_UNITS, EvidenceConfig
+from mllm_affect.model.evidence.config import EvidenceConfig
 from mllm_affect.model.evidence.counterfactual import consistency, partners, swap_appearance
 from mllm_affect.model.evidence.encoder import EvidenceEncoder
 from mllm_affect.model.evidence.face_motion import clips_of_patches, face_motion

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from service_in_process import Service
 
-from mllm_affect.data.made.folders import FRAME_RATE, write_video
+from mllm_affect.data.made.clips import FRAME_RATE
+from mllm_affect.data.made.folders import write_video
 
 
 @pytest.fixture

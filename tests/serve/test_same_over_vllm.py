@@ -20,7 +20,8 @@ from typer.testing import CliRunner
 from eval.predictions import Prediction, read_predictions
 from mllm_affect.cli.app import app
 from mllm_affect.data.examples import Example, write_examples
-from mllm_affect.data.made.folders import FRAME_RATE, write_video
+from mllm_affect.data.made.clips import FRAME_RATE
+from mllm_affect.data.made.folders import write_video
 from mllm_affect.model.profile import read_profile
 from mllm_affect.model.weights_hash import weights_hash
 from mllm_affect.scoring.scoring_file import MadeFrom, scoring_of, write_scoring
