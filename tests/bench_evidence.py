@@ -2,20 +2,23 @@
 
 Does: time training steps of ms-swift, answers from a video file through stock vLLM, and bare
 forward passes, each with the plain miniature and with the miniature that has a projector, in turn.
-Both servers are started, and while one is asked the other stands still: two on two cores disturb
-each other, and minutes apart the machine is no longer the same.
+Both servers are started, and while one is asked the other stands still; both trainings run, and
+take their steps in turn: two on two cores disturb each other, and minutes apart the machine is no
+longer the same.
 Does not: judge (goals stand beside the figures), or say anything about large models, of which the
 projector is a far smaller part (`mllm-affect evidence cost`).
 """
 
 import argparse
 import datetime
+import multiprocessing
 import os
 import platform
 import statistics
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from importlib.metadata import version
@@ -41,8 +44,10 @@ from mllm_affect.model.profile import read_profile
 from mllm_affect.pipeline import answer_video
 from mllm_affect.tasks.model_input import model_input
 from tests.bench_training import DOCS, SEGMENTS, STEPS, TASK, WARM, train, write_rows
+from tests.turns import CALLBACK, MINE, NEXT, SECONDS_NAME
 
 ROWS_A_STEP = 16
+PLUGIN = Path(__file__).parent / "turns_plugin.py"
 UNITS = ("1,2", "4,15", "", "6,12")
 PEOPLE = 4
 TURNS = 4
@@ -59,7 +64,7 @@ def write_coded_rows(folder: Path) -> None:
     """Write prepared rows, of made-up people who show made-up units."""
     write_rows(folder)
     rows = [
-        row | {"units": UNITS[n % len(UNITS)], "participant": str(n % PEOPLE)}
+        row | {"units": UNITS[n % len(UNITS)], "participant": str(n // len(UNITS) % PEOPLE)}
         for n, row in enumerate(read_jsonl(folder / ROWS_NAME))
     ]
     write_jsonl(folder / ROWS_NAME, rows)
@@ -69,16 +74,55 @@ def steps(models: Mapping[str, Path], rows: Path, work: Path, rounds: int) -> Ti
     """Return the seconds of a step of `finetune run`'s own training, by LoRA."""
     found: Times = {name: [] for name in models}
     for number in range(rounds):
-        for name in in_turn(models, number):
-            settings = {"max_steps": STEPS, "batch_size": ROWS_A_STEP, "model": str(models[name])}
-            recipe = load_recipe("miniature-lora", settings)
-            base = read_base(recipe.model)
-            out = work / f"{number}-{name}"
-            command = training_command(recipe, base, base.profile.fit(TASK).sampling, rows, out)
-            run = train(command, out, out.with_suffix(".log"))
-            found[name].append(1.0 / run.steps_a_second)
-            print(f"step, {name}: {1000 / run.steps_a_second:.0f} ms", flush=True)  # noqa: T201
+        for name, seconds in trained_in_turn(models, rows, work / str(number)).items():
+            found[name] += seconds[WARM:]
+        middle = statistics.median(ratios(found))
+        print(f"training step, {number + 1} of {rounds}: {middle:.3f}", flush=True)  # noqa: T201
     return found
+
+
+def trained_in_turn(models: Mapping[str, Path], rows: Path, work: Path) -> Times:
+    """Run one training of each model, both at once, a step of this and a step of that."""
+    folders = {name: work / name for name in models}
+    for folder in folders.values():
+        folder.mkdir(parents=True)
+        os.mkfifo(folder / MINE)
+    one, other = folders.values()
+    (one / NEXT).symlink_to(other / MINE)
+    (other / NEXT).symlink_to(one / MINE)
+    # Held open here, so that a turn handed on before the other is there is not lost.
+    pipes = [os.open(folder / MINE, os.O_RDWR) for folder in folders.values()]
+    context = multiprocessing.get_context("spawn")
+    try:
+        with ProcessPoolExecutor(len(models), mp_context=context) as pool:
+            runs = [pool.submit(train_one, models[name], rows, folders[name]) for name in models]
+            os.write(pipes[0], b".")
+            for run in as_completed(runs):
+                if run.exception():
+                    # Neither is left waiting for the other.
+                    for pipe in pipes:
+                        os.write(pipe, b"." * STEPS)
+                run.result()
+    finally:
+        for pipe in pipes:
+            os.close(pipe)
+    return {
+        name: [float(line) for line in (folder / SECONDS_NAME).read_text().split()]
+        for name, folder in folders.items()
+    }
+
+
+def train_one(model: Path, rows: Path, folder: Path) -> None:
+    """Run `finetune run`'s own training command, with turns."""
+    settings = {"max_steps": STEPS, "batch_size": ROWS_A_STEP, "model": str(model)}
+    recipe = load_recipe("miniature-lora", settings)
+    base = read_base(recipe.model)
+    out = folder / "training"
+    command = training_command(recipe, base, base.profile.fit(TASK).sampling, rows, out)
+    words = list(command.arguments)
+    for option, more in (("--external_plugins", str(PLUGIN)), ("--callbacks", CALLBACK)):
+        words.insert(words.index(option) + 1, more)
+    train(replace(command, arguments=tuple(words)), out, folder / "training.log")
 
 
 def answers(models: Mapping[str, Path], videos: Sequence[Path], work: Path) -> Times:
@@ -193,7 +237,7 @@ def note(found: Mapping[str, Times]) -> str:
         f"{os.cpu_count()} cores, {platform.machine()}. Training: LoRA by ms-swift, {STEPS} steps "
         f"of {ROWS_A_STEP} rows, the first {WARM} not counted; with evidence the projector is "
         f"trained too, with all its losses. While one server is asked the other "
-        f"stands still. {versions}.",
+        f"stands still; both trainings run and take their steps in turn. {versions}.",
         "",
         f"| | plain, ms | with evidence, ms | median of the pairs' ratios (goal {GOAL}) | pairs |",
         "|---|---|---|---|---|",

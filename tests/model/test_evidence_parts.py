@@ -11,7 +11,7 @@ from mllm_affect.errors import UserError
 from mllm_affect.model.evidence.config import EvidenceConfig
 from mllm_affect.model.evidence.counterfactual import consistency, partners, swap_appearance
 from mllm_affect.model.evidence.encoder import EvidenceEncoder
-from mllm_affect.model.evidence.face_motion import clips_of_patches, face_motion
+from mllm_affect.model.evidence.face_motion import clips_of_patches, face_moments
 from mllm_affect.model.evidence.fusion import GranularFusion, granular_tokens, token_count
 from mllm_affect.model.evidence.graph import RelationLayer, UnitGraph
 from mllm_affect.model.evidence.losses import unit_loss
@@ -76,11 +76,10 @@ def test_gradients_of_the_graph_are_right() -> None:
 def test_gradients_of_counterfactual_consistency_are_right() -> None:
     factual = torch.randn(3, 4, dtype=torch.float64)
     moved = torch.randn(3, 4, dtype=torch.float64, requires_grad=True)
-    changed = torch.tensor([True, False, True])
-    assert torch.autograd.gradcheck(lambda logits: consistency(factual, logits, changed), moved)
+    assert torch.autograd.gradcheck(lambda logits: consistency(factual, logits), moved)
     map_ = torch.randn(3, 2, 2, 2, 2, dtype=torch.float64, requires_grad=True)
-    partner = torch.tensor([1, 2, 0])
-    assert torch.autograd.gradcheck(lambda given: swap_appearance(given, partner), map_)
+    changed, partner = torch.tensor([0, 2]), torch.tensor([1, 0])
+    assert torch.autograd.gradcheck(lambda given: swap_appearance(given, changed, partner), map_)
 
 
 def test_no_message_crosses_a_missing_edge() -> None:
@@ -169,12 +168,11 @@ def test_light_and_contrast_of_the_whole_clip_mean_nothing() -> None:
     pictures = noise(3)
     pixels, grid = patches_of(pictures)
     config = EvidenceConfig(hidden=8)
-    face = face_motion(pixels, grid, config)
+    face = face_moments(pixels, grid, config)
     torch.testing.assert_close(
-        face_motion(0.5 * pixels + 0.2, grid, config), face, atol=1e-4, rtol=1e-4
+        face_moments(0.5 * pixels + 0.2, grid, config), face, atol=1e-4, rtol=1e-4
     )
-    assert face.shape == (1, 2, 8, 64, 64)
-    assert face[0, 1, 0].abs().max() == 0  # nothing has moved at the first moment
+    assert face.shape == (1, 8, 64, 64)
 
 
 @pytest.mark.parametrize("side", [32, 64, 96])
@@ -194,9 +192,8 @@ def test_the_face_is_the_middle_square_of_whole_pictures(high: int, wide: int, s
                            for k, m in ((0, 0), (1, 2), (3, 1), (4, 3))])  # fmt: skip
     centred = moments - moments.mean((1, 2), keepdim=True)
     expected = centred / centred.std((1, 2), keepdim=True, unbiased=False)
-    face = face_motion(pixels, grid, EvidenceConfig(hidden=8, frames=4, side=side))
-    torch.testing.assert_close(face[0, 0], expected, atol=1e-4, rtol=1e-4)
-    torch.testing.assert_close(face[0, 1], expected - expected[:1], atol=1e-4, rtol=1e-4)
+    face = face_moments(pixels, grid, EvidenceConfig(hidden=8, frames=4, side=side))
+    torch.testing.assert_close(face[0], expected, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("fusion", ["mge_efp", "concat"])
@@ -235,15 +232,12 @@ def test_what_the_configuration_does_not_give_is_muted_for_the_language_model_al
     for given in (("content", "instruction"), ("content",)):
         torch.manual_seed(0)
         projector = EvidenceProjector(EvidenceConfig(hidden=16, given=given)).eval()
-        evidence = projector(*patches_of(noise(8)))
-        moved_BA, _ = projector.counterfactual(
-            evidence, torch.zeros(1, len(projector.config.units)), torch.zeros(1)
-        )
-        outs.append((evidence, moved_BA))
-    (whole, whole_moved_BA), (muted, muted_moved_BA) = outs
+        pixels, grid = patches_of(noise(8))
+        outs.append(projector(pixels.repeat(2, 1), grid.repeat(2, 1), torch.tensor([1, 0])))
+    whole, muted = outs
     assert muted.tokens_B2D[0, 1].abs().max() == 0 < whole.tokens_B2D[0, 1].abs().max()
     assert torch.equal(muted.units_BA, whole.units_BA)
-    assert torch.equal(muted_moved_BA, whole_moved_BA)
+    assert torch.equal(muted.moved_MA, whole.moved_MA)
 
 
 def test_partners_are_other_people_with_the_same_units() -> None:
@@ -256,7 +250,7 @@ def test_partners_are_other_people_with_the_same_units() -> None:
 
 def test_appearance_is_swapped_and_what_moves_stays() -> None:
     maps = torch.randn(2, 3, 2, 4, 4) * torch.tensor([1.0, 5.0])[:, None, None, None, None] + 2.0
-    swapped = swap_appearance(maps, torch.tensor([1, 0]))
+    swapped = swap_appearance(maps, torch.tensor([0, 1]), torch.tensor([1, 0]))
     for statistic in (torch.mean, torch.std):
         torch.testing.assert_close(
             statistic(swapped, (2, 3, 4)), statistic(maps, (2, 3, 4)).flip(0), rtol=1e-3, atol=1e-3
@@ -268,25 +262,34 @@ def test_appearance_is_swapped_and_what_moves_stays() -> None:
 def test_consistency_is_zero_for_equal_answers_and_teaches_one_side_only() -> None:
     logits = torch.randn(2, 3, requires_grad=True)
     moved = torch.randn(2, 3, requires_grad=True)
-    everybody = torch.tensor([True, True])
-    assert consistency(logits, logits, everybody) == 0
-    consistency(logits, moved, everybody).backward()
+    assert consistency(logits, logits) == 0
+    consistency(logits, moved).backward()
     assert logits.grad is None
     assert moved.grad is not None
-    assert consistency(logits, moved, ~everybody) == 0
 
 
-def test_a_counterfactual_of_oneself_changes_nothing() -> None:
+def test_a_counterfactual_is_of_who_has_a_partner_and_leaves_the_evidence_as_it_is() -> None:
     projector = EvidenceProjector(EvidenceConfig(hidden=16, units=(1, 2))).eval()
-    clips = [patches_of(noise(seed)) for seed in (9, 10)]
-    evidence = projector(torch.cat([p for p, _ in clips]), torch.cat([g for _, g in clips]))
-    labels = torch.tensor([[1, 0], [1, 0]])
-    alone, changed = projector.counterfactual(evidence, labels, torch.tensor([4, 4]))
-    assert not changed.any()
-    torch.testing.assert_close(alone, evidence.units_BA, atol=1e-4, rtol=1e-4)
-    other, changed = projector.counterfactual(evidence, labels, torch.tensor([4, 5]))
-    assert changed.all()
-    assert (other - evidence.units_BA).abs().max() > 1e-6
+    clips = [patches_of(noise(seed)) for seed in (9, 10, 9)]
+    given = torch.cat([p for p, _ in clips]), torch.cat([g for _, g in clips])
+    plain = projector(*given)
+    assert plain.moved_MA is None
+    assert projector(*given, torch.tensor([0, 1, 2])).moved_MA is None
+    found = projector(*given, torch.tensor([1, 1, 0]))
+    assert found.changed_M.tolist() == [0, 2]
+    torch.testing.assert_close(found.units_BA, plain.units_BA, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(found.tokens_B2D, plain.tokens_B2D, atol=1e-5, rtol=1e-5)
+    # The first has taken another's appearance; the last one that of its own twin.
+    moved_MA, own_MA = found.moved_MA, plain.units_BA[found.changed_M]
+    assert (moved_MA[0] - own_MA[0]).abs().max() > 1e-6
+    torch.testing.assert_close(moved_MA[1], own_MA[1], atol=1e-4, rtol=1e-4)
+
+
+def test_the_stem_sees_the_face_and_how_far_it_is_from_its_first_moment() -> None:
+    encoder = EvidenceEncoder(EvidenceConfig(hidden=8))
+    face = torch.randn(2, 8, 64, 64)
+    both = torch.stack([face, face - face[:, :1]], dim=1)
+    torch.testing.assert_close(encoder._stem(face), encoder.stem(both), atol=1e-5, rtol=1e-4)
 
 
 def test_the_unit_loss_weighs_hard_negatives_more_and_unknown_labels_not_at_all() -> None:
@@ -304,7 +307,7 @@ def test_the_unit_loss_weighs_hard_negatives_more_and_unknown_labels_not_at_all(
 
 def test_the_encoder_halves_time_and_keeps_an_eighth_of_the_side() -> None:
     config = EvidenceConfig(hidden=8)
-    maps = EvidenceEncoder(config).mid_map(torch.randn(2, 2, 8, 64, 64))
+    maps = EvidenceEncoder(config).mid_map(torch.randn(2, 8, 64, 64))
     assert maps.shape == (2, config.middle, 4, 8, 8)
     assert granular_tokens(maps).shape == (2, token_count(64), config.middle)
 
@@ -313,8 +316,10 @@ def test_messages_depend_on_the_kind_of_relation() -> None:
     layer = RelationLayer(4, 2, 2)
     torch.nn.init.normal_(layer.kind_message)
     nodes, mask = torch.randn(1, 2, 4), torch.ones(2, 2, dtype=torch.bool)
-    together, _ = layer(nodes, mask, torch.tensor([[0, 1], [1, 0]]))
-    against, _ = layer(nodes, mask, torch.tensor([[0, 2], [2, 0]]))
+    together, against = (
+        layer(nodes, mask, torch.nn.functional.one_hot(torch.tensor(kinds), 3))[0]
+        for kinds in ([[0, 1], [1, 0]], [[0, 2], [2, 0]])
+    )
     assert (together - against).abs().max() > 1e-4
 
 

@@ -30,25 +30,25 @@ def partners(labels_BA: Tensor, subjects_B: Tensor) -> Tensor:
     return torch.where(fits_BB.any(1), nearest_B, own_B)
 
 
-def swap_appearance(mid_BCTHW: Tensor, partner_B: Tensor) -> Tensor:
-    """Return the maps with each channel's mean and spread over places those of the partner's.
+def swap_appearance(mid_BCTHW: Tensor, changed_M: Tensor, partner_M: Tensor) -> Tensor:
+    """Return the maps of M clips with each channel's mean and spread those of their partners'.
 
-    Statistics are taken over all places and moments, so that what moves, and when, stays.
+    Clips are named by their places in the batch.  Statistics are taken over all places of the face
+    and all moments, so that what moves, and when, stays.
     """
     middle = mid_BCTHW.mean((2, 3, 4), keepdim=True)
-    spread = (mid_BCTHW.var((2, 3, 4), unbiased=False, keepdim=True) + SMALLEST_SPREAD).sqrt()
-    return (mid_BCTHW - middle) / spread * spread[partner_B] + middle[partner_B]
+    centred_BCTHW = mid_BCTHW - middle
+    spread = (centred_BCTHW.square().mean((2, 3, 4), keepdim=True) + SMALLEST_SPREAD).sqrt()
+    scale = spread[partner_M] / spread[changed_M]
+    return centred_BCTHW.index_select(0, changed_M) * scale + middle[partner_M]
 
 
-def consistency(factual_BA: Tensor, counterfactual_BA: Tensor, changed_B: Tensor) -> Tensor:
+def consistency(factual_MA: Tensor, moved_MA: Tensor) -> Tensor:
     """Return the symmetric divergence of the units' probabilities, averaged; logits come in.
 
     Kullback-Leibler divergence of Bernoulli variables in both directions, halved; the factual side
-    is held constant.  `changed_B` says which clips had a partner; without any it is 0.
+    is held constant.
     """
-    if not bool(changed_B.any()):
-        return counterfactual_BA.sum() * 0.0
-    held_BA, moved_BA = factual_BA.detach()[changed_B], counterfactual_BA[changed_B]
+    held_MA = factual_MA.detach()
     # (p - q)(logit p - logit q) is the sum of both directions.
-    distance_BA = (held_BA.sigmoid() - moved_BA.sigmoid()) * (held_BA - moved_BA)
-    return 0.5 * distance_BA.mean()
+    return 0.5 * ((held_MA.sigmoid() - moved_MA.sigmoid()) * (held_MA - moved_MA)).mean()

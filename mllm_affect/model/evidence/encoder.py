@@ -7,13 +7,17 @@ of squeeze-and-excitation (Hu et al. 2018) before the map, as the predecessor is
 
 from typing import cast
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from mllm_affect.model.evidence.config import EvidenceConfig
-from mllm_affect.model.evidence.face_motion import CHANNELS
 
 STEM_STRIDE, STEM_SIZE = 4, 8
+STEM_PAD = (STEM_SIZE - STEM_STRIDE) // 2
+CHANNELS = 2
+"""The stem sees appearance, and motion: how far each moment is from the first one
+(our reading: from the onset, or the calm face)."""
 
 
 class Excitation(nn.Module):
@@ -32,14 +36,13 @@ class Excitation(nn.Module):
 
 
 class EvidenceEncoder(nn.Module):
-    """Face and motion (B, 2, T, S, S) to a mid-level map and, from that, a high-level vector."""
+    """Faces (B, T, S, S) to a mid-level map and, from that, a high-level vector."""
 
     def __init__(self, config: EvidenceConfig) -> None:
         super().__init__()
-        pad = (STEM_SIZE - STEM_STRIDE) // 2
         self.stem = nn.Conv3d(
             CHANNELS, config.stem, (1, STEM_SIZE, STEM_SIZE),
-            (1, STEM_STRIDE, STEM_STRIDE), (0, pad, pad),
+            (1, STEM_STRIDE, STEM_STRIDE), (0, STEM_PAD, STEM_PAD),
         )  # fmt: skip
         self.stem_norm = nn.GroupNorm(1, config.stem)
         self.middle = nn.Conv3d(config.stem, config.middle, 3, 2, 1)
@@ -48,15 +51,35 @@ class EvidenceEncoder(nn.Module):
         self.last = nn.Conv3d(config.middle, config.high, 3, 2, 1)
         self.last_norm = nn.GroupNorm(1, config.high)
 
-    def mid_map(self, face_BCTHW: Tensor) -> Tensor:
+    def mid_map(self, face_BTHW: Tensor) -> Tensor:
         """Return the mid-level map (B, middle, T / 2, S / 8, S / 8)."""
-        stem = functional.gelu(self.stem_norm(self.stem(face_BCTHW)))
-        middle = functional.gelu(self.middle_norm(self.middle(stem)))
+        stem = functional.gelu(self.stem_norm(self._stem(face_BTHW)))
+        middle = functional.gelu(self.middle_norm(_convolved(self.middle, stem)))
         return cast(Tensor, self.excitation(middle))
+
+    def _stem(self, face_BTHW: Tensor) -> Tensor:
+        """Return the stem of appearance and motion, (B, stem, T, S / 4, S / 4).
+
+        Motion is a difference, and a convolution is linear: one of the faces and one of the first
+        moment are that of both channels.
+        """
+        appearance, motion = self.stem.weight[:, :1, 0], self.stem.weight[:, 1:, 0]
+        faces = face_BTHW.flatten(0, 1)[:, None]
+        moments = functional.conv2d(
+            faces, appearance + motion, self.stem.bias, STEM_STRIDE, STEM_PAD
+        )
+        first_BCHW = functional.conv2d(face_BTHW[:, :1], motion, None, STEM_STRIDE, STEM_PAD)
+        moments_BTCHW = moments.reshape(*face_BTHW.shape[:2], *moments.shape[1:])
+        moved: Tensor = (moments_BTCHW - first_BCHW[:, None]).transpose(1, 2)
+        return moved.contiguous(memory_format=torch.channels_last_3d)
 
     def high_vector(self, mid_BCTHW: Tensor) -> Tensor:
         """Return the high-level vector (B, 2 * high): mean and peak over places and moments."""
-        import torch
-
-        last = functional.gelu(self.last_norm(self.last(mid_BCTHW)))
+        last = functional.gelu(self.last_norm(_convolved(self.last, mid_BCTHW)))
         return torch.cat([last.mean((2, 3, 4)), last.amax((2, 3, 4))], dim=1)
+
+
+def _convolved(layer: nn.Conv3d, map_BCTHW: Tensor) -> Tensor:
+    """Return what the layer gives; with channels last, which is what a CPU is fastest at."""
+    weight = layer.weight.contiguous(memory_format=torch.channels_last_3d)
+    return functional.conv3d(map_BCTHW, weight, layer.bias, layer.stride, layer.padding)

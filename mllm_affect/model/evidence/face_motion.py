@@ -1,7 +1,7 @@
-"""From a video's patches, as the vision tower gets them, to a small face and its motion.
+"""From a video's patches, as the vision tower gets them, to a small face, moment by moment.
 
-Does: put patches together to pictures again, crop, resample in time and space, subtract the first
-moment.  Does not: know the network.  Transformers, ms-swift and vLLM all hand over the same
+Does: put patches together to pictures again, crop, resample in time and space, centre each moment.
+Does not: know the network.  Transformers, ms-swift and vLLM all hand over the same
 patches, so that this is the one way in which evidence is computed everywhere.
 """
 
@@ -18,7 +18,6 @@ BLOCK = PATCH * MERGE
 LUMA = (0.299, 0.587, 0.114)
 SMALLEST_SPREAD = 0.05
 """Least standard deviation of grey levels (of 2) that a picture is divided by."""
-CHANNELS = 2
 FACE_SCORE = 0.5
 DETECTOR_SIDE = 320
 
@@ -37,20 +36,17 @@ def clips_of_patches(patches_NV: Tensor, grid_B3: Tensor) -> Iterator[Tensor]:
         yield torch.stack([_pictures(channel)[0] for channel in channels], dim=1)
 
 
-def face_motion(patches_NV: Tensor, grid_B3: Tensor, config: EvidenceConfig) -> Tensor:
-    """Return appearance and motion of every clip, (B, CHANNELS, frames, side, side) float32.
+def face_moments(patches_NV: Tensor, grid_B3: Tensor, config: EvidenceConfig) -> Tensor:
+    """Return every clip's grey face at equally distant moments, (B, frames, side, side) float32.
 
-    Appearance is the grey face, at each moment centred and divided by its own spread, because lamps
-    flicker before fast cameras; motion is its difference from the first moment (our reading: the
-    onset or the calm face).  Clips of any length are resampled to the same number of moments,
-    equally far apart, so that nothing is padded.
+    Each moment is centred and divided by its own spread, because lamps flicker before fast cameras.
+    Clips of any length give the same number of moments, so that nothing is padded.
     """
     grey_BTHW = _faces(patches_NV, grid_B3, config)
     centred_BTHW = grey_BTHW - grey_BTHW.mean((2, 3), keepdim=True)
     # Not Tensor.std, which takes ten times as long.
     spread = centred_BTHW.square().mean((2, 3), keepdim=True).sqrt()
-    face_BTHW = centred_BTHW / spread.clamp_min(SMALLEST_SPREAD)
-    return torch.stack([face_BTHW, face_BTHW - face_BTHW[:, :1]], dim=1)
+    return centred_BTHW / spread.clamp_min(SMALLEST_SPREAD)
 
 
 def _faces(patches_NV: Tensor, grid_B3: Tensor, config: EvidenceConfig) -> Tensor:
@@ -157,6 +153,8 @@ def _resampled(grey_BTHW: Tensor, config: EvidenceConfig) -> Tensor:
     side, wanted = moments.shape[-1], config.side
     if side == wanted:
         return moments
-    # Where pictures grow antialiasing changes nothing but the time.
-    shrinks = side > wanted
-    return functional.interpolate(moments, (wanted, wanted), mode="bilinear", antialias=shrinks)
+    # Scaling is linear along each axis: two products with small matrices, not a filter a pixel.
+    unit = torch.eye(side, device=moments.device)[None, None]
+    (scale_WS,) = functional.interpolate(unit, (wanted, side), mode="bilinear", antialias=True)[0]
+    scaled: Tensor = scale_WS @ moments @ scale_WS.T
+    return scaled

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mllm_affect.model.evidence.attention import attend
 from mllm_affect.model.evidence.config import EvidenceConfig
 from mllm_affect.model.evidence.token_norm import TokenNorm
 
@@ -55,10 +56,8 @@ class GranularFusion(nn.Module):
         query_BW = self.ask(high_BD)
         entered = self.enter(tokens_BNC) + self.places
         key, value = self.key_value(entered).chunk(2, dim=-1)
-        seen_B1W = functional.scaled_dot_product_attention(
-            self._split(query_BW[:, None]), self._split(key), self._split(value)
-        )
-        seen_BW = self.leave(seen_B1W.transpose(1, 2).flatten(1))
+        seen_BH1W = attend(self._split(query_BW[:, None]), self._split(key), self._split(value))
+        seen_BW = self.leave(seen_BH1W.flatten(1))
         gate_BW = self.gate(torch.cat([query_BW, seen_BW], dim=-1)).sigmoid()
         fused_BW = self.norm(query_BW + gate_BW * seen_BW)
         return cast(Tensor, self.token_norm(self.out(functional.gelu(self.wide(fused_BW)))))

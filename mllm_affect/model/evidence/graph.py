@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mllm_affect.model.evidence.attention import attend
 from mllm_affect.model.evidence.config import EvidenceConfig
 from mllm_affect.model.evidence.prior import KINDS, Prior, prior
 from mllm_affect.model.evidence.token_norm import TokenNorm
@@ -32,19 +33,25 @@ class RelationLayer(nn.Module):
         self.leave = nn.Linear(width, width)
 
     def forward(
-        self, nodes_BAW: Tensor, mask_AA: Tensor, kinds_AA: Tensor
+        self, nodes_BAW: Tensor, mask_AA: Tensor, kinds_AAK: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Return the nodes after hearing their neighbours, and who heard whom (B, heads, A, A)."""
+        """Return the nodes after hearing their neighbours, and who heard whom (B, heads, A, A).
+
+        `mask_AA` says who hears whom, `kinds_AAK` (1 or 0) by which kind of relation.
+        """
         query, key, value = (
             self._heads(part)
             for part in self.query_key_value(self.norm(nodes_BAW)).chunk(3, dim=-1)
         )
-        logits_BHAA = query @ key.transpose(-1, -2) / key.shape[-1] ** 0.5
-        logits_BHAA = logits_BHAA + self.strength_HAA + self.kind_bias_KH[kinds_AA].permute(2, 0, 1)
-        weights_BHAA = logits_BHAA.masked_fill(~mask_AA, -torch.inf).softmax(-1)
-        kinds = self.kind_message[kinds_AA]
-        messages = kinds.reshape(*kinds_AA.shape, self.heads, -1)  # (A, A, H, W / H)
-        heard = weights_BHAA @ value + torch.einsum("bhij,ijhd->bhid", weights_BHAA, messages)
+        kinds_AAK = kinds_AAK.to(nodes_BAW.dtype)
+        edges_HAA = self.strength_HAA + (kinds_AAK @ self.kind_bias_KH).permute(2, 0, 1)
+        edges_HAA = edges_HAA.masked_fill(~mask_AA, -torch.inf)
+        logits_BHAA = query @ key.transpose(-1, -2) / key.shape[-1] ** 0.5 + edges_HAA
+        weights_BHAA = logits_BHAA.softmax(-1)
+        # What comes along edges of one kind is the same, so that their shares can be added first.
+        shares_BHAK = (weights_BHAA[..., None] * kinds_AAK).sum(-2)
+        messages_HKW = self.kind_message.reshape(len(KINDS), self.heads, -1).transpose(0, 1)
+        heard = weights_BHAA @ value + shares_BHAK @ messages_HKW
         return nodes_BAW + self.leave(heard.transpose(1, 2).flatten(2)), weights_BHAA
 
     def _heads(self, nodes_BAW: Tensor) -> Tensor:
@@ -77,16 +84,15 @@ class UnitGraph(nn.Module):
     def nodes(self, tokens_BNC: Tensor, high_BD: Tensor) -> Tensor:
         """Return what each unit finds in the evidence (B, A, width)."""
         key, value = self.enter(tokens_BNC).chunk(2, dim=-1)
-        query_BAW = self.units.expand(len(key), -1, -1)
-        found = functional.scaled_dot_product_attention(query_BAW, key, value)
-        return cast(Tensor, self.units + found + self.high(high_BD)[:, None])
+        found_BAW = attend(self.units, key, value)
+        return cast(Tensor, self.units + found_BAW + self.high(high_BD)[:, None])
 
     def converse(self, nodes_BAW: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Return the nodes after all rounds, and the weights of each round."""
-        mask_AA, kinds_AA = self._edges_on(nodes_BAW.device)
+        mask_AA, kinds_AAK = self._edges_on(nodes_BAW.device)
         weights = []
         for layer in self.layers:
-            nodes_BAW, heard = layer(nodes_BAW, mask_AA, kinds_AA)
+            nodes_BAW, heard = layer(nodes_BAW, mask_AA, kinds_AAK)
             weights.append(heard)
         return self.node_norm(nodes_BAW), weights
 
@@ -101,8 +107,9 @@ class UnitGraph(nn.Module):
         if device not in self._edges:
             # Kept for training too, even where the first to ask only infers.
             with torch.inference_mode(False):
+                kinds_AA = torch.tensor(self.prior.kinds_AA, device=device)
                 self._edges[device] = (
                     torch.tensor(self.prior.mask_AA, device=device),
-                    torch.tensor(self.prior.kinds_AA, device=device),
+                    functional.one_hot(kinds_AA, len(KINDS)),
                 )
         return self._edges[device]

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from mllm_affect.model.evidence.config import EvidenceConfig, Token
-from mllm_affect.model.evidence.counterfactual import partners, swap_appearance
+from mllm_affect.model.evidence.counterfactual import swap_appearance
 from mllm_affect.model.evidence.encoder import EvidenceEncoder
-from mllm_affect.model.evidence.face_motion import face_motion
+from mllm_affect.model.evidence.face_motion import face_moments
 from mllm_affect.model.evidence.fusion import ConcatFusion, GranularFusion, granular_tokens
 from mllm_affect.model.evidence.graph import UnitGraph
 
@@ -22,14 +22,16 @@ from mllm_affect.model.evidence.graph import UnitGraph
 class Evidence:
     """Of B clips: tokens_B2D (CT, then IT, muted ones zero), instruction_BD (IT, muted or not),
     units_BA logits of the head on both, nodes_BA logits of the graph's nodes, weights: who heard
-    whom in each round, mid_BCTHW the mid-level map."""
+    whom in each round.  changed_M: places of the clips that have a partner; moved_MA: their units'
+    logits had that person moved so, None without any."""
 
     tokens_B2D: Tensor
     instruction_BD: Tensor
     units_BA: Tensor
     nodes_BA: Tensor
     weights: list[Tensor]
-    mid_BCTHW: Tensor
+    changed_M: Tensor
+    moved_MA: Tensor | None
 
 
 class EvidenceProjector(nn.Module):
@@ -51,35 +53,39 @@ class EvidenceProjector(nn.Module):
         self.answer_head = nn.Linear(config.hidden, len(config.units))
         self.muted = frozenset(get_args(Token)) - set(config.given)
 
-    def forward(self, patches_NV: Tensor, grid_B3: Tensor) -> Evidence:
-        """Return the evidence of each video of a batch; see face_motion for the patches."""
-        face = face_motion(patches_NV, grid_B3, self.config)
-        return self.of_map(self.encoder.mid_map(face.to(self.encoder.stem.weight.dtype)))
+    def forward(
+        self, patches_NV: Tensor, grid_B3: Tensor, partner_B: Tensor | None = None
+    ) -> Evidence:
+        """Return the evidence of each video of a batch; see face_moments for the patches.
 
-    def of_map(self, mid_BCTHW: Tensor) -> Evidence:
-        """Return the evidence that mid-level maps give."""
-        tokens_BNC = granular_tokens(mid_BCTHW)
-        high_BD = self.encoder.high_vector(mid_BCTHW)
-        content_BD = self.fusion(tokens_BNC, high_BD)
-        instruction_BD, nodes_BA, weights = self.graph(tokens_BNC, high_BD)
-        units_BA = self._units(content_BD, instruction_BD)
-        both_B2D = torch.stack([content_BD, instruction_BD], dim=1)
-        return Evidence(
-            self._mute(both_B2D), instruction_BD, units_BA, nodes_BA, weights, mid_BCTHW
-        )
-
-    def counterfactual(
-        self, evidence: Evidence, labels_BA: Tensor, subjects_B: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Return the units' logits (B, A) had another person moved so, and who has a partner (B).
-
-        The content token is computed anew from the swapped map; the instruction token stays.
+        `partner_B` names for each clip the one whose appearance it is given in the counterfactual,
+        itself where there is none (see partners).
         """
-        partner_B = partners(labels_BA, subjects_B)
-        mid_BCTHW = swap_appearance(evidence.mid_BCTHW, partner_B)
-        content_BD = self.fusion(granular_tokens(mid_BCTHW), self.encoder.high_vector(mid_BCTHW))
-        own_B = torch.arange(len(partner_B), device=partner_B.device)
-        return self._units(content_BD, evidence.instruction_BD), partner_B != own_B
+        face_BTHW = face_moments(patches_NV, grid_B3, self.config)
+        mid_BCTHW = self.encoder.mid_map(face_BTHW.to(self.encoder.stem.weight.dtype))
+        return self.of_map(mid_BCTHW, partner_B)
+
+    def of_map(self, mid_BCTHW: Tensor, partner_B: Tensor | None = None) -> Evidence:
+        """Return the evidence that mid-level maps give.
+
+        Of a counterfactual the content token is computed anew; the instruction token stays.  Both
+        ways go through the network in one batch.
+        """
+        rows, changed_M = len(mid_BCTHW), _changed(partner_B)
+        maps = mid_BCTHW
+        if partner_B is not None and len(changed_M):
+            swapped = swap_appearance(mid_BCTHW, changed_M, partner_B[changed_M])
+            maps = torch.cat([mid_BCTHW, swapped])
+        tokens, high = granular_tokens(maps), self.encoder.high_vector(maps)
+        contents = self.fusion(tokens, high)
+        instruction_BD, nodes_BA, weights = self.graph(tokens[:rows], high[:rows])
+        instructions = torch.cat([instruction_BD, instruction_BD[changed_M]])
+        units = self._units(contents, instructions)
+        both_B2D = torch.stack([contents[:rows], instruction_BD], dim=1)
+        return Evidence(
+            self._mute(both_B2D), instruction_BD, units[:rows], nodes_BA, weights, changed_M,
+            units[rows:] if len(changed_M) else None,
+        )  # fmt: skip
 
     def _units(self, content_BD: Tensor, instruction_BD: Tensor) -> Tensor:
         # Both tokens have the same small length; the head sees them at unit variance.
@@ -94,6 +100,13 @@ class EvidenceProjector(nn.Module):
             device=tokens_B2D.device,
         )
         return tokens_B2D * kept[None, :, None].to(tokens_B2D.dtype)
+
+
+def _changed(partner_B: Tensor | None) -> Tensor:
+    """Return which clips have a partner, by place."""
+    if partner_B is None:
+        return torch.empty(0, dtype=torch.long)
+    return (partner_B != torch.arange(len(partner_B), device=partner_B.device)).nonzero()[:, 0]
 
 
 def _unit_variance(token_BD: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ from transformers.models.qwen3_omni_moe.modeling_qwen3_omni_moe import (
 )
 
 from mllm_affect.model.evidence.config import EvidenceConfig, LossWeights
-from mllm_affect.model.evidence.counterfactual import consistency
+from mllm_affect.model.evidence.counterfactual import consistency, partners
 from mllm_affect.model.evidence.losses import unit_loss
 from mllm_affect.model.evidence.placing import pair_ids, places
 from mllm_affect.model.evidence.projector import Evidence, EvidenceProjector
@@ -71,7 +71,8 @@ class EvidenceThinker(Qwen3OmniMoeThinkerForConditionalGeneration):  # type: ign
         """
         evidence = None
         if pixel_values_videos is not None and input_ids is not None:
-            evidence = self.evidence_projector(pixel_values_videos, video_grid_thw)
+            partner_B = self._partners(video_grid_thw, unit_labels, unit_subjects)
+            evidence = self.evidence_projector(pixel_values_videos, video_grid_thw, partner_B)
             inputs_embeds = self._placed(input_ids, inputs_embeds, evidence)
         states: list[Tensor] = []
         asked = want_units or unit_labels is not None
@@ -96,7 +97,7 @@ class EvidenceThinker(Qwen3OmniMoeThinkerForConditionalGeneration):  # type: ign
         logits_BA = self.evidence_projector.answer_head(state_BD)
         loss = out.loss
         if unit_labels is not None:
-            units = self._unit_losses(logits_BA, evidence, unit_labels, unit_subjects)
+            units = self._unit_losses(logits_BA, evidence, unit_labels)
             loss = units if loss is None else self.loss_weights.language * loss + units
         kept = {name: value for name, value in out.items() if name != "loss"}
         return EvidenceOutput(loss=loss, unit_logits=logits_BA, **kept)
@@ -109,12 +110,18 @@ class EvidenceThinker(Qwen3OmniMoeThinkerForConditionalGeneration):  # type: ign
         where_BL = places(ids_BL, pair_ids(self.config), len(evidence.tokens_B2D))
         return embeds_BLD.masked_scatter(where_BL[..., None], tokens)
 
+    def _partners(
+        self, grid_B3: Tensor | None, labels_BA: Tensor | None, subjects_B: Tensor | None
+    ) -> Tensor | None:
+        """Return each clip's partner, where CCR is asked for and each row has one video."""
+        if labels_BA is None or subjects_B is None or grid_B3 is None:
+            return None
+        if len(labels_BA) != len(grid_B3):
+            return None
+        return partners(labels_BA, subjects_B) if self.loss_weights.counterfactual else None
+
     def _unit_losses(
-        self,
-        answer_BA: Tensor,
-        evidence: Evidence | None,
-        labels_BA: Tensor,
-        subjects_B: Tensor | None,
+        self, answer_BA: Tensor, evidence: Evidence | None, labels_BA: Tensor
     ) -> Tensor:
         weights = self.loss_weights
         loss = weights.answer * unit_loss(answer_BA.float(), labels_BA)
@@ -122,13 +129,10 @@ class EvidenceThinker(Qwen3OmniMoeThinkerForConditionalGeneration):  # type: ign
             return loss
         loss = loss + weights.evidence * unit_loss(evidence.units_BA.float(), labels_BA)
         loss = loss + weights.nodes * unit_loss(evidence.nodes_BA.float(), labels_BA)
-        if weights.counterfactual and subjects_B is not None:
-            moved_BA, changed_B = self.evidence_projector.counterfactual(
-                evidence, labels_BA, subjects_B
-            )
-            loss = loss + weights.counterfactual * consistency(
-                evidence.units_BA.float(), moved_BA.float(), changed_B
-            )
+        if evidence.moved_MA is not None:
+            factual_MA = evidence.units_BA[evidence.changed_M].float()
+            moved = consistency(factual_MA, evidence.moved_MA.float())
+            loss = loss + weights.counterfactual * moved
         return loss
 
 
