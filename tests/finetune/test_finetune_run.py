@@ -277,7 +277,8 @@ def test_a_failing_ms_swift_is_explained_and_leaves_no_result(
 
 
 @pytest.mark.parametrize(
-    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.rebuild)]
+    "number",
+    [pytest.param(n, marks=pytest.mark.rebuild) for n in (signal.SIGINT, signal.SIGTERM)],
 )
 def test_stopping_ends_ms_swift_and_leaves_no_checkpoint(
     number: signal.Signals, clips: Path, untrained: Path, tmp_path: Path

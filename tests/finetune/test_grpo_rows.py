@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from noise_inputs import noise_input
 
 from finetune.rewarding import allowed_answers, right_answers
@@ -22,6 +23,7 @@ def test_rewards_take_the_prompts_format_to_the_letter() -> None:
     assert allowed_answers(said, [ANSWERS] * 7) == [1, 1, 0, 0, 0, 1, 0]
 
 
+@pytest.mark.rebuild
 def test_ms_swift_keeps_the_solution_and_calls_the_rewards(tmp_path: Path) -> None:
     rows = [
         write_row(tmp_path, noise_input(seed), answer)

@@ -41,7 +41,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def prepared(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("megc_prepared")
-    prepare_expressions(made, ExpressionPreparation(FAMILIES, PROFILE), out)
+    prepare_expressions(made, ExpressionPreparation(FAMILIES, PROFILE), out, trusted=True)
     return out
 
 
@@ -126,7 +126,8 @@ def test_windows_of_long_videos_are_labelled_by_their_sheets(prepared: Path) -> 
 
 
 def test_a_model_with_evidence_is_told_which_units_move_on_whom(made: Path, tmp_path: Path) -> None:
-    prepare_expressions(made, ExpressionPreparation(FAMILIES, PROFILE, with_units=True), tmp_path)
+    told = ExpressionPreparation(FAMILIES, PROFILE, with_units=True)
+    prepare_expressions(made, told, tmp_path, trusted=True)
     rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
     asked = load_family("me_lvqa").task("event_here").question
     told_calm = {
@@ -150,7 +151,8 @@ def test_who_is_left_out_is_in_no_row_and_can_be_predicted(made: Path, tmp_path:
     left = ExpressionPreparation(
         FAMILIES[:1], PROFILE, ExpressionRule(leave_out="samm/006"), balance="oversample"
     )
-    manifest = prepare_expressions(made, left, tmp_path)
+    manifest = prepare_expressions(made, left, tmp_path, trusted=True)
+    # The one preparation here whose videos are decoded in processes of their own, as by default.
     everyone = prepare_expressions(
         made, ExpressionPreparation(FAMILIES[:1], PROFILE), tmp_path / "all"
     )

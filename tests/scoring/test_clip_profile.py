@@ -60,6 +60,7 @@ question_sets = st.tuples(
 )
 
 
+@pytest.mark.no_cover  # which takes four times as long; the tests below run the same lines
 @settings(max_examples=1000, deadline=None)
 @given(st.integers(0, 2**32), question_sets, st.booleans())
 def test_no_clip_ever_contradicts_itself(
@@ -117,6 +118,7 @@ def brute_force(
     return max(scores.values()), scores
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize(
     "allowed", [Allowed(), Allowed(1, 1), Allowed(2), Allowed(2, 25, frozenset({UNITS[3]}))]

@@ -53,7 +53,7 @@ def without_orphans(running: Fleet) -> None:
         time.sleep(0.1)
 
 
-@pytest.mark.slow
+@pytest.mark.rebuild
 def test_each_kind_killed_once(tmp_path: Path, video: Path) -> None:
     with stub_engine(0.2) as stub, fleet(tmp_path, stub) as running:
         killed(running, video, ["worker", "service", "engine"], every_s=0.5)

@@ -190,7 +190,7 @@ def test_nothing_is_left_however_a_starting_service_ends(
 
 
 @pytest.mark.engine
-@pytest.mark.slow
+@pytest.mark.rebuild
 def test_an_engine_that_dies_while_starting() -> None:
     with served("--engine-option=--no-such-option") as service:
         status, said = service.finish(120)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import butter, sosfilt
 
 from mllm_affect.data.made.people import Voice
 from mllm_affect.media.types import AUDIO_RATE
@@ -49,14 +48,21 @@ class Tracks:
 
 def sound(tracks: Tracks, voice: Voice, random: np.random.Generator) -> NDArray[np.float64]:
     """Return BLOCK samples per block of the tracks, float64, peak about 1."""
+    # Imported here: scipy.signal takes a second, and most who import this module draw no sound.
+    from scipy.signal import butter, sosfilt
+
+    hiss_band, burst_band = (
+        butter(2, band, "bandpass", fs=AUDIO_RATE, output="sos")
+        for band in (HISS_BAND_HZ, BURST_BAND_HZ)
+    )
     samples = tracks.pitch_B.size * BLOCK
     noise = random.standard_normal(samples)
     source = _pulses(_per_sample(tracks.pitch_B), random) + voice.breath * noise
     source *= _per_sample(tracks.voiced_B)
     spoken = _formants(source, tracks.formants_B3 * voice.formant_scale, voice.formant_scale)
     spoken /= max(1e-9, float(np.abs(spoken).max()))
-    hiss = sosfilt(_HISS, noise) * _per_sample(tracks.hiss_B)
-    burst = sosfilt(_BURST, noise) * _per_sample(tracks.burst_B)
+    hiss = sosfilt(hiss_band, noise) * _per_sample(tracks.hiss_B)
+    burst = sosfilt(burst_band, noise) * _per_sample(tracks.burst_B)
     return np.asarray(spoken + 0.30 * hiss + 0.35 * burst)
 
 
@@ -104,6 +110,4 @@ def _per_sample(values_B: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.interp(np.arange(samples), middles, values_B))
 
 
-_HISS = butter(2, HISS_BAND_HZ, "bandpass", fs=AUDIO_RATE, output="sos")
-_BURST = butter(2, BURST_BAND_HZ, "bandpass", fs=AUDIO_RATE, output="sos")
 _WINDOW = np.hanning(2 * BLOCK + 1)[:-1]
