@@ -18,7 +18,10 @@ from mllm_affect.scoring.answers import SegmentAnswer, VideoAnswer
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 ANSWER_SECONDS = 900.0
-LOOK_SECONDS = 0.5
+LOOK_SECONDS = (0.05, 0.5)
+"""Least and longest pause between two looks at an analysis."""
+LOOK_SHARE = 0.1
+"""In between, the pause as a share of the time waited: what a look too late may cost."""
 FINISHED = ("succeeded", "failed", "cancelled")
 
 M = TypeVar("M", bound=BaseModel)
@@ -82,10 +85,12 @@ class ServiceClient:
         Raises UserError with the analysis' own code where it failed, `cancelled` where it was
         cancelled.
         """
+        begun, (least_s, longest_s) = time.monotonic(), LOOK_SECONDS
         while (found := self.analysis(analysis_id)).status not in FINISHED:
             if on_progress is not None:
                 on_progress(found)
-            time.sleep(LOOK_SECONDS)
+            waited_s = time.monotonic() - begun
+            time.sleep(min(max(least_s, LOOK_SHARE * waited_s), longest_s))
         if found.error is not None:
             raise UserError(found.error.code, found.error.detail)
         if found.answer is None:

@@ -86,6 +86,8 @@ def serve_command(
     words += ["--dtype", options.dtype or ("float32" if cpu else "bfloat16")]
     if cpu:
         words += ["--enforce-eager"]
+        if options.tensor_parallel == 1:
+            words += ["--distributed-executor-backend", "uni"]
     share = options.memory_share if options.memory_share is not None else (0.3 if cpu else None)
     if share is not None:
         words += ["--gpu-memory-utilization", str(share)]
@@ -108,7 +110,11 @@ def serve_environment(
         DO_NOT_TRACK="1",
     )
     if cpu:
+        # The worker in the engine's own process, which vLLM allows on CPUs only so.  A process of
+        # its own spins on a whole core for a second after each answer, waiting for the next one.
         environment.update(
-            VLLM_CPU_KVCACHE_SPACE=str(options.kv_cache_gib), OMP_WAIT_POLICY="passive"
+            VLLM_CPU_KVCACHE_SPACE=str(options.kv_cache_gib),
+            OMP_WAIT_POLICY="passive",
+            VLLM_ENABLE_V1_MULTIPROCESSING="0",
         )
     return environment

@@ -39,6 +39,16 @@ def test_what_matters_to_identical_inputs_is_on_the_command_line() -> None:
     assert "--trust-request-mm-kwargs" not in command
 
 
+def test_a_cpu_has_no_worker_that_spins_in_a_process_of_its_own() -> None:
+    command = serve_command(Path("model"), SAMPLING, 8001, EngineOptions(), cpu=True)
+    assert value_of(command, "--distributed-executor-backend") == "uni"
+    environment = serve_environment(EngineOptions(), cpu=True, base={})
+    assert environment["VLLM_ENABLE_V1_MULTIPROCESSING"] == "0", "or vLLM takes mp all the same"
+    several = EngineOptions(tensor_parallel=2)
+    split = serve_command(Path("model"), SAMPLING, 8001, several, cpu=True)
+    assert "--distributed-executor-backend" not in split
+
+
 def test_a_gpu_runs_bfloat16_and_takes_our_options() -> None:
     options = EngineOptions(
         memory_share=0.8, max_model_len=9000, tensor_parallel=2, extra=("--max-num-seqs", "3")
@@ -46,6 +56,7 @@ def test_a_gpu_runs_bfloat16_and_takes_our_options() -> None:
     command = serve_command(Path("model"), SAMPLING, 8001, options, cpu=False)
     assert value_of(command, "--dtype") == "bfloat16"
     assert "--enforce-eager" not in command
+    assert "--distributed-executor-backend" not in command
     assert value_of(command, "--gpu-memory-utilization") == "0.8"
     assert value_of(command, "--max-model-len") == "9000"
     assert value_of(command, "--tensor-parallel-size") == "2"

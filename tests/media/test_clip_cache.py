@@ -7,8 +7,10 @@ import resource
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -393,3 +395,35 @@ def test_other_reading_code_is_another_entry(
         assert entry_key("0" * 64, Sampling(), 5.0) != key
     finally:
         reader_code.reader_code.cache_clear()
+
+
+def test_threads_that_want_the_same_clips_decode_them_once(
+    plain: MadeVideo, tmp_path: Path, cache: ClipCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    video, decoded = probe(plain.path), list[int]()
+
+    def slowly(*asked: Any) -> Iterator[Clip]:
+        decoded.append(threading.get_ident())
+        time.sleep(0.3)
+        yield from read_video(*asked)
+
+    def read(_number: int) -> list[Clip]:
+        return list(cached_video(video, SAMPLING, cache=cache, read=slowly))
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(read, range(4)))
+    assert len(decoded) == 1
+    assert all(
+        same(one, other) for clips in found for one, other in zip(clips, found[0], strict=True)
+    )
+    # Who takes the clips slowly does not hold up the others for ever.
+    other = ClipCache.open(tmp_path / "other")
+    monkeypatch.setattr(sys.modules["mllm_affect.media.cache.cached_video"], "PATIENCE_S", 0.1)
+    slow = cached_video(video, SAMPLING, cache=other, read=slowly)
+    first = next(slow)
+    assert len(found[0]) > 1, "its maker is not at its end"
+    with ThreadPoolExecutor(1) as pool:
+        beside = pool.submit(lambda: list(cached_video(video, SAMPLING, cache=other, read=slowly)))
+        assert len(beside.result(20)) == len(found[0])
+    assert same(first, found[0][0])
+    assert len(decoded) == 3

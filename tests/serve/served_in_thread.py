@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import uvicorn
 from service_in_process import Service
@@ -21,6 +22,8 @@ def served_in_thread(service: Service) -> Iterator[str]:
     )
     thread = threading.Thread(target=server.run, daemon=True)
     worker = Worker(service.state)
+    # As in `serve`: who asks for an analysis wakes the worker.
+    service.app.state.service = replace(service.state, on_work=worker.wake)
     thread.start()
     worker.start()
     while not server.started:

@@ -15,6 +15,7 @@ from mllm_affect.media.cache.entry import (
     entry_key,
 )
 from mllm_affect.media.cache.folder import ClipCache
+from mllm_affect.media.cache.makers import one_maker
 from mllm_affect.media.cutting import MAX_SECONDS
 from mllm_affect.media.parts import AnyPart
 from mllm_affect.media.reader import read_video
@@ -24,6 +25,10 @@ __all__ = ["ClipCache", "cached_segments", "cached_video", "open_cache"]
 
 Read = Callable[[Source, Sampling, float, Sequence[AnyPart]], Iterator[Clip]]
 """What decodes when the cache has nothing; it must yield what `read_video` yields."""
+
+PATIENCE_S = 5.0
+"""How long a reader waits for an entry that another thread is making.  Not for ever: clips are made
+as fast as that thread's reader takes them."""
 
 
 def open_cache(folder: Path | None) -> ClipCache | None:
@@ -43,7 +48,8 @@ def cached_video(
     """Yield the clips that `read_video` yields, bit for bit; without a cache simply read.
 
     The entry is complete once the last clip was asked for; a reader that stops early leaves none.
-    A damaged entry is dropped and made again.  Parts that have no form as arrays (see KeptPart) are
+    Threads that want the same clips at the same time wait for the first one's.  A
+    damaged entry is dropped and made again.  Parts that have no form as arrays (see KeptPart) are
     made anew each time, so the video is decoded then.  Raises UserError as reading and publishing
     do.
     """
@@ -52,6 +58,21 @@ def cached_video(
         yield from read(source, sampling, max_seconds, parts)
         return
     key = entry_key(source.sha256, sampling, max_seconds, kept)
+    clips = _through(cache, key, sampling, kept, lambda: read(source, sampling, max_seconds, parts))
+    if cache.path(key).is_file():
+        yield from clips
+        return
+    with one_maker(cache.path(key), PATIENCE_S):
+        yield from clips
+
+
+def _through(
+    cache: ClipCache,
+    key: str,
+    sampling: Sampling,
+    kept: Sequence[KeptPart],
+    decoded: Callable[[], Iterator[Clip]],
+) -> Iterator[Clip]:
     given = 0
     try:
         with EntryReader(cache.path(key)) as entry:
@@ -65,7 +86,7 @@ def cached_video(
     except DamagedEntryError:
         cache.drop(key)
     with cache.publishing(key) as stream, EntryWriter(stream, kept) as writer:
-        for place, clip in enumerate(read(source, sampling, max_seconds, parts)):
+        for place, clip in enumerate(decoded()):
             with cache.writing():
                 writer.add(clip)
             if place >= given:
