@@ -100,12 +100,13 @@ class Database:
             yield connection
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
+    def writing(self, progress: bool = False) -> Iterator[Connection]:
         """Yield a connection whose changes are kept together when the block ends well.
 
-        SQLite lets one in at a time.
+        SQLite lets one in at a time.  `progress`: what can be worked out again, so that a power cut
+        may undo the last of it (the end of a process cannot); nobody waits for the disk then.
         """
-        writer = self._engine.execution_options(writes=True)
+        writer = self._engine.execution_options(writes=True, progress=progress)
         with writer.begin() as connection:
             yield connection
 
@@ -153,7 +154,11 @@ def _engine(url: str) -> Engine:
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         # A writer takes the lock at once: one that began by reading could not wait for it.
-        writes = connection.get_execution_options().get("writes")
+        options = connection.get_execution_options()
+        writes = options.get("writes")
+        if writes:
+            level = "NORMAL" if options.get("progress") else "FULL"
+            connection.exec_driver_sql(f"PRAGMA synchronous={level}")
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine

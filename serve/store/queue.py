@@ -2,6 +2,7 @@
 
 Does: hand each waiting analysis to one worker, take it from a worker that fell silent, refuse
 everything that a worker writes after it lost its lease.  Does not: the work (see serve.work).
+Leases and answers about segments are progress: after a power cut the analysis is worked on again.
 Every write names the lease and changes the row of the analysis first, so that of two workers that
 believe to hold one analysis only the later one can write.
 """
@@ -62,7 +63,7 @@ class Queue:
             .limit(1)
             .with_for_update(skip_locked=True)
         )
-        with self._database.writing() as connection:
+        with self._database.writing(progress=True) as connection:
             row = connection.execute(oldest).first()
             if row is None:
                 return None
@@ -88,13 +89,13 @@ class Queue:
 
     def beat(self, lease: Lease, seconds: float) -> bool:
         """Prolong a lease; return False when it is lost."""
-        with self._database.writing() as connection:
+        with self._database.writing(progress=True) as connection:
             return self._hold(connection, lease, lease_until_s=now_s() + seconds)
 
     def add(self, lease: Lease, answer: SegmentAnswer, done: int) -> None:
         """Store a segment's answer and the progress.  Raises LeaseLostError."""
         encoded = answer.model_dump_json()
-        with self._database.writing() as connection:
+        with self._database.writing(progress=True) as connection:
             if not self._hold(connection, lease, done=done, stalls=0):
                 raise LeaseLostError
             connection.execute(
@@ -119,7 +120,7 @@ class Queue:
 
     def put_back(self, lease: Lease, after_s: float) -> None:
         """Let the analysis wait again, for so many seconds at least; what is done stays done."""
-        with self._database.writing() as connection:
+        with self._database.writing(progress=True) as connection:
             if self._hold(
                 connection, lease, status="queued", lease=None, not_before_s=now_s() + after_s
             ):

@@ -249,3 +249,15 @@ def test_a_folder_that_cannot_be_used_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         Store.open(tmp_path / "file")
     assert caught.value.code == "bad_data_folder"
+
+
+def test_only_progress_may_be_lost_with_the_power(tmp_path: Path) -> None:
+    """SQLite's 2 is FULL: on the disk before it counts; 1 is NORMAL: with the next one that is."""
+    database = Database.open(f"sqlite:///{tmp_path / 'service.sqlite3'}")
+
+    def level(progress: bool) -> object:
+        with database.writing(progress) as connection:
+            return connection.exec_driver_sql("PRAGMA synchronous").scalar()
+
+    assert [level(progress) for progress in (False, True, False)] == [2, 1, 2]
+    database.close()
