@@ -2,7 +2,8 @@
 
 Does: keep each test file in one process, so that what its fixtures made serves all of it; keep all
 files that ask the shared model server in the same one, so that it is started once; begin with the
-longest.  Does not: change anything in a run of one process but the order.
+longest; measure coverage of no more tests than it takes.  Does not: change anything in a run of one
+process but the order and that.
 
 Groups by mark (`--dist loadgroup` of pytest-xdist 3.8.0) do nothing under pytest 9.2, which no
 longer lets a plugin rename a test; hence a scheduler that reads the file's name.
@@ -18,6 +19,9 @@ from xdist.scheduler import LoadScopeScheduling
 ROOT = Path(__file__).resolve().parent.parent
 ASKING = ("running_engine", "vllm_engine")
 """The fixtures of the shared model server."""
+UNMEASURED = {"finetune", "eval", "page"}
+"""Folders whose tests take longer under coverage and add two points to 92 % of lines: what they are
+about is not measured, or is measured by other tests too."""
 
 
 @cache
@@ -43,6 +47,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FileSch
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Bring the long groups to the front; files keep their order within each."""
     items.sort(key=lambda item: _place(item.nodeid.split("::", 1)[0]))
+    for item in items:
+        if UNMEASURED & {part.name for part in item.path.parents}:
+            item.add_marker("no_cover")
 
 
 def _place(file: str) -> int:
