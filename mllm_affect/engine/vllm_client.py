@@ -156,11 +156,11 @@ class VllmEngine:
         except (KeyError, TypeError) as error:
             raise _garbled() from error
 
-    def _question(self, made: ModelInput) -> "_Question":
+    def _question(self, made: ModelInput) -> _Question:
         begun = self._connections.hang_ups
         return _Question(made, self._media.name_of(made), begun)
 
-    def _ask(self, asked: "_Question", written: bytes, wanted: Mapping[str, Any]) -> Any:
+    def _ask(self, asked: _Question, written: bytes, wanted: Mapping[str, Any]) -> Any:
         """Ask by the name of the media where the server was sent them, else send them."""
         made, name = asked.made, asked.name
         if self._media.has(name):

@@ -11,7 +11,7 @@ from mllm_affect.errors import UserError
 from mllm_affect.model.evidence.config import EvidenceConfig
 from mllm_affect.model.evidence.counterfactual import consistency, partners, swap_appearance
 from mllm_affect.model.evidence.encoder import EvidenceEncoder
-from mllm_affect.model.evidence.face_motion import clips_of_patches, face_moments
+from mllm_affect.model.evidence.face_moments import clips_of_patches, face_moments
 from mllm_affect.model.evidence.fusion import GranularFusion, granular_tokens, token_count
 from mllm_affect.model.evidence.graph import RelationLayer, UnitGraph
 from mllm_affect.model.evidence.losses import unit_loss

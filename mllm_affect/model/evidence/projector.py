@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from mllm_affect.model.evidence.config import EvidenceConfig, Token
 from mllm_affect.model.evidence.counterfactual import swap_appearance
 from mllm_affect.model.evidence.encoder import EvidenceEncoder
-from mllm_affect.model.evidence.face_motion import face_moments
+from mllm_affect.model.evidence.face_moments import face_moments
 from mllm_affect.model.evidence.fusion import ConcatFusion, GranularFusion, granular_tokens
 from mllm_affect.model.evidence.graph import UnitGraph
 
