@@ -43,10 +43,12 @@ def face_moments(patches_NV: Tensor, grid_B3: Tensor, config: EvidenceConfig) ->
     Clips of any length give the same number of moments, so that nothing is padded.
     """
     grey_BTHW = _faces(patches_NV, grid_B3, config)
-    centred_BTHW = grey_BTHW - grey_BTHW.mean((2, 3), keepdim=True)
+    grey_BTN = grey_BTHW.flatten(2)
+    centred_BTN = grey_BTN - grey_BTN.mean(-1, keepdim=True)
     # Not Tensor.std, which takes ten times as long.
-    spread = centred_BTHW.square().mean((2, 3), keepdim=True).sqrt()
-    return centred_BTHW / spread.clamp_min(SMALLEST_SPREAD)
+    length_BT1 = torch.linalg.vector_norm(centred_BTN, dim=-1, keepdim=True)
+    spread_BT1 = length_BT1 / centred_BTN.shape[-1] ** 0.5
+    return centred_BTN.div_(spread_BT1.clamp_min(SMALLEST_SPREAD)).view_as(grey_BTHW)
 
 
 def _faces(patches_NV: Tensor, grid_B3: Tensor, config: EvidenceConfig) -> Tensor:
@@ -144,17 +146,24 @@ def _upright_faces(clip_TCHW: Tensor) -> Tensor | None:
 
 def _resampled(grey_BTHW: Tensor, config: EvidenceConfig) -> Tensor:
     """Return square clips at `frames` moments (B, frames, side, side)."""
-    count = grey_BTHW.shape[1]
-    places = torch.linspace(0, count - 1, config.frames, device=grey_BTHW.device)
-    before = places.floor().long()
-    after = (before + 1).clamp_max(count - 1)
-    share = (places - before)[:, None, None]
-    moments = torch.lerp(grey_BTHW[:, before], grey_BTHW[:, after], share)
-    side, wanted = moments.shape[-1], config.side
-    if side == wanted:
+    # Linear along each axis, hence products with small matrices, not a filter a pixel.
+    count, side = grey_BTHW.shape[1], grey_BTHW.shape[-1]
+    blend_TN = _between(count, config.frames, grey_BTHW.device)
+    moments = (blend_TN @ grey_BTHW.flatten(2)).reshape(len(grey_BTHW), -1, side, side)
+    if side == config.side:
         return moments
-    # Scaling is linear along each axis: two products with small matrices, not a filter a pixel.
     unit = torch.eye(side, device=moments.device)[None, None]
-    (scale_WS,) = functional.interpolate(unit, (wanted, side), mode="bilinear", antialias=True)[0]
+    size = (config.side, side)
+    (scale_WS,) = functional.interpolate(unit, size, mode="bilinear", antialias=True)[0]
     scaled: Tensor = scale_WS @ moments @ scale_WS.T
     return scaled
+
+
+def _between(count: int, wanted: int, device: torch.device) -> Tensor:
+    """Return how much of each of `count` pictures is in each of `wanted` moments (wanted, count).
+
+    Moments lie at equal distances from the first picture to the last, each between two.
+    """
+    places_T = torch.linspace(0, count - 1, wanted, device=device)
+    distance_TN = (places_T[:, None] - torch.arange(count, device=device)).abs()
+    return (1.0 - distance_TN).clamp_min(0.0)

@@ -24,9 +24,16 @@ def granular_tokens(mid_BCTHW: Tensor) -> Tensor:
 
     The peak, because a micro-expression lasts a few moments only.
     """
-    peak_BCHW = mid_BCTHW.amax(2)
-    grids = [functional.adaptive_avg_pool2d(peak_BCHW, grid).flatten(2) for grid in COARSE_GRIDS]
-    return torch.cat([*grids, peak_BCHW.flatten(2)], dim=2).transpose(1, 2)
+    peak_BNC = mid_BCTHW.permute(0, 2, 3, 4, 1).flatten(2, 3).amax(1)
+    return _pooling(mid_BCTHW.shape[-1], peak_BNC) @ peak_BNC
+
+
+def _pooling(side: int, like: Tensor) -> Tensor:
+    """Return how much of each cell of a square map is in each token (1 + 9 + side^2, side^2)."""
+    cells = torch.eye(side**2, dtype=like.dtype, device=like.device)
+    maps = cells.reshape(-1, 1, side, side)
+    grids = [functional.adaptive_avg_pool2d(maps, grid).flatten(1).T for grid in COARSE_GRIDS]
+    return torch.cat([*grids, cells])
 
 
 def token_count(side: int) -> int:

@@ -19,13 +19,14 @@ NEARLY_ONE = 1.0 - 1e-6
 def unit_loss(logits_BA: Tensor, labels_BA: Tensor) -> Tensor:
     """Return the asymmetric loss over known labels (0 or 1; below 0 is unknown), averaged.
 
-    Ridnik et al., "Asymmetric Loss for Multi-Label Classification", 2021: the weight of a negative
-    is its shifted probability to the power FOCUS.  (The predecessor's code inverts that weight.)
+    Several predictions of the same labels (..., B, A) give as many losses (...), 0 where no label
+    is known.  Ridnik et al., "Asymmetric Loss for Multi-Label Classification", 2021: the weight of
+    a negative is its shifted probability to the power FOCUS.  (The predecessor's code inverts that
+    weight.)
     """
     known_BA = labels_BA >= 0
-    if not bool(known_BA.any()):
-        return logits_BA.sum() * 0.0
-    logits, labels = logits_BA[known_BA], labels_BA[known_BA].to(logits_BA.dtype)
-    shifted = (logits.sigmoid() - MARGIN).clamp(0.0, NEARLY_ONE)
+    labels = labels_BA.to(logits_BA.dtype)
+    shifted = (logits_BA.sigmoid() - MARGIN).clamp(0.0, NEARLY_ONE)
     negative = torch.log1p(-shifted) * shifted**FOCUS
-    return -(labels * functional.logsigmoid(logits) + (1.0 - labels) * negative).mean()
+    gain = torch.where(known_BA, torch.lerp(negative, functional.logsigmoid(logits_BA), labels), 0)
+    return -gain.sum((-2, -1)) / known_BA.sum().clamp_min(1)

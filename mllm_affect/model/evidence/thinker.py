@@ -124,11 +124,11 @@ class EvidenceThinker(Qwen3OmniMoeThinkerForConditionalGeneration):  # type: ign
         self, answer_BA: Tensor, evidence: Evidence | None, labels_BA: Tensor
     ) -> Tensor:
         weights = self.loss_weights
-        loss = weights.answer * unit_loss(answer_BA.float(), labels_BA)
         if evidence is None or len(evidence.units_BA) != len(labels_BA):
-            return loss
-        loss = loss + weights.evidence * unit_loss(evidence.units_BA.float(), labels_BA)
-        loss = loss + weights.nodes * unit_loss(evidence.nodes_BA.float(), labels_BA)
+            return weights.answer * unit_loss(answer_BA.float(), labels_BA)
+        said_3BA = torch.stack([answer_BA, evidence.units_BA, evidence.nodes_BA]).float()
+        answer, units, nodes = unit_loss(said_3BA, labels_BA).unbind()
+        loss = weights.answer * answer + weights.evidence * units + weights.nodes * nodes
         if evidence.moved_MA is not None:
             factual_MA = evidence.units_BA[evidence.changed_M].float()
             moved = consistency(factual_MA, evidence.moved_MA.float())
