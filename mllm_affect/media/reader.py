@@ -8,7 +8,7 @@ Does not: keep frames at source size, write files, or isolate hostile input.
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ from mllm_affect.media.cutting import (
     placed_frames,
     read_timeline,
 )
+from mllm_affect.media.decoding.ahead import ahead
 from mllm_affect.media.decoding.audio import SoundReader
 from mllm_affect.media.decoding.interleaved import Interleaved
 from mllm_affect.media.decoding.opening import main_audio, main_video, open_media
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
     from mllm_affect.media.decoding.frames import TimedFrame
+
+FRAMES_AHEAD = 2
+"""At source size, 3 MB each at 1080p."""
 
 
 def read_video(
@@ -114,11 +118,12 @@ def _planned(
         try:
             with _both(source, timeline.near) as (video, packets, sound):
                 clips = _Clips(sound, source, sampling, parts)
-                frames = planned_frames(video, packets, timeline, needed_N, skip)
-                for place, clip in enumerate(clips.of(segments, frames)):
-                    if place >= given:
-                        yield clip
-                        given += 1
+                decoded = planned_frames(video, packets, timeline, needed_N, skip)
+                with closing(ahead(decoded, FRAMES_AHEAD)) as frames:
+                    for place, clip in enumerate(clips.of(segments, frames)):
+                        if place >= given:
+                            yield clip
+                            given += 1
             return
         except UnplannedError:
             continue

@@ -1,7 +1,8 @@
 """One opening of a file for two who take its packets at their own pace: pictures and sound.
 
 Does: tell from all packets of a file whether the two lie so close together that little has to wait;
-hand both out, keeping what the other has not taken yet.  Does not: decode, or open.
+hand both out, each in a thread of its own if need be, keeping what the other has not taken yet.
+Does not: decode, or open.
 
 An opening of an MP4 holds its whole index, 50 bytes a packet: an hour in two openings shows.
 """
@@ -9,6 +10,7 @@ An opening of an MP4 holds its whole index, 50 bytes a packet: an hour in two op
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import av
@@ -75,17 +77,21 @@ class Interleaved:
                 stream.discard = Discard.all
         self._waiting: dict[int, deque[Packet[Any]]] = {one.index: deque() for one in streams}
         self._packets = until_it_breaks(container.demux(list(streams)), streams)
+        self._lock = Lock()
 
     def of(self, stream: "VideoStream | AudioStream") -> "Iterator[Packet[Any]]":
         """Yield one stream's packets, the last of them empty."""
-        waiting = self._waiting[stream.index]
-        while True:
-            while waiting:
-                yield waiting.popleft()
-            packet = next(self._packets, None)
-            if packet is None:
-                return
-            self._waiting[packet.stream.index].append(packet)
+        while (packet := self._next_of(stream.index)) is not None:
+            yield packet
+
+    def _next_of(self, index: int) -> "Packet[Any] | None":
+        with self._lock:
+            while not self._waiting[index]:
+                packet = next(self._packets, None)
+                if packet is None:
+                    return None
+                self._waiting[packet.stream.index].append(packet)
+            return self._waiting[index].popleft()
 
 
 def until_it_breaks(
