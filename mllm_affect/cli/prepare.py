@@ -3,7 +3,6 @@
 Does: read options, draw the bar, print verdicts.  Does not: prepare (see data.preparing).
 """
 
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +11,7 @@ import typer
 from rich.table import Table
 
 from mllm_affect.cli.common import ImageFps, Json, Trusted, out, print_json, verb
+from mllm_affect.cores import usable_cores
 from mllm_affect.errors import UserError
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def prepare(
             advance(done, total)
 
         bound = None if max_gib is None else round(max_gib * GIB)
-        done = run(videos, out_dir, policy, workers or _cores(), bound, trusted, tell)
+        done = run(videos, out_dir, policy, workers or usable_cores(), bound, trusted, tell)
     if json:
         print_json({"out": str(out_dir), **done.counts()})
     else:
@@ -123,12 +123,6 @@ def _sampling(
         return profile.sampling
     usual = Sampling()
     return Sampling(fps or usual.fps, max_pixels or usual.max_pixels)
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _print(done: "Prepared", out_dir: Path) -> None:

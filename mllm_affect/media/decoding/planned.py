@@ -11,6 +11,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from mllm_affect.cores import usable_cores
 from mllm_affect.errors import UserError
 from mllm_affect.media.decoding.frames import TimedFrame
 from mllm_affect.media.decoding.timeline import Timeline
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
+
+
+MOST_THREADS = 16
+"""As FFmpeg bounds them."""
 
 
 class UnplannedError(Exception):
@@ -74,6 +79,9 @@ def _pictures(
 ) -> "Iterator[VideoFrame]":
     """Decode the packets that these frames need, without `skip` all of them."""
     video.thread_type = "AUTO"
+    # FFmpeg itself takes one more, for a caller who does other work between pictures; here that is
+    # done in another thread (see ahead).
+    video.codec_context.thread_count = min(usable_cores(), MOST_THREADS)
     send = timeline.packets_for(needed_N).tolist() if skip else [True] * len(timeline.frame_P)
     number = 0
     for packet in packets:
