@@ -305,6 +305,21 @@ def test_the_unit_loss_weighs_hard_negatives_more_and_unknown_labels_not_at_all(
     torch.testing.assert_close(both, cross_entropy(torch.tensor(-2.0)))
 
 
+def test_several_predictions_of_the_same_labels_have_a_loss_each() -> None:
+    said, labels = torch.randn(3, 4, 5), torch.randint(-1, 2, (4, 5))
+    alone = torch.stack([unit_loss(one, labels) for one in said])
+    torch.testing.assert_close(unit_loss(said, labels), alone)
+
+
+def test_tokens_are_the_peaks_over_moments_on_three_grids() -> None:
+    maps = torch.randn(2, 5, 4, 8, 8)
+    peaks = maps.amax(2)
+    tokens = granular_tokens(maps).transpose(1, 2)
+    torch.testing.assert_close(tokens[:, :, 0], peaks.mean((2, 3)))
+    torch.testing.assert_close(tokens[:, :, 1], peaks[:, :, :3, :3].mean((2, 3)))
+    torch.testing.assert_close(tokens[:, :, 10:], peaks.flatten(2))
+
+
 def test_the_encoder_halves_time_and_keeps_an_eighth_of_the_side() -> None:
     config = EvidenceConfig(hidden=8)
     maps = EvidenceEncoder(config).mid_map(torch.randn(2, 8, 64, 64))
