@@ -120,7 +120,7 @@ def show_cost(
     work = replace(Work(), frames=frames + frames % 2)
     if base == "miniature":
         work = replace(work, width=64, height=64)
-    found = cost(sizes, EvidenceConfig(hidden=hidden), work)
+    found = cost(sizes, EvidenceConfig.beside(hidden), work)
     shares = {"parameters": found.parameter_share, "operations": found.operation_share}
     if json:
         print_json({**asdict(found), "shares": shares})

@@ -356,6 +356,16 @@ def test_choices_that_nobody_knows_are_refused(name: str) -> None:
         EvidenceConfig(**{"hidden": 8, name: "odd"})  # type: ignore[arg-type]
 
 
+def test_small_models_get_a_small_projector_unless_told_otherwise() -> None:
+    small, large = EvidenceConfig.beside(64), EvidenceConfig.beside(2048)
+    assert (small.hidden, large.hidden) == (64, 2048)
+    assert large == EvidenceConfig(hidden=2048)
+    assert (small.side, small.graph_layers) < (large.side, large.graph_layers)
+    assert EvidenceConfig.beside(64, {"side": 96, "graph": "dense"}).side == 96
+    with pytest.raises(UserError, match="flavour"):
+        EvidenceConfig.beside(64, {"flavour": 1})
+
+
 def test_settings_survive_the_checkpoint() -> None:
     config = EvidenceConfig(hidden=8, units=(1, 2, 4), graph="dense")
     assert EvidenceConfig.from_mapping(config.as_mapping()) == config

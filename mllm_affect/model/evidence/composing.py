@@ -106,7 +106,7 @@ def _settings(base: Path, index: dict[str, str], settings: dict[str, Any]) -> Ev
     with safe_open(base / index[EMBEDDINGS], framework="pt") as weights:
         embeddings_VD = weights.get_tensor(EMBEDDINGS)
     length = float(embeddings_VD.float().norm(dim=-1).mean())
-    chosen = EvidenceConfig.from_mapping({**settings, "hidden": embeddings_VD.shape[1]})
+    chosen = EvidenceConfig.beside(embeddings_VD.shape[1], settings)
     return replace(chosen, token_norm=settings.get("token_norm", round(length, 6)))
 
 

@@ -19,6 +19,11 @@ TOKENS = ("<|quad_start|>", "<|quad_end|>")
 """Reserved entries of Qwen's vocabulary that hold the places of CT and IT after each video."""
 
 TOKENS_A_VIDEO = len(TOKENS)
+NARROW = 512
+SMALL: Final[Mapping[str, Any]] = {"side": 32, "heads": 2, "graph_layers": 1}
+"""Sizes beside a model whose embeddings are narrower than NARROW.  Such models are made for tests
+and see small pictures; the projector is meant to be a small part of the work there too."""
+
 SIZES: Final = (
     "hidden", "frames", "side", "stem", "middle", "high", "width", "heads", "graph_layers",
 )  # fmt: skip
@@ -72,6 +77,15 @@ class EvidenceConfig:
             )
         if len(set(self.units)) != len(self.units) or len(self.units) < 2:
             raise UserError("bad_evidence", "Evidence needs two or more different action units.")
+
+    @classmethod
+    def beside(cls, hidden: int, settings: Mapping[str, Any] | None = None) -> "EvidenceConfig":
+        """Return the sizes that suit a model of that width, but for the settings given.
+
+        Raises UserError `bad_evidence` for settings that there are not.
+        """
+        suited = SMALL if hidden < NARROW else {}
+        return cls.from_mapping({**suited, **(settings or {}), "hidden": hidden})
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> "EvidenceConfig":

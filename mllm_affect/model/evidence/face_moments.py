@@ -43,8 +43,8 @@ def face_moments(patches_NV: Tensor, grid_B3: Tensor, config: EvidenceConfig) ->
     Clips of any length give the same number of moments, so that nothing is padded.
     """
     grey_BTHW = _faces(patches_NV, grid_B3, config)
-    grey_BTN = grey_BTHW.flatten(2)
-    centred_BTN = grey_BTN - grey_BTN.mean(-1, keepdim=True)
+    centred_BTN = grey_BTHW.flatten(2)
+    centred_BTN -= centred_BTN.mean(-1, keepdim=True)
     # Not Tensor.std, which takes ten times as long.
     length_BT1 = torch.linalg.vector_norm(centred_BTN, dim=-1, keepdim=True)
     spread_BT1 = length_BT1 / centred_BTN.shape[-1] ** 0.5

@@ -39,24 +39,20 @@ class RelationLayer(nn.Module):
 
         `mask_AA` says who hears whom, `kinds_AAK` (1 or 0) by which kind of relation.
         """
-        query, key, value = (
-            self._heads(part)
-            for part in self.query_key_value(self.norm(nodes_BAW)).chunk(3, dim=-1)
-        )
+        rows, units, _ = nodes_BAW.shape
+        parts = self.query_key_value(self.norm(nodes_BAW)).reshape(rows, units, 3, self.heads, -1)
+        query, key, value = parts.permute(2, 0, 3, 1, 4).unbind()
         kinds_AAK = kinds_AAK.to(nodes_BAW.dtype)
         edges_HAA = self.strength_HAA + (kinds_AAK @ self.kind_bias_KH).permute(2, 0, 1)
         edges_HAA = edges_HAA.masked_fill(~mask_AA, -torch.inf)
         logits_BHAA = query @ key.transpose(-1, -2) / key.shape[-1] ** 0.5 + edges_HAA
         weights_BHAA = logits_BHAA.softmax(-1)
         # What comes along edges of one kind is the same, so that their shares can be added first.
-        shares_BHAK = (weights_BHAA[..., None] * kinds_AAK).sum(-2)
-        messages_HKW = self.kind_message.reshape(len(KINDS), self.heads, -1).transpose(0, 1)
-        heard = weights_BHAA @ value + shares_BHAK @ messages_HKW
+        shares_BHAK = torch.einsum("bhij,ijk->bhik", weights_BHAA, kinds_AAK)
+        messages_KHW = self.kind_message.reshape(len(KINDS), self.heads, -1)
+        alike = torch.einsum("bhik,khw->bhiw", shares_BHAK, messages_KHW)
+        heard = weights_BHAA @ value + alike
         return nodes_BAW + self.leave(heard.transpose(1, 2).flatten(2)), weights_BHAA
-
-    def _heads(self, nodes_BAW: Tensor) -> Tensor:
-        rows, units, _ = nodes_BAW.shape
-        return nodes_BAW.reshape(rows, units, self.heads, -1).transpose(1, 2)
 
 
 class UnitGraph(nn.Module):
@@ -75,7 +71,7 @@ class UnitGraph(nn.Module):
         )
         self.node_norm = nn.LayerNorm(config.width)
         self.node_head = nn.Linear(config.width, 1)
-        self.pool = nn.Linear(config.width, 1)
+        self.pool = nn.Linear(config.width, 1, bias=False)
         self.out = nn.Linear(config.width, config.hidden)
         self.token_norm = TokenNorm(config)
         # Not buffers: they follow from the configuration, and no loader need know them.
