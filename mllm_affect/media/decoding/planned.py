@@ -5,6 +5,7 @@ Does not: choose frames, or cut.  Why it is exact stands in docs/design/0014.
 """
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import av
@@ -43,7 +44,7 @@ def planned_frames(
     decoded is replaced by the picture on show before it, at the beginning by the first that can.
     With `skip` anything unexpected raises UnplannedError.
     """
-    wanted = iter([*np.flatnonzero(needed_N).tolist(), None])
+    wanted = chain(memoryview(np.flatnonzero(needed_N)), (None,))
     ticks, base = timeline.ticks_N, timeline.time_base
     next_ = next(wanted)
     shown: VideoFrame | None = None
@@ -82,7 +83,8 @@ def _pictures(
     # FFmpeg itself takes one more, for a caller who does other work between pictures; here that is
     # done in another thread (see ahead).
     video.codec_context.thread_count = min(usable_cores(), MOST_THREADS)
-    send = timeline.packets_for(needed_N).tolist() if skip else [True] * len(timeline.frame_P)
+    packets_P = timeline.packets_for(needed_N) if skip else np.ones_like(timeline.flags_P)
+    send = packets_P.tobytes()
     number = 0
     for packet in packets:
         if packet.size or packet.pts is not None:

@@ -47,7 +47,7 @@ class Timeline:
     time_base: Fraction
     ticks_N: NDArray[np.int64]
     last_ticks: int
-    frame_P: NDArray[np.int64]
+    frame_P: NDArray[np.int32]
     flags_P: NDArray[np.uint8]
     near: bool = False
 
@@ -68,8 +68,8 @@ class Timeline:
         top_layer = int(self.flags_P.max(initial=0)) >> LAYER_SHIFT
         later = later_leading = reaching_back = False
         send = np.zeros(len(self.frame_P), dtype=np.bool_)
-        needed = needed_N[self.frame_P].tolist()
-        flags = self.flags_P.tolist()
+        # As bytes: of an hour, lists are a MiB.
+        needed, flags = needed_N[self.frame_P].tobytes(), self.flags_P.tobytes()
         for place in range(len(flags) - 1, -1, -1):
             about = flags[place]
             leading = bool(about & LEADING)
@@ -133,15 +133,15 @@ class TimelineReader:
         ticks_P = np.frombuffer(self._ticks, dtype=np.int64)
         flags_P = np.frombuffer(bytes(self._flags), dtype=np.uint8)
         order = np.argsort(ticks_P, kind="stable")
-        frame_P = np.empty(len(order), dtype=np.int64)
-        frame_P[order] = np.arange(len(order))
+        frame_P = np.empty(len(order), dtype=np.int32)
+        frame_P[order] = np.arange(len(order), dtype=np.int32)
         ticks_N = ticks_P[order]
         if np.any(np.diff(ticks_N) <= 0) or not _groups_follow_each_other(frame_P, flags_P):
             return None
         return Timeline(self._time_base, ticks_N, self._last[1], frame_P, flags_P)
 
 
-def _groups_follow_each_other(frame_P: NDArray[np.int64], flags_P: NDArray[np.uint8]) -> bool:
+def _groups_follow_each_other(frame_P: NDArray[np.int32], flags_P: NDArray[np.uint8]) -> bool:
     """Whether each restart's group of frames lies after the group before, and nothing is lost."""
     starts = np.flatnonzero(flags_P & RESTARTS)
     if not len(starts) or starts[0] != 0:

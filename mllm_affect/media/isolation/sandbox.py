@@ -21,7 +21,10 @@ from mllm_affect.media.limits import DEFAULT_PROGRAM_LIMITS, ChildLimits, Progra
 CLONE_THREAD, CLONE_NEWUSER, CLONE_NEWNET = 0x0001_0000, 0x1000_0000, 0x4000_0000
 PR_SET_DUMPABLE, PR_SET_NAME, PR_SET_NO_NEW_PRIVS = 4, 15, 38
 PROT_EXEC = 4
-M_ARENA_MAX = -8
+M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8
+KEPT_BYTES = 1 << 20
+"""Freed memory of this size goes back.  Left to itself the C library soon keeps far larger pieces,
+and the holes of a long video's growing index (12 MiB for an hour)."""
 LANDLOCK_CREATE_RULESET, LANDLOCK_ADD_RULE, LANDLOCK_RESTRICT_SELF = 444, 445, 446
 PATH_BENEATH, RUN, READ, LIST = 1, 1 << 0, 1 << 2, 1 << 3
 LIBRARIES = tuple(map(Path, ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache")))
@@ -74,6 +77,7 @@ def confine(limits: ChildLimits) -> Walls:
     if sys.platform != "linux":
         return Walls(resource_limits=limited)
     libc = ctypes.CDLL(None, use_errno=True)
+    libc.mallopt(M_MMAP_THRESHOLD, KEPT_BYTES)
     libc.mallopt(M_ARENA_MAX, 2)  # an arena for each thread would use up the address space
     namespace = not libc.unshare(CLONE_NEWUSER | CLONE_NEWNET) or not libc.unshare(CLONE_NEWNET)
     libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
