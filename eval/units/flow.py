@@ -25,6 +25,7 @@ SIDE = 28
 STREAMS = (3, 5, 8)
 HIDDEN = 400
 FLOW_AND_STRAIN = 3
+FLOW_SHAPE = (FLOW_AND_STRAIN, SIDE, SIDE)
 PYRAMID_SCALE, LEVELS, WINDOW, ROUNDS, NEIGHBOURS, BLUR = 0.5, 3, 9, 5, 7, 1.5
 """Parameters of Farneback's flow, for faces of 64 to 250 pixels."""
 

@@ -1,21 +1,23 @@
 """Action units of every labelled video: read, thresholds of other people, baseline beside.
 
 Does: choose the examples, have them read (see reading), choose each unit's threshold on another
-split, train the flow baseline.  Does not: measure (see scores), print, or go on where a stopped run
-ended.
+split, train the flow baseline.  Does not: measure (see scores) or print.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eval.run import choose
 from eval.units.flow import FlowTraining, flow_probabilities
+from eval.units.kept import KeptReadings
 from eval.units.predictions import UnitPrediction
 from eval.units.reading import WHOLE, Advance, Looking, Seen
+from mllm_affect import __version__
 from mllm_affect.data.examples import Example
 from mllm_affect.data.labelled import read_labelled
 from mllm_affect.data.unit_labels import UNITS_LABEL, unit_labels
@@ -23,8 +25,10 @@ from mllm_affect.engine.unit_reader import UnitReader
 from mllm_affect.errors import UserError
 from mllm_affect.media.cache import open_cache
 from mllm_affect.model.profile import read_profile
+from mllm_affect.model.weights_hash import weights_hash
 from mllm_affect.scoring.thresholds import ThresholdPolicy, choose_threshold
 from mllm_affect.tasks.prompts import load_task
+from mllm_affect.tasks.task import Task
 
 TASK = "au"
 
@@ -56,9 +60,12 @@ class UnitPlan:
 
 
 def predict_units(
-    plan: UnitPlan, advance: Advance = lambda _done, _total: None
+    plan: UnitPlan,
+    advance: Advance = lambda _done, _total: None,
+    keep: Path | None = None,
 ) -> list[UnitPrediction]:
-    """Return the predictions of a plan.
+    """Return the predictions of a plan; what is read is kept in the folder `keep` and not read
+    again.
 
     A tested video that cannot be read counts as answered wrongly, unit by unit.  Raises UserError
     for splits that are the same or share a person, labels that cannot be used, a split of which no
@@ -71,7 +78,8 @@ def predict_units(
     reader = UnitReader(plan.model, plan.device, plan.dtype)
     total = sum(len(some) for some in chosen.values())
     cache, flow = open_cache(plan.cache), plan.flow_split is not None
-    looking = Looking(plan.data, reader, task, cache, total, advance, trusted=plan.trusted)
+    kept = KeptReadings(keep, _settings(plan, task))
+    looking = Looking(plan.data, reader, task, cache, total, advance, kept, trusted=plan.trusted)
     tuned = looking.see(chosen[plan.thresholds_split], (WHOLE,), flow=flow)
     taken = reader.given if plan.leanings else ()
     tested = looking.see(chosen[plan.split], (WHOLE, *taken), flow=flow)
@@ -89,6 +97,14 @@ def predict_units(
         _row(plan, example, reader.units, tested.problems.get(example.video), found, same)
         for example, found in _found(chosen[plan.split], tested, lists, reader.units)
     ]
+
+
+def _settings(plan: UnitPlan, task: Task) -> dict[str, Any]:
+    """Return what a video's reading depends on."""
+    return {
+        "version": __version__, "weights": weights_hash(plan.model), "prompt": task.prompt_hash,
+        "sampling": asdict(task.sampling), "device": plan.device, "dtype": plan.dtype,
+    }  # fmt: skip
 
 
 def _found(

@@ -1,18 +1,21 @@
 """Labelled videos read for action units: what the head says of each, and its optical flow.
 
 Does: read clips by the one path a few at a time, ask the head, with tokens taken away too; pass
-over videos that cannot be read, and say why.  Does not: choose thresholds, train or measure.
+over videos that cannot be read, and say why.  Does not: choose thresholds, train, measure or keep
+(see kept).
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.units.flow import Flow, flow_and_strain
+from eval.units.flow import FLOW_SHAPE, Flow, flow_and_strain
+from eval.units.kept import KeptReadings, Reading
 from mllm_affect.data.examples import Example
 from mllm_affect.data.footage import footage
 from mllm_affect.data.unit_labels import UNITS_LABEL, unit_labels
@@ -67,12 +70,13 @@ class Looking:
         cache: ClipCache | None,
         total: int,
         advance: Advance,
+        kept: KeptReadings,
         *,
         trusted: bool,
     ) -> None:
         self._data, self._reader, self._task, self._cache = data, reader, task, cache
         self._total, self._advance, self._done = total, advance, 0
-        self._trusted = trusted
+        self._kept, self._trusted = kept, trusted
 
     def see(self, examples: Sequence[Example], ways: Sequence[str], *, flow: bool) -> Seen:
         """Read some videos in so many ways: WHOLE, or without a token; and their optical flow.
@@ -81,21 +85,15 @@ class Looking:
         """
         seen: list[Example] = []
         problems: dict[str, str] = {}
-        read: dict[str, list[NDArray[np.float64]]] = {way: [] for way in ways}
-        flows: list[Flow] = []
-        owners: list[int] = []
+        readings: list[Reading] = []
+        owners: list[NDArray[np.int64]] = []
         for start in range(0, len(examples), VIDEOS_AT_ONCE):
             some = examples[start : start + VIDEOS_AT_ONCE]
-            clips = dict(self._usable(some, problems))
-            inputs = [made for of_video in clips.values() for made in of_video]
-            owner_M = np.repeat(np.arange(len(clips)), [len(made) for made in clips.values()])
-            for way in ways:
-                read_MA = self._reader.read(inputs, without=_taken_away(way))
-                read[way] += [read_MA[owner_M == place].max(0) for place in range(len(clips))]
-            if flow:
-                flows += [flow_and_strain(made.frames_THWC) for made in inputs]
-                owners += (owner_M + len(seen)).tolist()
-            seen += [some[place] for place in clips]
+            found = self._kept.get(some, ways, flow, partial(self._read, some, ways, flow=flow))
+            readings.append(found)
+            problems |= found.problems
+            owners.append(found.owner_M + len(seen))
+            seen += [some[place] for place in found.usable_N]
             self._done += len(some)
             self._advance(self._done, self._total)
         if not seen:
@@ -107,9 +105,29 @@ class Looking:
         return Seen(
             tuple(seen),
             problems,
-            {way: np.stack(rows) for way, rows in read.items()},
-            np.array(flows, dtype=np.float32),
-            np.array(owners, dtype=np.int64),
+            {way: np.concatenate([one.read[way] for one in readings]) for way in ways},
+            np.concatenate([one.flow_M3SS for one in readings]),
+            np.concatenate(owners),
+        )
+
+    def _read(self, examples: Sequence[Example], ways: Sequence[str], *, flow: bool) -> Reading:
+        """Read a few videos together."""
+        problems: dict[str, str] = {}
+        clips = dict(self._usable(examples, problems))
+        inputs = [made for of_video in clips.values() for made in of_video]
+        owner_M = np.repeat(np.arange(len(clips)), [len(made) for made in clips.values()])
+        read = {}
+        for way in ways:
+            read_MA = self._reader.read(inputs, without=_taken_away(way))
+            highest = [read_MA[owner_M == place].max(0) for place in range(len(clips))]
+            read[way] = np.array(highest, dtype=np.float64).reshape(-1, len(self._reader.units))
+        flows = [flow_and_strain(made.frames_THWC) for made in inputs] if flow else []
+        return Reading(
+            np.array(list(clips), dtype=np.int64),
+            problems,
+            read,
+            np.array(flows, dtype=np.float32).reshape(-1, *FLOW_SHAPE),
+            owner_M if flow else owner_M[:0],
         )
 
     def _usable(

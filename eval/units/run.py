@@ -3,6 +3,7 @@
 Does: tie predictions, figures, graph picture and report together.  Does not: print.
 """
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,19 +16,25 @@ from eval.units.reading import Advance
 from eval.units.summary import UnitSummary, summarise_units, write_metrics
 from mllm_affect.data.unit_labels import MADE_PARTICIPANT
 
-REPORT, GRAPH = "unit-report.html", "unit-graph.svg"
+REPORT, GRAPH, KEPT = "unit-report.html", "unit-graph.svg", "reading"
 
 
 def evaluate_units(plan: UnitPlan, out: Path, advance: Advance) -> UnitSummary:
-    """Predict, measure and write predictions, metrics, the graph's picture and the report."""
-    rows = predict_units(plan, advance)
+    """Predict, measure and write predictions, metrics, the graph's picture and the report.
+
+    What is read is kept beside them until all is written: a stopped run goes on.
+    """
+    keep = out / KEPT
+    rows = predict_units(plan, advance, keep)
     write_unit_predictions(out, rows)
     graph = _graph(plan.model, out)
     settings = {
         "checkpoint": plan.model.name, "task": plan.task, "split": plan.split,
         "thresholds from": plan.thresholds_split, "baseline trained on": plan.flow_split or "none",
     }  # fmt: skip
-    return _write(rows, out, graph, settings)
+    summary = _write(rows, out, graph, settings)
+    shutil.rmtree(keep, ignore_errors=True)
+    return summary
 
 
 def pool_units(predictions: Sequence[Path], out: Path) -> UnitSummary:

@@ -151,7 +151,7 @@ def cut_timeline(timeline: Timeline, source: Source, max_seconds: float) -> Iter
     cutter = GreedyCutter(bound_ticks(max_seconds, timeline.time_base))
     maker = SegmentMaker(source.sha256, timeline.time_base)
     places = chain(
-        map(cutter.see, memoryview(timeline.ticks_N)),
+        map(cutter.see, timeline.ticks_N.data),
         (cutter.finish(timeline.last_ticks, usual_ticks(source, timeline.time_base)) for _ in "1"),
     )
     for place in places:

@@ -19,7 +19,9 @@ from mllm_affect.data.unit_labels import MADE_UNITS, UNITS_LABEL, unit_labels
 from mllm_affect.engine.unit_reader import UnitReader
 from mllm_affect.errors import UserError
 from mllm_affect.model.evidence.composing import compose
+from mllm_affect.model.evidence.config import Token
 from mllm_affect.model.miniature import embedded_checkpoint
+from mllm_affect.tasks.model_input import ModelInput
 
 EACH = 2
 
@@ -75,6 +77,37 @@ def test_a_checkpoint_that_gives_no_token_is_the_plain_model(tmp_path: Path) -> 
 def test_a_checkpoint_without_evidence_is_refused() -> None:
     with pytest.raises(UserError, match="no evidence projector"):
         UnitReader(embedded_checkpoint())
+
+
+def test_a_stopped_evaluation_reads_no_video_twice(
+    coded: Path,
+    composite: Path,
+    whole: list[UnitPrediction],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plan = UnitPlan(coded, composite, leanings=False, trusted=True)
+    asked: list[int] = []
+    read = UnitReader.read
+
+    def counted(self: UnitReader, inputs: list[ModelInput], without: tuple[Token, ...] = ()):  # type: ignore[no-untyped-def]
+        asked.append(len(inputs))
+        return read(self, inputs, without)
+
+    monkeypatch.setattr(UnitReader, "read", counted)
+
+    def stop(done: int, total: int) -> None:
+        assert done < total
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        predict_units(plan, stop, tmp_path / "kept")
+    assert asked == [4]
+    rows = predict_units(plan, keep=tmp_path / "kept")
+    assert asked == [4, 4]
+    for row, undisturbed in zip(rows, whole, strict=True):
+        assert row.probabilities == undisturbed.probabilities
+        assert row.thresholds == undisturbed.thresholds
 
 
 def test_predictions_carry_labels_thresholds_of_others_and_what_was_leant_on(

@@ -44,7 +44,7 @@ def planned_frames(
     decoded is replaced by the picture on show before it, at the beginning by the first that can.
     With `skip` anything unexpected raises UnplannedError.
     """
-    wanted = chain(memoryview(np.flatnonzero(needed_N)), (None,))
+    wanted = chain(np.flatnonzero(needed_N).data, (None,))
     ticks, base = timeline.ticks_N, timeline.time_base
     next_ = next(wanted)
     shown: VideoFrame | None = None
