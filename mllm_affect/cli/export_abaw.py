@@ -91,12 +91,10 @@ def abaw_ah_frames(
     from eval.exports.abaw_ah_frames import write_frames
     from eval.frames import frame_times
     from eval.predictions import read_predictions
-    from mllm_affect.media.video import following_links
+    from mllm_affect.data.footage import footage_by_name
 
-    rows = read_predictions(predictions)
-    lines = write_frames(
-        rows, order, out_file, lambda video: frame_times(following_links(data / video))
-    )
+    rows, by_name = read_predictions(predictions), footage_by_name(data)
+    lines = write_frames(rows, order, out_file, lambda video: frame_times(by_name(video)))
     if json:
         print_json({"out": str(out_file), "lines": lines})
     else:

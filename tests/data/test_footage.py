@@ -6,12 +6,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
 from eval.frames import frame_times
-from eval.predictions import PredictionsLog
+from eval.predictions import (
+    Prediction,
+    PredictionsLog,
+    SegmentPrediction,
+    write_predictions,
+)
 from eval.run import predict
 from finetune.asking import answered
 from finetune.prepare import Preparation, prepare_rows
+from mllm_affect.cli.app import app
 from mllm_affect.data.examples import Example, read_examples, write_examples
 from mllm_affect.data.footage import footage
 from mllm_affect.engine.echo import EchoEngine
@@ -68,6 +75,26 @@ def test_evaluation_asks_about_it_and_knows_its_times(data: Path, tmp_path: Path
     assert after.answer == during.answer
     assert [part.end_s for part in after.segments] == [part.end_s for part in during.segments]
     np.testing.assert_allclose(frame_times(footage(data, examples[0])), np.arange(IMAGES) / FPS)
+
+
+def test_frame_rows_of_it_follow_its_rate(data: Path, tmp_path: Path) -> None:
+    segments = tuple(
+        SegmentPrediction(
+            place, 3.0 * place, 3.0 * place + 3.0, answer, {"yes": share, "no": 1.0 - share}
+        )
+        for place, (answer, share) in enumerate((("yes", 0.9), ("no", 0.1)))
+    )
+    said = Prediction(
+        video="onset", participant="p", split="train", task="ah_demo", label="yes", answer="yes",
+        classes=("yes", "no"), positive="yes", probabilities={"yes": 0.9, "no": 0.1},
+        threshold=0.5, segments=segments,
+    )  # fmt: skip
+    write_predictions(tmp_path / "p.jsonl", [said])
+    (tmp_path / "order.txt").write_text("".join(f"onset/frame-{n}.jpg,0\n" for n in (299, 300)))
+    words = f"--predictions {tmp_path}/p.jsonl --order {tmp_path}/order.txt --data {data}"
+    done = CliRunner().invoke(app, f"export abaw-ah-frames {words} --out {tmp_path}/f".split())
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "f").read_text() == "onset/frame-299.jpg,1\nonset/frame-300.jpg,0\n"
 
 
 def test_without_a_rate_it_is_no_video(data: Path, tmp_path: Path) -> None:
