@@ -3,7 +3,9 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from served_in_thread import served_in_thread
@@ -47,6 +49,35 @@ def test_upload_analyse_wait_erase(url: str, video: Path) -> None:
 def test_a_long_video_is_waited_for(url: str, video: Path) -> None:
     offline = answer_video(video, load_task("ah"), EchoEngine(), PROFILE)
     assert same(ask(video, task="ah", url=url), offline)
+
+
+def test_looks_come_often_at_first_and_never_much_too_late(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each look costs the service a request; a look too late costs a tenth of the wait at most."""
+    clock, looks = [0.0], []
+    service_client = sys.modules[ServiceClient.__module__]
+    passing = SimpleNamespace(
+        monotonic=lambda: clock[0], sleep=lambda s: clock.__setitem__(0, clock[0] + s)
+    )
+    monkeypatch.setattr(service_client, "time", passing)
+
+    def look(_client: ServiceClient, _analysis_id: str) -> SimpleNamespace:
+        looks.append(clock[0])
+        done = clock[0] >= 60.0
+        failure = SimpleNamespace(code="stopped", detail="It was long enough.")
+        return SimpleNamespace(
+            status="failed" if done else "running", error=failure if done else None
+        )
+
+    monkeypatch.setattr(ServiceClient, "analysis", look)
+    with ServiceClient("http://127.0.0.1:1") as client, pytest.raises(UserError, match="enough"):
+        client.answer("0" * 32)
+    pauses = [(at, after - at) for at, after in pairwise(looks)]
+    assert looks[0] == 0.0
+    assert all(0.049 <= pause <= max(0.051, 0.101 * at) for at, pause in pauses)
+    assert all(pause <= 0.501 for _, pause in pauses)
+    assert len(looks) < 200
 
 
 def test_problems_become_errors(url: str, tmp_path: Path) -> None:
