@@ -79,6 +79,6 @@ def _pack(reading: Reading) -> bytes:
 
 def _unpack(content: bytes) -> Reading:
     with np.load(io.BytesIO(content), allow_pickle=False) as held:
-        read = {name.removeprefix(READ): held[name] for name in held.files if READ in name}
+        read = {n.removeprefix(READ): held[n] for n in held.files if n.startswith(READ)}
         problems = json.loads(str(held["problems"]))
         return Reading(held["usable_N"], problems, read, held["flow_M3SS"], held["owner_M"])

@@ -16,7 +16,7 @@ from eval.units.reading import Advance
 from eval.units.summary import UnitSummary, summarise_units, write_metrics
 from mllm_affect.data.unit_labels import MADE_PARTICIPANT
 
-REPORT, GRAPH, KEPT = "unit-report.html", "unit-graph.svg", "reading"
+REPORT, GRAPH, KEPT = "unit-report.html", "unit-graph.svg", ".unit-readings"
 
 
 def evaluate_units(plan: UnitPlan, out: Path, advance: Advance) -> UnitSummary:

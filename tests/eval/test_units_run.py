@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from eval.units.measuring import UnitPlan, predict_units
 from eval.units.predictions import UnitPrediction, read_unit_predictions
+from eval.units.run import KEPT
 from eval.units.summary import summarise_units
 from mllm_affect.cli.app import app
 from mllm_affect.data.examples import read_examples, write_examples
@@ -222,6 +223,7 @@ def test_the_verb_writes_predictions_figures_picture_and_report(
     words = ["evaluate", "au", "--data", str(coded), "--model", str(composite), "--trusted"]
     done = CliRunner().invoke(app, [*words, "--out", str(tmp_path / "au"), "--json"])
     assert done.exit_code == 0, done.output
+    assert not (tmp_path / "au" / KEPT).exists()
     said = json.loads(done.stdout.splitlines()[-1])
     assert said["scores"]["videos"] == 2 * EACH
     assert {item["token"] for item in said["leanings"]} == {"content token", "instruction token"}

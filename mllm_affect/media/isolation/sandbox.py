@@ -23,8 +23,8 @@ PR_SET_DUMPABLE, PR_SET_NAME, PR_SET_NO_NEW_PRIVS = 4, 15, 38
 PROT_EXEC = 4
 M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8
 KEPT_BYTES = 1 << 20
-"""Freed memory of this size goes back.  Left to itself the C library soon keeps far larger pieces,
-and the holes of a long video's growing index (12 MiB for an hour)."""
+"""Freed pieces of this size go back to the system.  The C library raises its own bound with every
+large piece that is freed, and then keeps the holes that a long video's growing index leaves."""
 LANDLOCK_CREATE_RULESET, LANDLOCK_ADD_RULE, LANDLOCK_RESTRICT_SELF = 444, 445, 446
 PATH_BENEATH, RUN, READ, LIST = 1, 1 << 0, 1 << 2, 1 << 3
 LIBRARIES = tuple(map(Path, ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache")))
