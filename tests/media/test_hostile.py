@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 
 import psutil
 import pytest
@@ -27,6 +28,8 @@ ALL = {
 
 BUSY_SECONDS = 2.0
 """Processor time of parent and child for one file: what it takes on an idle machine."""
+BUSY_TIMES = 5.0
+"""The same where the machine is slow, in times of what a good file of a second takes on it."""
 
 PRESSURE = [
     path for path in map(Path, ("/proc/pressure/cpu", "/proc/pressure/io")) if path.exists()
@@ -51,6 +54,19 @@ def bait(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bait]:
         yield Bait(path, server.getsockname()[1])
         with pytest.raises(BlockingIOError):
             server.accept()
+
+
+@pytest.fixture(scope="module")
+def busy_at_most(tmp_path_factory: pytest.TempPathFactory) -> float:
+    """Seconds of processor time that one file may take here."""
+    path = tmp_path_factory.mktemp("usual") / "good.mp4"
+    path.write_bytes(good("mp4"))
+    took = []
+    for _ in range(3):
+        before = busy_s()
+        assert outcome(path) == READ
+        took.append(busy_s() - before)
+    return max(BUSY_SECONDS, BUSY_TIMES * median(took))
 
 
 @pytest.fixture
@@ -105,7 +121,11 @@ def test_there_are_at_least_sixty_kinds() -> None:
     ],
 )
 def test_each_kind_gets_its_answer(
-    name: str, bait: Bait, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str,
+    bait: Bait,
+    busy_at_most: float,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     here, temporary = tmp_path / "here", tmp_path / "temporary"
     for folder in (here, temporary):
@@ -120,7 +140,7 @@ def test_each_kind_gets_its_answer(
     busy, waited, begun = busy_s(), waited_s(), time.monotonic()
     found = outcome(video)
     assert found in ALL[name].outcomes
-    assert busy_s() - busy <= BUSY_SECONDS
+    assert busy_s() - busy <= busy_at_most
     assert time.monotonic() - begun - (waited_s() - waited) <= WALL_SECONDS
     assert {path.name for path in tmp_path.rglob("*")} == before
     assert psutil.Process().children() == others
