@@ -8,7 +8,6 @@ Does not: keep frames at source size, write files, or isolate hostile input.
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -24,11 +23,10 @@ from mllm_affect.media.cutting import (
     placed_frames,
     read_timeline,
 )
-from mllm_affect.media.decoding.ahead import ahead
 from mllm_affect.media.decoding.audio import SoundReader
-from mllm_affect.media.decoding.interleaved import Interleaved
-from mllm_affect.media.decoding.opening import main_audio, main_video, open_media
-from mllm_affect.media.decoding.planned import UnplannedError, planned_frames
+from mllm_affect.media.decoding.carried_out import frames_and_sound, sound_of
+from mllm_affect.media.decoding.opening import open_media
+from mllm_affect.media.decoding.planned import Plan, UnplannedError
 from mllm_affect.media.decoding.timeline import Timeline
 from mllm_affect.media.parts import AnyPart, Collector, FramePart, Parts, SoundPart
 from mllm_affect.media.sampling.model_frames import ModelFrames
@@ -36,12 +34,8 @@ from mllm_affect.media.types import Clip, Sampling, Segment, Source
 
 if TYPE_CHECKING:
     from av.packet import Packet
-    from av.video.stream import VideoStream
 
     from mllm_affect.media.decoding.frames import TimedFrame
-
-FRAMES_AHEAD = 2
-"""At source size, 3 MB each at 1080p."""
 
 
 def read_video(
@@ -61,7 +55,7 @@ def read_video(
         segments = tuple(cut_timeline(timeline, source, max_seconds))
         yield from _planned(source, timeline, segments, sampling, parts)
         return
-    with open_media(source.path) as container, _sound(source) as sound:
+    with open_media(source.path) as container, sound_of(source) as sound:
         clips = _Clips(sound, source, sampling, parts)
         maker: SegmentMaker | None = None
         for frame, place in placed_frames(container, source, max_seconds, _pass_over):
@@ -93,7 +87,7 @@ def read_clips(
         yield from _planned(source, timeline, segments, sampling, parts)
         return
     todo = deque(segments)
-    with open_media(source.path) as container, _sound(source) as sound:
+    with open_media(source.path) as container, sound_of(source) as sound:
         clips = _Clips(sound, source, sampling, parts)
         for frame in decoded_frames(container, source, _pass_over):
             if todo and frame.index >= todo[0].first_frame:
@@ -115,15 +109,14 @@ def _planned(
     needed_N = needed_frames(timeline, segments, [ModelFrames(sampling), *parts])
     given = 0
     for skip in (True, False):
+        plan = Plan.of(timeline, needed_N, skip)
         try:
-            with _both(source, timeline.near) as (video, packets, sound):
+            with frames_and_sound(source, plan) as (frames, sound):
                 clips = _Clips(sound, source, sampling, parts)
-                decoded = planned_frames(video, packets, timeline, needed_N, skip)
-                with closing(ahead(decoded, FRAMES_AHEAD)) as frames:
-                    for place, clip in enumerate(clips.of(segments, frames)):
-                        if place >= given:
-                            yield clip
-                            given += 1
+                for place, clip in enumerate(clips.of(segments, frames)):
+                    if place >= given:
+                        yield clip
+                        given += 1
             return
         except UnplannedError:
             continue
@@ -150,32 +143,6 @@ def _shorter(source: Source) -> UserError:
     return UserError(
         "source_changed", f"{source.path.name} ends before its last segment; segment it anew."
     )
-
-
-@contextmanager
-def _both(
-    source: Source, near: bool
-) -> "Iterator[tuple[VideoStream, Iterator[Packet[Any]], SoundReader]]":
-    """Open a source for pictures and sound: once where these lie near each other, else for each."""
-    with open_media(source.path) as container:
-        video, audio = main_video(container), main_audio(container)
-        assert video is not None
-        if near or audio is None:
-            shared = Interleaved(container, [video] if audio is None else [video, audio])
-            heard = shared.of(audio) if audio is not None else iter(())
-            yield video, shared.of(video), SoundReader(audio, heard)
-            return
-        with _sound(source) as sound:
-            yield video, Interleaved(container, [video]).of(video), sound
-
-
-@contextmanager
-def _sound(source: Source) -> Iterator[SoundReader]:
-    """Open a source for its sound, which then waits for no picture, nor a picture for it."""
-    with open_media(source.path) as container:
-        audio = main_audio(container)
-        heard = Interleaved(container, [audio]).of(audio) if audio is not None else iter(())
-        yield SoundReader(audio, heard)
 
 
 class _Clips:

@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import av
@@ -19,9 +20,10 @@ from wheel_ffmpeg import run_ffmpeg
 
 from mllm_affect.media import reader
 from mllm_affect.media.cutting import cut_timeline, read_timeline
-from mllm_affect.media.decoding import planned
+from mllm_affect.media.decoding import carried_out, groups, planned
 from mllm_affect.media.decoding.frames import TimedFrame
 from mllm_affect.media.decoding.opening import open_media
+from mllm_affect.media.decoding.planned import Plan
 from mllm_affect.media.decoding.timeline import Timeline, TimelineReader
 from mllm_affect.media.probe import probe
 from mllm_affect.media.reader import read_clips, read_video
@@ -103,12 +105,12 @@ def read_as_planned(source: Source, sampling: Sampling = SAMPLING) -> list[Clip]
     """Read a healthy video; it must not have come to decoding every packet after all."""
     plans: list[bool] = []
 
-    def noting(*plan: Any) -> Iterator[TimedFrame]:
-        plans.append(plan[-1])
-        return planned.planned_frames(*plan)
+    def noting(timeline: Timeline, needed_N: NDArray[np.bool_], skip: bool) -> Plan:
+        plans.append(skip)
+        return Plan.of(timeline, needed_N, skip)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reader, "planned_frames", noting)
+        patch.setattr(reader, "Plan", SimpleNamespace(of=noting))
         clips = list(read_video(source, sampling))
     assert plans in ([], [True])
     return clips
@@ -206,17 +208,18 @@ def test_a_surprise_on_the_way_leads_to_a_full_decode(
 ) -> None:
     passes: list[bool] = []
 
-    def losing_one(*plan: object) -> object:
-        skip = plan[-1]
-        passes.append(bool(skip))
-        for place, frame in enumerate(planned.planned_frames(*plan)):  # type: ignore[arg-type]
-            if skip and place == 12:
+    def losing_one(decoder: Any, packets: Any, plan: Plan) -> Iterator[TimedFrame]:
+        passes.append(plan.skip)
+        for frame in planned.planned_frames(decoder, packets, plan):
+            if plan.skip and frame.index >= 150:
                 raise planned.UnplannedError
             yield frame
 
-    monkeypatch.setattr(reader, "planned_frames", losing_one)
+    for decoding in (carried_out, groups):
+        monkeypatch.setattr(decoding, "planned_frames", losing_one)
     clips = list(read_video(plain.source, SAMPLING))
-    assert passes == [True, False]
+    assert passes[-1] is False
+    assert all(passes[:-1])
     assert [clip.segment for clip in clips] == list(plain.segments)
     assert_exact(plain.source, clips)
 

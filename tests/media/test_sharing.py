@@ -11,9 +11,8 @@ import pytest
 from made_videos import Made, regular, write
 from wheel_ffmpeg import run_ffmpeg
 
-from mllm_affect.media import reader
 from mllm_affect.media.cutting import read_timeline
-from mllm_affect.media.decoding import interleaved
+from mllm_affect.media.decoding import carried_out, interleaved
 from mllm_affect.media.decoding.interleaved import Interleaved
 from mllm_affect.media.decoding.opening import main_audio, main_video, open_media
 from mllm_affect.media.decoding.scaling import scaled
@@ -48,7 +47,7 @@ def openings(source: Source, monkeypatch: pytest.MonkeyPatch) -> int:
         with open_media(path) as container:
             yield container
 
-    monkeypatch.setattr(reader, "open_media", counting)
+    monkeypatch.setattr(carried_out, "open_media", counting)
     assert list(read_video(source, SMALL))
     return count
 

@@ -4,7 +4,8 @@ Does: tell from one packet of H.264 or HEVC whether it is one plain picture, whe
 start anew there, and whether other pictures refer to it.  Does not: decode, or know time.
 
 Sources: ITU-T H.264 7.4.1 (nal_ref_idc, nal_unit_type), 7.3.3 (first_mb_in_slice);
-ITU-T H.265 7.4.2.2 (nal_unit_type, TemporalId), 7.3.6.1 (first_slice_segment_in_pic_flag).
+ITU-T H.265 7.4.2.2 (nal_unit_type, TemporalId), 7.3.6.1 (first_slice_segment_in_pic_flag,
+no_output_of_prior_pics_flag).
 """
 
 from collections.abc import Callable, Iterator
@@ -79,8 +80,8 @@ def _hevc(packet: memoryview, prefix: int) -> int | None:
                 continue  # another layer; decoders of the base layer pass over it
             if kind < 32:
                 picture = _hevc_picture(kind)
-                if picture is None:
-                    return None
+                if picture is None or (picture & RESTARTS and packet[unit + 2] & 0x40):
+                    return None  # or the pictures before it are not to be shown
                 pictures += packet[unit + 2] >> 7
                 flags |= picture | max(0, (low & 7) - 1) << LAYER_SHIFT
             elif kind in (32, 33, 34):

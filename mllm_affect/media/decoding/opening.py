@@ -29,6 +29,7 @@ from mllm_affect.media.refusals import MediaError
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
     from av.container import InputContainer
+    from av.video.codeccontext import VideoCodecContext
     from av.video.stream import VideoStream
 
 SNIFFED_BYTES = 64
@@ -145,6 +146,15 @@ def open_media(path: Path) -> Iterator["InputContainer"]:
             yield container
     finally:
         os.close(descriptor)
+
+
+def spare_decoder(path: Path) -> "VideoCodecContext":
+    """Return one more decoder for a file's pictures; it is not open then.  Raises as open_media."""
+    with open_media(path) as container:
+        video = main_video(container)
+        if video is None:
+            raise MediaError("no_video", path.name)
+        return video.codec_context
 
 
 class _OwnPlace:

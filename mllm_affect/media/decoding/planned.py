@@ -1,10 +1,12 @@
 """Decoding no more of a video than the frames that somebody needs, exactly.
 
-Does: follow a timeline; decode the packets that the needed frames depend on, yield these frames.
-Does not: choose frames, or cut.  Why it is exact stands in docs/design/0014.
+Does: plan from a timeline what must be decoded; decode the packets that the needed frames depend
+on, yield these frames.  Does not: choose frames, or cut.  Why it is exact stands in
+docs/design/0014.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +21,8 @@ from mllm_affect.media.decoding.timeline import Timeline
 
 if TYPE_CHECKING:
     from av.packet import Packet
+    from av.video.codeccontext import VideoCodecContext
     from av.video.frame import VideoFrame
-    from av.video.stream import VideoStream
 
 
 MOST_THREADS = 16
@@ -31,24 +33,50 @@ class UnplannedError(Exception):
     """Decoding a part of the packets went otherwise than the timeline says: decode them all."""
 
 
-def planned_frames(
-    video: "VideoStream",
-    packets: "Iterator[Packet[Any]]",
-    timeline: Timeline,
-    needed_N: NDArray[np.bool_],
-    skip: bool,
-) -> Iterator[TimedFrame]:
-    """Yield the needed frames in the order of their time, `index` being their place in it.
+@dataclass(frozen=True)
+class Plan:
+    """What to decode of packets that follow each other, and which frames are wanted of them.
 
-    Without `skip` every packet is decoded up to the last needed frame, and a frame that cannot be
-    decoded is replaced by the picture on show before it, at the beginning by the first that can.
-    With `skip` anything unexpected raises UnplannedError.
+    send: a byte a packet, 0 for one that is left out.  wanted_F: places in the timeline, rising.
+    skip: whether anything is left out, so that nothing unexpected may happen.
     """
-    wanted = chain(np.flatnonzero(needed_N).data, (None,))
-    ticks, base = timeline.ticks_N, timeline.time_base
+
+    timeline: Timeline
+    send: bytes
+    wanted_F: NDArray[np.intp]
+    skip: bool
+
+    @classmethod
+    def of(cls, timeline: Timeline, needed_N: NDArray[np.bool_], skip: bool) -> "Plan":
+        """Return the plan of a whole video; without `skip` every packet is decoded."""
+        packets_P = timeline.packets_for(needed_N) if skip else np.ones_like(timeline.flags_P)
+        return cls(timeline, packets_P.tobytes(), np.flatnonzero(needed_N), skip)
+
+
+def with_threads(decoder: "VideoCodecContext", count: int) -> "VideoCodecContext":
+    """Have a decoder that was not used yet work in so many threads; return it."""
+    # FFmpeg itself takes one more, for a caller who does other work between pictures; here that is
+    # done in another thread (see ahead).
+    decoder.thread_type = "AUTO"
+    decoder.thread_count = max(1, min(count, usable_cores(), MOST_THREADS))
+    return decoder
+
+
+def planned_frames(
+    decoder: "VideoCodecContext", packets: "Iterator[Packet[Any] | None]", plan: Plan
+) -> Iterator[TimedFrame]:
+    """Yield the wanted frames in the order of their time, `index` being their place in it.
+
+    Where nothing is left out, packets are decoded up to the last wanted frame, and a frame that
+    cannot be decoded is replaced by the picture on show before it, at the beginning by the first
+    that can.  Where something is, anything unexpected raises UnplannedError.
+    """
+    skip = plan.skip
+    wanted = chain(plan.wanted_F.data, (None,))
+    ticks, base = plan.timeline.ticks_N, plan.timeline.time_base
     next_ = next(wanted)
     shown: VideoFrame | None = None
-    for picture in _pictures(video, packets, timeline, needed_N, skip):
+    for picture in _pictures(decoder, packets, plan):
         if picture.pts is None or (skip and (picture.is_corrupt or picture.interlaced_frame)):
             if skip:
                 raise UnplannedError
@@ -72,33 +100,23 @@ def planned_frames(
 
 
 def _pictures(
-    video: "VideoStream",
-    packets: "Iterator[Packet[Any]]",
-    timeline: Timeline,
-    needed_N: NDArray[np.bool_],
-    skip: bool,
+    decoder: "VideoCodecContext", packets: "Iterator[Packet[Any] | None]", plan: Plan
 ) -> "Iterator[VideoFrame]":
-    """Decode the packets that these frames need, without `skip` all of them."""
-    video.thread_type = "AUTO"
-    # FFmpeg itself takes one more, for a caller who does other work between pictures; here that is
-    # done in another thread (see ahead).
-    video.codec_context.thread_count = min(usable_cores(), MOST_THREADS)
-    packets_P = timeline.packets_for(needed_N) if skip else np.ones_like(timeline.flags_P)
-    send = packets_P.tobytes()
+    """Decode the packets that are to be; after the last, None or an empty one asks for the rest."""
     number = 0
     for packet in packets:
-        if packet.size or packet.pts is not None:
+        if packet is not None and (packet.size or packet.pts is not None):
             number += 1
-            if number > len(send):
+            if number > len(plan.send):
                 raise UserError(
                     "source_changed", "The file grew while it was being read; read it again."
                 )
-            if not send[number - 1]:
+            if not plan.send[number - 1]:
                 continue
         try:
-            pictures = video.decode(packet)
+            pictures = decoder.decode(packet)
         except av.FFmpegError as error:
-            if skip:
+            if plan.skip:
                 raise UnplannedError from error
             continue
         yield from pictures

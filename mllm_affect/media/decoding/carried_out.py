@@ -1,0 +1,97 @@
+"""Opening a file to carry out a plan: its wanted frames, decoded ahead, and its sound.
+
+Does: choose how to decode (groups beside each other where that pays), how often to open, and in
+which order to close.  Does not: decide what is wanted (see planned), or cut.
+"""
+
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from mllm_affect.cores import usable_cores
+from mllm_affect.media.decoding.ahead import ahead
+from mllm_affect.media.decoding.audio import SoundReader
+from mllm_affect.media.decoding.groups import (
+    frames_of_groups,
+    groups_at_once,
+    most_waiting,
+    parted,
+)
+from mllm_affect.media.decoding.interleaved import Interleaved
+from mllm_affect.media.decoding.opening import main_audio, main_video, open_media, spare_decoder
+from mllm_affect.media.decoding.planned import Plan, planned_frames, with_threads
+from mllm_affect.media.types import Source
+
+if TYPE_CHECKING:
+    from av.packet import Packet
+    from av.video.stream import VideoStream
+
+    from mllm_affect.media.decoding.frames import TimedFrame
+
+FRAMES_AHEAD = 2
+"""At source size, 3 MB each at 1080p."""
+
+
+@contextmanager
+def frames_and_sound(
+    source: Source, plan: Plan
+) -> Iterator[tuple["Generator[TimedFrame]", SoundReader]]:
+    """Open a source; give the plan's frames in order of time, and its sound.
+
+    Raises UserError as opening does; taking frames raises UnplannedError as planned_frames does.
+    """
+    decoding = _Decoding(source, plan)
+    with (
+        _both(source, plan.timeline.near) as (video, packets, sound),
+        closing(decoding.frames(video, packets)) as frames,
+    ):
+        yield frames, sound
+
+
+@contextmanager
+def sound_of(source: Source) -> Iterator[SoundReader]:
+    """Open a source for its sound, which then waits for no picture, nor a picture for it."""
+    with open_media(source.path) as container:
+        audio = main_audio(container)
+        heard = Interleaved(container, [audio]).of(audio) if audio is not None else iter(())
+        yield SoundReader(audio, heard)
+
+
+class _Decoding:
+    """How a plan is carried out: by groups beside each other where that pays, else in one go."""
+
+    def __init__(self, source: Source, plan: Plan) -> None:
+        self._plan, self._groups = plan, parted(plan)
+        self._waiting = most_waiting(source.width * source.height)
+        # Before the file is opened to be read, so that its index is never held twice.
+        self._others = [
+            spare_decoder(source.path)
+            for _ in range(groups_at_once(self._groups, self._waiting) - 1)
+        ]
+
+    def frames(
+        self, video: "VideoStream", packets: "Iterator[Packet[Any]]"
+    ) -> Generator["TimedFrame"]:
+        """Yield the wanted frames, decoded ahead."""
+        own = video.codec_context
+        if self._others:
+            return frames_of_groups([own, *self._others], packets, self._groups, self._waiting)
+        decoded = planned_frames(with_threads(own, usable_cores()), packets, self._plan)
+        return ahead(decoded, FRAMES_AHEAD)
+
+
+@contextmanager
+def _both(
+    source: Source, near: bool
+) -> "Iterator[tuple[VideoStream, Iterator[Packet[Any]], SoundReader]]":
+    """Open a source for pictures and sound: once where these lie near each other, else for each."""
+    with open_media(source.path) as container:
+        video, audio = main_video(container), main_audio(container)
+        assert video is not None
+        if near or audio is None:
+            shared = Interleaved(container, [video] if audio is None else [video, audio])
+            heard = shared.of(audio) if audio is not None else iter(())
+            yield video, shared.of(video), SoundReader(audio, heard)
+            return
+        with sound_of(source) as sound:
+            yield video, Interleaved(container, [video]).of(video), sound
