@@ -73,6 +73,11 @@ def test_a_plan_is_parted_where_decoding_starts_anew() -> None:
     assert b"".join(part.send for part in parts) == plan.send
 
 
+def test_nothing_is_read_beyond_the_last_group_that_is_wanted() -> None:
+    assert lengths(plan_of(line(20, 30, 25, 40), 3, 22)) == [20, 30]
+    assert lengths(plan_of(line(20, 30))) == [20]
+
+
 def test_pictures_that_reach_back_stay_with_what_they_refer_to() -> None:
     assert lengths(plan_of(line(20, 30, 25, back=(1,)), 60)) == [50, 25]
 

@@ -40,7 +40,7 @@ PIXEL_BYTES = 2.0
 def parted(plan: Plan) -> list[Plan]:
     """Part a plan at packets that need nothing before them, but not into very short groups.
 
-    A group from which no frame is wanted sends nothing.
+    A group from which no frame is wanted sends nothing; after the last that is, there is none.
     """
     flags_P = plan.timeline.flags_P
     if not plan.skip or np.any(flags_P & PARAMETERS):  # a decoder would miss those of other groups
@@ -54,10 +54,13 @@ def parted(plan: Plan) -> list[Plan]:
     bounds.append(len(flags_P))
     # Each group's frames have the places of its packets (see timeline).
     places = np.searchsorted(plan.wanted_F, bounds).tolist()
-    return [
+    groups = [
         Plan(plan.timeline, plan.send[begin:end], plan.wanted_F[first:beyond], skip=True)
         for (begin, end), (first, beyond) in zip(pairwise(bounds), pairwise(places), strict=True)
     ]
+    while len(groups) > 1 and not len(groups[-1].wanted_F):
+        groups.pop()  # or their packets were read, and the sound between them held, for nothing
+    return groups
 
 
 def most_waiting(pixels: int) -> int:
@@ -150,7 +153,7 @@ class _Work:
             for frame in planned_frames(decoder, self._until_stopped(packets), group):
                 given.put(frame)
             given.put(None)
-        except BaseException as error:
+        except BaseException as error:  # raised where the frames are taken
             given.put(error)
         finally:
             decoder.flush_buffers()
