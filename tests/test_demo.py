@@ -1,4 +1,4 @@
-"""The demonstration: its parts on a handful of clips (the whole of it: test_rebuild)."""
+"""The demonstration: its parts on a handful of clips (the whole of it: test_rebuild_demo)."""
 
 import io
 import os

@@ -2,13 +2,14 @@
 
 Does: keep each test file in one process, so that what its fixtures made serves all of it; keep all
 files that ask the shared model server in the same one, so that it is started once; begin with the
-longest; measure coverage of no more tests than it takes.  Does not: change anything in a run of one
-process but the order and that.
+longest; measure coverage of no more tests than it takes; on request (`--begin-within`) begin no
+test late, and say which those are.  Does not: change anything else in a run of one process.
 
 Groups by mark (`--dist loadgroup` of pytest-xdist 3.8.0) do nothing under pytest 9.2, which no
 longer lets a plugin rename a test; hence a scheduler that reads the file's name.
 """
 
+import time
 from functools import cache
 from pathlib import Path
 
@@ -42,6 +43,23 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FileSch
     """Replace the scheduler that `--dist` names."""
     config.option.loadscopereorder = False
     return FileScheduling(config, log)
+
+
+BEGUN = time.monotonic()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Where a machine is lent for an hour, better some tests not run than no result."""
+    what = "skip what has not begun so many seconds after the start, by name"
+    parser.addoption("--begin-within", type=float, metavar="SECONDS", help=what)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Hold the tests to `--begin-within`."""
+    seconds = item.config.getoption("begin_within")
+    if seconds is not None and time.monotonic() - BEGUN > seconds:
+        pytest.skip(f"NOT RUN: {item.nodeid} would have begun after {seconds:.0f} s")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -123,8 +123,11 @@ def test_killed_at_some_points(corpus: Path, undisturbed: dict[str, str], tmp_pa
 
 @pytest.mark.rebuild
 @pytest.mark.timeout(1800)
-def test_killed_at_fifty_points(corpus: Path, undisturbed: dict[str, str], tmp_path: Path) -> None:
-    check_points(50, corpus, undisturbed, tmp_path)
+@pytest.mark.parametrize("points", [10, pytest.param(50, marks=pytest.mark.trial)])
+def test_killed_at_many_points(
+    points: int, corpus: Path, undisturbed: dict[str, str], tmp_path: Path
+) -> None:
+    check_points(points, corpus, undisturbed, tmp_path)
 
 
 def test_killed_again_and_again_it_still_completes(

@@ -15,7 +15,7 @@ from mllm_affect.engine.vllm_client import VllmEngine
 from mllm_affect.engine.vllm_server import VllmServer
 from mllm_affect.model.profile import read_profile
 
-POINTS, STEPS = 3, 16
+STEPS = 16
 WITHIN = 0.02
 ANSWERS = ("yes", "no")
 KEPT = {"lora": "merged", "full": "model"}
@@ -24,14 +24,15 @@ KEPT = {"lora": "merged", "full": "model"}
 @pytest.mark.rebuild
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("method", ["lora", "full"])
+@pytest.mark.parametrize("points", [1, pytest.param(5, marks=pytest.mark.trial)])
 def test_killed_resumed_merged_and_served(
-    method: str, coded: Path, composite: Path, tmp_path: Path
+    method: str, points: int, coded: Path, composite: Path, tmp_path: Path
 ) -> None:
     words = ["--config", "miniature-evidence", "--data", str(coded), "--model", str(composite)]
     settings = (f"method={method}", "save_steps=2", "batch_size=4", "learning_rate=2.0e-3")
     for setting in (*settings, *(("lora_dropout=0.1",) if method == "lora" else ())):
         words += ["--set", setting]
-    whole, killed = undisturbed_and_killed(words, STEPS, POINTS, tmp_path, f"evidence {method}")
+    whole, killed = undisturbed_and_killed(words, STEPS, points, tmp_path, f"evidence {method}")
     checkpoint = KEPT[method]
     weights = sorted(path.relative_to(whole) for path in (whole / checkpoint).glob("*.safetensors"))
     assert weights
