@@ -30,7 +30,7 @@ SEGMENTER = "greedy-1"
 """Name and version of the rule, recorded beside every result."""
 
 Hear = Callable[["Packet[Any]"], None]
-"""Takes every audio packet in the file's order."""
+"""Takes every audio packet in the file's order; of a look, every packet."""
 
 
 class Place(NamedTuple):
@@ -187,31 +187,29 @@ def frame_times(source: Source) -> NDArray[np.float64]:
         return np.array([frame.time_s for frame in frames], dtype=np.float64)
 
 
-def read_timeline(source: Source, hear: Hear) -> Timeline | None:
+def read_timeline(container: "InputContainer", source: Source, see: Hear) -> Timeline | None:
     """Return a source's timeline from its packets alone, None where it cannot be trusted.
 
-    Audio packets are handed to `hear`; without a timeline not all of them.
-    Raises UserError `no_video`, or as opening and the guard do.
+    Every packet is handed to `see`; without a timeline not all of them.
+    Raises UserError `no_video`, or as the guard does.
     """
-    with open_media(source.path) as container:
-        video, audio = main_video(container), main_audio(container)
-        if video is None:
-            raise UserError("no_video", f"{source.path.name} holds no video track.")
-        reader = TimelineReader(video)
-        if reader.odd:
-            return None
-        nearness = Nearness(video, audio)
-        packets = container.demux([video, audio] if audio else [video])
-        for packet in guarded(packets, video, source.path.name):
-            nearness.see(packet)
-            if packet.stream is not video:
-                hear(packet)
-                continue
+    video, audio = main_video(container), main_audio(container)
+    if video is None:
+        raise UserError("no_video", f"{source.path.name} holds no video track.")
+    reader = TimelineReader(video)
+    if reader.odd:
+        return None
+    nearness = Nearness(video, audio)
+    packets = container.demux([video, audio] if audio else [video])
+    for packet in guarded(packets, video, source.path.name):
+        nearness.see(packet)
+        see(packet)
+        if packet.stream is video:
             reader.see(packet)
             if reader.odd:
                 return None
-        timeline = reader.timeline()
-        return replace(timeline, near=nearness.near) if timeline is not None else None
+    timeline = reader.timeline()
+    return replace(timeline, near=nearness.near) if timeline is not None else None
 
 
 def bound_ticks(max_seconds: float, time_base: Fraction) -> int:

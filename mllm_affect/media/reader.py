@@ -21,13 +21,13 @@ from mllm_affect.media.cutting import (
     cut_timeline,
     decoded_frames,
     placed_frames,
-    read_timeline,
 )
 from mllm_affect.media.decoding.audio import SoundReader
 from mllm_affect.media.decoding.carried_out import frames_and_sound, sound_of
 from mllm_affect.media.decoding.opening import open_media
 from mllm_affect.media.decoding.planned import Plan, UnplannedError
 from mllm_affect.media.decoding.timeline import Timeline
+from mllm_affect.media.looking import Look, looked_at
 from mllm_affect.media.parts import AnyPart, Collector, FramePart, Parts, SoundPart
 from mllm_affect.media.sampling.model_frames import ModelFrames
 from mllm_affect.media.types import Clip, Sampling, Segment, Source
@@ -50,11 +50,11 @@ def read_video(
     the sound.  A clip comes as soon as the decoder is past its end.  Raises UserError
     `bad_max_seconds`, `no_frames`, or as opening does.
     """
-    timeline = read_timeline(source, _pass_over)
-    if timeline is not None:
-        segments = tuple(cut_timeline(timeline, source, max_seconds))
-        yield from _planned(source, timeline, segments, sampling, parts)
-        return
+    with looked_at(source) as look:
+        if look is not None:
+            segments = tuple(cut_timeline(look.timeline, source, max_seconds))
+            yield from _planned(source, look, segments, sampling, parts)
+            return
     with open_media(source.path) as container, sound_of(source) as sound:
         clips = _Clips(sound, source, sampling, parts)
         maker: SegmentMaker | None = None
@@ -80,12 +80,13 @@ def read_clips(
     Raises UserError `source_changed` when the file no longer holds the segments' frames, or as
     opening does.
     """
-    timeline = read_timeline(source, _pass_over)
-    if timeline is not None:
-        if segments and segments[-1].first_frame + segments[-1].num_frames > len(timeline.ticks_N):
-            raise _shorter(source)
-        yield from _planned(source, timeline, segments, sampling, parts)
-        return
+    with looked_at(source) as look:
+        if look is not None:
+            known, beyond = len(look.timeline.ticks_N), segments[-1:]
+            if any(last.first_frame + last.num_frames > known for last in beyond):
+                raise _shorter(source)
+            yield from _planned(source, look, segments, sampling, parts)
+            return
     todo = deque(segments)
     with open_media(source.path) as container, sound_of(source) as sound:
         clips = _Clips(sound, source, sampling, parts)
@@ -100,18 +101,18 @@ def read_clips(
 
 def _planned(
     source: Source,
-    timeline: Timeline,
+    look: Look,
     segments: Sequence[Segment],
     sampling: Sampling,
     parts: Sequence[AnyPart],
 ) -> Iterator[Clip]:
     """Decode what is needed; where that goes otherwise than planned, go on by decoding all."""
-    needed_N = needed_frames(timeline, segments, [ModelFrames(sampling), *parts])
+    needed_N = needed_frames(look.timeline, segments, [ModelFrames(sampling), *parts])
     given = 0
-    for skip in (True, False):
-        plan = Plan.of(timeline, needed_N, skip)
+    for skip, held in ((True, look.held), (False, None)):
+        plan = Plan.of(look.timeline, needed_N, skip)
         try:
-            with frames_and_sound(source, plan) as (frames, sound):
+            with frames_and_sound(source, plan, held) as (frames, sound):
                 clips = _Clips(sound, source, sampling, parts)
                 for place, clip in enumerate(clips.of(segments, frames)):
                     if place >= given:

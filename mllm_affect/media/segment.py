@@ -15,10 +15,10 @@ from mllm_affect.media.cutting import (
     SegmentMaker,
     cut_timeline,
     placed_frames,
-    read_timeline,
 )
 from mllm_affect.media.decoding.audio import SoundSpan
 from mllm_affect.media.decoding.opening import open_media
+from mllm_affect.media.looking import timeline_of
 from mllm_affect.media.types import Segment, Source
 
 __all__ = ["MAX_SECONDS", "SEGMENTER", "segment"]
@@ -30,7 +30,7 @@ def segment(source: Source, max_seconds: float = MAX_SECONDS) -> tuple[Segment, 
     Raises UserError `bad_max_seconds`, `no_frames`, or as opening does.
     """
     sound = SoundSpan()
-    timeline = read_timeline(source, sound.see)
+    timeline = timeline_of(source, sound.see)
     if timeline is not None:
         made = tuple(cut_timeline(timeline, source, max_seconds))
     else:

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from mllm_affect.files import write_text
-from mllm_affect.media.cutting import read_timeline
+from mllm_affect.media.looking import timeline_of
 from mllm_affect.media.probe import probe
 from mllm_affect.media.reader import needed_frames
 from mllm_affect.media.sampling.model_frames import ModelFrames
@@ -111,7 +111,7 @@ def compared(ours: Pictures, theirs: Pictures, way: Way) -> str:
 
 def share_decoded(job: Job) -> float:
     """How much of the video's packets our reading decodes."""
-    timeline = read_timeline(job.source, lambda packet: None)
+    timeline = timeline_of(job.source, lambda packet: None)
     if timeline is None:
         return 1.0
     needed_N = needed_frames(timeline, job.segments, [ModelFrames(SAMPLING)])

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from read_video import MadeVideo
 from wheel_ffmpeg import run_ffmpeg
 
-from mllm_affect.media import reader
-from mllm_affect.media.cutting import cut_timeline, read_timeline
+from mllm_affect.media import looking, reader
+from mllm_affect.media.cutting import cut_timeline
 from mllm_affect.media.decoding import carried_out, groups, planned
 from mllm_affect.media.decoding.frames import TimedFrame
 from mllm_affect.media.decoding.opening import open_media
@@ -117,7 +117,7 @@ def read_as_planned(source: Source, sampling: Sampling = SAMPLING) -> list[Clip]
 
 
 def timeline_of(source: Source) -> Timeline | None:
-    return read_timeline(source, lambda packet: None)
+    return looking.timeline_of(source, lambda packet: None)
 
 
 def share_decoded(source: Source, sampling: Sampling = SAMPLING) -> float:
@@ -163,7 +163,7 @@ def test_from_the_last_needed_frame_on_a_group_is_passed_over(tmp_path: Path) ->
 def test_packets_give_the_segments_that_decoding_gives(
     video: MadeVideo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mllm_affect.media.segment.read_timeline", lambda *_: None)
+    monkeypatch.setattr("mllm_affect.media.segment.timeline_of", lambda *_: None)
     assert segment(video.source) == video.segments
 
 
@@ -175,7 +175,7 @@ def test_decoding_everything_gives_the_same(
     video: MadeVideo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     some = list(read_video(video.source, SAMPLING))
-    monkeypatch.setattr(reader, "read_timeline", lambda *_: None)
+    monkeypatch.setattr(looking, "read_timeline", lambda *_: None)
     for one, other in zip(some, read_video(video.source, SAMPLING), strict=True):
         assert one.segment == other.segment
         assert np.array_equal(one.frames_THWC, other.frames_THWC)

@@ -13,7 +13,6 @@ import pytest
 from made_videos import Made, number_of, regular, write
 from numpy.typing import NDArray
 
-from mllm_affect.media.cutting import read_timeline
 from mllm_affect.media.decoding import carried_out, groups, planned
 from mllm_affect.media.decoding.ahead import THREAD
 from mllm_affect.media.decoding.coded import PARAMETERS, REACHES_BACK, REFERENCE, RESTARTS
@@ -22,6 +21,7 @@ from mllm_affect.media.decoding.groups import frames_of_groups, groups_at_once, 
 from mllm_affect.media.decoding.opening import main_video, open_media, spare_decoder
 from mllm_affect.media.decoding.planned import Plan, UnplannedError
 from mllm_affect.media.decoding.timeline import Timeline
+from mllm_affect.media.looking import timeline_of
 from mllm_affect.media.probe import probe
 from mllm_affect.media.reader import read_video
 from mllm_affect.media.types import Sampling, Source
@@ -109,7 +109,7 @@ def test_how_many_at_once() -> None:
 
 
 def decoded_beside(source: Source, wanted: list[int], waiting: int = 100) -> Iterator[TimedFrame]:
-    timeline = read_timeline(source, lambda _packet: None)
+    timeline = timeline_of(source, lambda _packet: None)
     assert timeline is not None
     parts = parted(plan_of(timeline, *wanted))
     assert len(parts) == GROUPS

@@ -10,7 +10,7 @@ from read_video import MadeVideo
 from wheel_ffmpeg import run_ffmpeg
 
 from mllm_affect.errors import UserError
-from mllm_affect.media import reader
+from mllm_affect.media import looking
 from mllm_affect.media.cache.entry import entry_key
 from mllm_affect.media.isolation import isolated_video
 from mllm_affect.media.probe import probe
@@ -47,7 +47,7 @@ def test_policies_choose_the_same_however_much_is_decoded(
     sampling, parts = sampled(few, 4096), [ModelFrames(sampled(peak, 4096)), Thumbnail(4096)]
     some = list(read_video(video.source, sampling, parts=parts))
     assert all(len(one.parts[parts[0]][0]) % 2 == 0 for one in some)
-    monkeypatch.setattr(reader, "read_timeline", lambda *_: None)
+    monkeypatch.setattr(looking, "read_timeline", lambda *_: None)
     for one, other in zip(some, read_video(video.source, sampling, parts=parts), strict=True):
         assert_same(one, other)
         for mine, its in zip(one.parts[parts[0]], other.parts[parts[0]], strict=True):

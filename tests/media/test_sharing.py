@@ -11,11 +11,11 @@ import pytest
 from made_videos import Made, regular, write
 from wheel_ffmpeg import run_ffmpeg
 
-from mllm_affect.media.cutting import read_timeline
-from mllm_affect.media.decoding import carried_out, interleaved
+from mllm_affect.media.decoding import carried_out, held, interleaved
 from mllm_affect.media.decoding.interleaved import Interleaved
 from mllm_affect.media.decoding.opening import main_audio, main_video, open_media
 from mllm_affect.media.decoding.scaling import scaled
+from mllm_affect.media.looking import timeline_of
 from mllm_affect.media.probe import probe
 from mllm_affect.media.reader import read_video
 from mllm_affect.media.types import Sampling, Source
@@ -31,13 +31,13 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Source:
 
 
 def is_near(source: Source) -> bool:
-    timeline = read_timeline(source, lambda packet: None)
+    timeline = timeline_of(source, lambda packet: None)
     assert timeline is not None
     return timeline.near
 
 
 def openings(source: Source, monkeypatch: pytest.MonkeyPatch) -> int:
-    """How often a file is opened to read its clips, besides the look at its packets."""
+    """How often a file too long to hold is opened to read its clips, besides the look."""
     count = 0
 
     @contextmanager
@@ -48,6 +48,7 @@ def openings(source: Source, monkeypatch: pytest.MonkeyPatch) -> int:
             yield container
 
     monkeypatch.setattr(carried_out, "open_media", counting)
+    monkeypatch.setattr(held, "HELD_PACKETS", 10)
     assert list(read_video(source, SMALL))
     return count
 
@@ -73,6 +74,7 @@ def test_what_lies_apart_is_opened_for_each(
 
 
 def test_both_ways_give_the_same_clips(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(held, "HELD_PACKETS", 10)
     together = list(read_video(source, SMALL))
     monkeypatch.setattr(interleaved, "APART_SECONDS", -1.0)
     assert not is_near(source)

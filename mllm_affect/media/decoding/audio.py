@@ -4,7 +4,9 @@ Does: decode as far as a span needs, resample, place by timestamps, give the spa
 Does not: open files, or keep sound that was already taken.
 """
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, Future
 from typing import TYPE_CHECKING, Any
 
 import av
@@ -55,18 +57,27 @@ class SoundSpan:
 class SoundReader:
     """Decodes the sound of a stream as far as it is asked for, and forgets what was taken.
 
-    Spans are taken in order of time.  No more is held than the open span and one block.
+    Spans are taken in order of time.  No more is held than the open span, one block, and what was
+    begun before it was asked for.
     """
 
     def __init__(self, stream: "AudioStream | None", packets: "Iterator[Packet[Any]]") -> None:
         self._stream, self._packets = stream, packets
         self._stated = SoundSpan()
+        self._begun: deque[Future[None]] = deque()
         self._pieces: list[tuple[int, NDArray[np.int16]]] = []
         self._form: tuple[str, str, int] | None = None
         self._block: av.AudioFifo | None = None
         self._resampler: av.AudioResampler | None = None
         self._next_sample = 0
         self._expected_s: float | None = None
+
+    def begin(self, pool: Executor, packets: "Sequence[Packet[Any]]") -> None:
+        """Have a thread decode the packets before those that this was made with.
+
+        Calls follow each other in the file's order, in a pool of one thread, before any `take`.
+        """
+        self._begun.append(pool.submit(self._decode_all, packets))
 
     def take(self, start_s: float, end_s: float) -> NDArray[np.int16] | None:
         """Return the samples of [start_s, end_s), silence in gaps, None where no sound is stated.
@@ -75,6 +86,8 @@ class SoundReader:
         """
         if self._stream is None:
             return None
+        while self._begun:
+            self._begun.popleft().result()
         first = round(start_s * AUDIO_RATE)
         spanned = (round(end_s * AUDIO_RATE) - first) // HOP * HOP
         wanted, beyond = max(SHORTEST, spanned), first + max(spanned, HOP)
@@ -95,20 +108,28 @@ class SoundReader:
         return self._next_sample / AUDIO_RATE
 
     def _decode_next(self) -> bool:
-        """Decode one packet; one that cannot be decoded is silence.  Return whether more follow."""
-        assert self._stream is not None
+        """Decode one packet; return whether more follow."""
         packet = next(self._packets, None)
         if packet is None:
             self._flush()
             return False
+        self._decode(packet)
+        return True
+
+    def _decode_all(self, packets: "Sequence[Packet[Any]]") -> None:
+        for packet in packets:
+            self._decode(packet)
+
+    def _decode(self, packet: "Packet[Any]") -> None:
+        """Decode one packet; one that cannot be decoded is silence."""
+        assert self._stream is not None
         self._stated.see(packet)
         try:
             frames = self._stream.decode(packet)
         except av.FFmpegError:
-            return True
+            return
         for frame in frames:
             self._collect(frame)
-        return True
 
     def _collect(self, frame: "AudioFrame") -> None:
         pts, base = frame.pts, frame.time_base

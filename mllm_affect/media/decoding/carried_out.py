@@ -17,6 +17,7 @@ from mllm_affect.media.decoding.groups import (
     most_waiting,
     parted,
 )
+from mllm_affect.media.decoding.held import Held
 from mllm_affect.media.decoding.interleaved import Interleaved
 from mllm_affect.media.decoding.opening import main_audio, main_video, open_media, spare_decoder
 from mllm_affect.media.decoding.planned import Plan, planned_frames, with_threads
@@ -34,15 +35,15 @@ FRAMES_AHEAD = 2
 
 @contextmanager
 def frames_and_sound(
-    source: Source, plan: Plan
+    source: Source, plan: Plan, held: Held | None = None
 ) -> Iterator[tuple["Generator[TimedFrame]", SoundReader]]:
-    """Open a source; give the plan's frames in order of time, and its sound.
+    """Give a plan's frames in order of time, and the sound, from packets `held` or by opening.
 
     Raises UserError as opening does; taking frames raises UnplannedError as planned_frames does.
     """
     decoding = _Decoding(source, plan)
     with (
-        _both(source, plan.timeline.near) as (video, packets, sound),
+        _both(source, plan.timeline.near, held) as (video, packets, sound),
         closing(decoding.frames(video, packets)) as frames,
     ):
         yield frames, sound
@@ -82,9 +83,12 @@ class _Decoding:
 
 @contextmanager
 def _both(
-    source: Source, near: bool
+    source: Source, near: bool, held: Held | None
 ) -> "Iterator[tuple[VideoStream, Iterator[Packet[Any]], SoundReader]]":
     """Open a source for pictures and sound: once where these lie near each other, else for each."""
+    if held is not None:
+        yield held.video, held.pictures(), held.sound
+        return
     with open_media(source.path) as container:
         video, audio = main_video(container), main_audio(container)
         assert video is not None

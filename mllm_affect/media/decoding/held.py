@@ -1,0 +1,82 @@
+"""A short file's packets in memory: read once for the look at them, and decoded from there.
+
+Does: keep the packets that are looked at, while they are few; hand the pictures' out; have the
+sound decoded meanwhile.  Does not: read, or decode pictures.
+
+Else the file is opened and parted into packets once more before its first picture can be decoded,
+and while it is looked at, all cores but one wait.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from typing import TYPE_CHECKING, Any
+
+import av
+
+from mllm_affect.media.decoding.audio import SoundReader
+
+if TYPE_CHECKING:
+    from av.audio.stream import AudioStream
+    from av.packet import Packet
+    from av.video.stream import VideoStream
+
+HELD_BYTES = 16 << 20
+HELD_PACKETS = 3_000
+"""Of pictures and sound, 40 seconds; each takes near a kilobyte beside its content."""
+AT_A_TIME = 64
+"""Packets of sound that are handed to the other thread together."""
+
+
+class Held:
+    """The packets of one opening's video and sound, until they are too many: then none.
+
+    `pool` has one thread, or is None where no core is free.
+    """
+
+    def __init__(
+        self, video: "VideoStream", audio: "AudioStream | None", pool: Executor | None
+    ) -> None:
+        self.video, self._pool = video, pool
+        self._pictures: deque[Packet[Any]] = deque()
+        self._sounds: deque[Packet[Any]] = deque()
+        self.sound = SoundReader(audio, _given(self._sounds, audio) if audio else iter(()))
+        self._bytes = self._count = 0
+        self.whole = True
+
+    def see(self, packet: "Packet[Any]") -> None:
+        """Take the next packet of either stream."""
+        if not self.whole:
+            return
+        self._bytes += packet.size
+        self._count += 1
+        if self._bytes > HELD_BYTES or self._count > HELD_PACKETS:
+            self.whole = False
+            self._pictures.clear()
+            self._sounds.clear()
+        elif packet.stream is self.video:
+            self._pictures.append(packet)
+        else:
+            self._sounds.append(packet)
+            if len(self._sounds) == AT_A_TIME and self._pool is not None:
+                self.sound.begin(self._pool, tuple(self._sounds))
+                self._sounds.clear()
+
+    def pictures(self) -> "Iterator[Packet[Any]]":
+        """Yield the packets of the video, once."""
+        return _given(self._pictures, self.video)
+
+
+def _given(
+    packets: "deque[Packet[Any]]", stream: "VideoStream | AudioStream"
+) -> "Iterator[Packet[Any]]":
+    """Yield packets and let go of them; the last is empty, also where the file breaks off."""
+    ended = False
+    while packets:
+        packet = packets.popleft()
+        ended = not packet.size
+        yield packet
+    if not ended:
+        last: Packet[Any] = av.Packet()
+        last.stream = stream
+        yield last
