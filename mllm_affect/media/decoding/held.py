@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 HELD_BYTES = 16 << 20
-HELD_PACKETS = 3_000
-"""Of pictures and sound, 40 seconds; each takes near a kilobyte beside its content."""
+HELD_PACKETS = 2_000
+"""Of pictures and sound, near half a minute; each takes near a kilobyte beside its content."""
 AT_A_TIME = 64
 """Packets of sound that are handed to the other thread together."""
 
