@@ -50,7 +50,7 @@ def test_it_keeps_its_promise_on_new_clips_in_memory() -> None:
     assert figures["ah_without_video"] <= CHANCE_AT_MOST
 
 
-@pytest.mark.slow
+@pytest.mark.rebuild
 def test_it_keeps_its_promise_on_video_files(tmp_path: Path) -> None:
     """Through the reader, the one model input and the reference encoding, as serving does."""
     folder = embedded_checkpoint()

@@ -39,6 +39,7 @@ def run(*words: str) -> Any:
     return CliRunner().invoke(app, ["miniature", *words])
 
 
+@pytest.mark.rebuild
 def test_the_same_seed_builds_the_same_files(built: Path, tmp_path: Path) -> None:
     again = build(tmp_path / "again", TINY)
     noted = json.loads((built / "manifest.json").read_text(encoding="utf-8"))
