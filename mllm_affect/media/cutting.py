@@ -24,13 +24,16 @@ from mllm_affect.media.types import Segment, Source
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.packet import Packet
+    from av.video.stream import VideoStream
 
 MAX_SECONDS = 5.0
 SEGMENTER = "greedy-1"
 """Name and version of the rule, recorded beside every result."""
 
 Hear = Callable[["Packet[Any]"], None]
-"""Takes every audio packet in the file's order; of a look, every packet."""
+"""Takes every audio packet in the file's order."""
+See = Callable[["Packet[Any]"], None]
+"""Takes every packet of the video and its sound in the file's order."""
 
 
 class Place(NamedTuple):
@@ -163,14 +166,20 @@ def cut_timeline(timeline: Timeline, source: Source, max_seconds: float) -> Iter
         yield last
 
 
+def video_of(container: "InputContainer", source: Source) -> "VideoStream":
+    """Return an opened source's video.  Raises UserError `no_video`."""
+    video = main_video(container)
+    if video is None:
+        raise UserError("no_video", f"{source.path.name} holds no video track.")
+    return video
+
+
 def decoded_frames(container: "InputContainer", source: Source, hear: Hear) -> Iterator[TimedFrame]:
     """Decode a source once; yield every frame and hand audio packets to `hear` on the way.
 
     Raises UserError `no_video`, or as the guard does.
     """
-    video, audio = main_video(container), main_audio(container)
-    if video is None:
-        raise UserError("no_video", f"{source.path.name} holds no video track.")
+    video, audio = video_of(container, source), main_audio(container)
     clock = FrameClock(video)
     packets = container.demux([video, audio] if audio else [video])
     for packet in guarded(packets, video, source.path.name):
@@ -187,15 +196,13 @@ def frame_times(source: Source) -> NDArray[np.float64]:
         return np.array([frame.time_s for frame in frames], dtype=np.float64)
 
 
-def read_timeline(container: "InputContainer", source: Source, see: Hear) -> Timeline | None:
+def read_timeline(container: "InputContainer", source: Source, see: See) -> Timeline | None:
     """Return a source's timeline from its packets alone, None where it cannot be trusted.
 
     Every packet is handed to `see`; without a timeline not all of them.
     Raises UserError `no_video`, or as the guard does.
     """
-    video, audio = main_video(container), main_audio(container)
-    if video is None:
-        raise UserError("no_video", f"{source.path.name} holds no video track.")
+    video, audio = video_of(container, source), main_audio(container)
     reader = TimelineReader(video)
     if reader.odd:
         return None

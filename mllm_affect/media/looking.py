@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mllm_affect.cores import usable_cores
-from mllm_affect.media.cutting import Hear, read_timeline
+from mllm_affect.media.cutting import Hear, read_timeline, video_of
 from mllm_affect.media.decoding.ahead import THREAD
 from mllm_affect.media.decoding.held import Held
-from mllm_affect.media.decoding.opening import main_audio, main_video, open_media
+from mllm_affect.media.decoding.opening import main_audio, open_media
 from mllm_affect.media.decoding.timeline import Timeline
 from mllm_affect.media.types import Source
 
@@ -40,13 +40,13 @@ def looked_at(source: Source) -> Iterator[Look | None]:
         container = opening.enter_context(open_media(source.path))
         pool = ThreadPoolExecutor(1, THREAD)
         opening.callback(pool.shutdown, cancel_futures=True)
-        video, several = main_video(container), usable_cores() > 1
-        held = Held(video, main_audio(container), pool if several else None) if video else None
-        timeline = read_timeline(container, source, held.see if held is not None else _pass_over)
-        if timeline is None or held is None or not held.whole:
-            held = None
+        video, audio = video_of(container, source), main_audio(container)
+        held = Held(video, audio, pool if usable_cores() > 1 else None)
+        timeline = read_timeline(container, source, held.see)
+        keep = timeline is not None and held.whole
+        if not keep:
             opening.close()
-        yield Look(timeline, held) if timeline is not None else None
+        yield Look(timeline, held if keep else None) if timeline is not None else None
 
 
 def timeline_of(source: Source, hear: Hear) -> Timeline | None:
@@ -59,7 +59,3 @@ def timeline_of(source: Source, hear: Hear) -> Timeline | None:
                 hear(packet)
 
         return read_timeline(container, source, see)
-
-
-def _pass_over(packet: "Packet[Any]") -> None:
-    """Of a file without pictures nothing is kept."""

@@ -82,8 +82,8 @@ def read_clips(
     """
     with looked_at(source) as look:
         if look is not None:
-            known, beyond = len(look.timeline.ticks_N), segments[-1:]
-            if any(last.first_frame + last.num_frames > known for last in beyond):
+            frames = len(look.timeline.ticks_N)
+            if segments and segments[-1].first_frame + segments[-1].num_frames > frames:
                 raise _shorter(source)
             yield from _planned(source, look, segments, sampling, parts)
             return
