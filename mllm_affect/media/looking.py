@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from mllm_affect.cores import usable_cores
 from mllm_affect.media.cutting import Hear, read_timeline, video_of
 from mllm_affect.media.decoding.ahead import THREAD
+from mllm_affect.media.decoding.begun import Begun
 from mllm_affect.media.decoding.held import Held
 from mllm_affect.media.decoding.opening import main_audio, open_media
 from mllm_affect.media.decoding.timeline import Timeline
@@ -38,11 +39,17 @@ def looked_at(source: Source) -> Iterator[Look | None]:
     """
     with ExitStack() as opening:
         container = opening.enter_context(open_media(source.path))
-        pool = ThreadPoolExecutor(1, THREAD)
-        opening.callback(pool.shutdown, cancel_futures=True)
         video, audio = video_of(container, source), main_audio(container)
-        held = Held(video, audio, pool if usable_cores() > 1 else None)
+        if usable_cores() > 1:
+            pool, begun = ThreadPoolExecutor(1, THREAD), Begun(video)
+            opening.callback(pool.shutdown, cancel_futures=True)
+            opening.callback(begun.close)
+            held = Held(video, audio, pool, begun)
+        else:
+            begun, held = None, Held(video, audio)
         timeline = read_timeline(container, source, held.see)
+        if begun is not None:
+            begun.stop()
         keep = timeline is not None and held.whole
         if not keep:
             opening.close()

@@ -22,7 +22,8 @@ There are two kinds:
   with the 16 kHz sound, None where it has none, which returns the part.
 
 A collector keeps what it makes of a picture and never the picture: `frame.picture` is at source
-size, belongs to the decoder, and five seconds of them are gigabytes.  Scale with
+size, belongs to the decoder, and five seconds of them are gigabytes (the model's frames wait a few
+at a time, see sampling.waiting).  Scale with
 `decoding.scaling.scaled(frame.picture, width, height, format)`.  What a collector raises ends the
 reading.
 """

@@ -60,11 +60,19 @@ ATTEMPTS: dict[str, Callable[[], Any]] = {
     "make memory executable": lambda: mmap.mmap(-1, 4096, prot=7),
     "trace itself": lambda: call(101, 0, 0, 0, 0),
     "leave the namespace": lambda: call(272, 0x40000000),
+    "go before all others": lambda: os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1)),
+    "calm another process": lambda: os.sched_setscheduler(
+        os.getppid(), os.SCHED_BATCH, os.sched_param(0)
+    ),
+}
+ALLOWED: dict[str, Callable[[], Any]] = {
+    "become batch work": lambda: os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0)),
+    "and ordinary again": lambda: os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0)),
 }
 
 
 def try_everything() -> None:
-    send("value", [[name, refused(attempt)] for name, attempt in ATTEMPTS.items()])
+    send("value", [[name, refused(attempt)] for name, attempt in {**ATTEMPTS, **ALLOWED}.items()])
     send("end", None)
 
 

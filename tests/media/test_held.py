@@ -1,4 +1,4 @@
-"""A short file is read once: its packets stay in memory, its sound is decoded on the way."""
+"""A short file is read once: its packets stay in memory, its sound is decoded meanwhile."""
 
 import threading
 from collections.abc import Iterator
@@ -85,15 +85,18 @@ def test_sound_decoded_ahead_is_that_decoded_when_asked_for(
     assert_same(ahead, read(source))
 
 
-def test_sound_is_decoded_while_the_file_is_looked_at(
+def test_sound_is_decoded_beside_the_first_pictures(
     source: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(looking, "usable_cores", lambda: 2)
     with looking.looked_at(source) as look:
         assert look is not None
         assert look.held is not None
+        assert not look.held.sound._begun
+        assert next(look.held.pictures()).size
+        assert look.held.sound._begun
         left = sum(1 for _ in look.held.sound._packets)
-    assert 1 <= left < held.AT_A_TIME
+    assert 1 <= left <= held.AT_A_TIME
 
 
 @pytest.mark.parametrize("share", [0.5, 0.9])

@@ -108,7 +108,9 @@ def test_a_scaler_that_is_used_again_scales_as_a_fresh_one(tmp_path: Path) -> No
         pictures = list(container.decode(video=0))
     for width, height, form in ((64, 32, "rgb24"), (96, 96, "gray"), (640, 352, "rgb24")):
         for picture in pictures:
-            fresh = picture.reformat(width, height, form, interpolation="AREA")
+            first = "yuv422p" if form == "rgb24" else form
+            halved = picture.reformat(width, height, first, interpolation="AREA")
+            fresh = halved.reformat(format=form)
             again = scaled(picture, width, height, form)
             assert np.array_equal(fresh.to_ndarray(), again.to_ndarray())
             scaled(picture, 32, 32, "gray")

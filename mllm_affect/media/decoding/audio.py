@@ -44,7 +44,7 @@ class SoundSpan:
         """Take the next audio packet."""
         if packet.pts is None or not packet.size:
             return
-        over, under = packet.time_base.numerator, packet.time_base.denominator
+        over, under = packet.time_base.as_integer_ratio()
         begin_s = packet.pts * over / under
         self._begin_s = min(self._begin_s, begin_s)
         self._end_s = max(self._end_s, begin_s + (packet.duration or 0) * over / under)
@@ -132,19 +132,18 @@ class SoundReader:
             self._collect(frame)
 
     def _collect(self, frame: "AudioFrame") -> None:
-        pts, base = frame.pts, frame.time_base
+        pts, base, rate = frame.pts, frame.time_base, frame.sample_rate
         if pts is None:
             begins_s = self._expected_s or 0.0
-        elif base:
-            begins_s = pts * base.numerator / base.denominator
         else:
-            begins_s = pts / frame.sample_rate
+            over, under = base.as_integer_ratio() if base else (1, rate)
+            begins_s = pts * over / under
         if self._expected_s is None or abs(begins_s - self._expected_s) > GAP_SECONDS:
             self._flush()
             self._next_sample = round(begins_s * AUDIO_RATE)
             self._expected_s = begins_s
-        self._expected_s += frame.samples / frame.sample_rate
-        form = (frame.format.name, frame.layout.name, frame.sample_rate)
+        self._expected_s += frame.samples / rate
+        form = (frame.format.name, frame.layout.name, rate)
         if form != self._form:
             self._flush()
             self._form = form
@@ -152,7 +151,7 @@ class SoundReader:
             self._block = av.AudioFifo()
         frame.pts = None
         self._block.write(frame)
-        if self._block.samples >= BLOCK_SECONDS * frame.sample_rate:
+        if self._block.samples >= BLOCK_SECONDS * rate:
             self._resample_block()
 
     def _resample_block(self) -> None:

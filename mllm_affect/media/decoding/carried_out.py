@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mllm_affect.cores import usable_cores
 from mllm_affect.media.decoding.ahead import ahead
 from mllm_affect.media.decoding.audio import SoundReader
+from mllm_affect.media.decoding.begun import Begun
 from mllm_affect.media.decoding.groups import (
     frames_of_groups,
     groups_at_once,
@@ -20,7 +21,7 @@ from mllm_affect.media.decoding.groups import (
 from mllm_affect.media.decoding.held import Held
 from mllm_affect.media.decoding.interleaved import Interleaved
 from mllm_affect.media.decoding.opening import main_audio, main_video, open_media, spare_decoder
-from mllm_affect.media.decoding.planned import Plan, planned_frames, with_threads
+from mllm_affect.media.decoding.planned import Decodes, Plan, planned_frames, with_threads
 from mllm_affect.media.types import Source
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ def frames_and_sound(
 
     Raises UserError as opening does; taking frames raises UnplannedError as planned_frames does.
     """
-    decoding = _Decoding(source, plan)
+    begun = held.begun if held is not None else None
+    decoding = _Decoding(source, plan, begun)
     with (
         _both(source, plan.timeline.near, held) as (video, packets, sound),
         closing(decoding.frames(video, packets)) as frames,
@@ -61,24 +63,28 @@ def sound_of(source: Source) -> Iterator[SoundReader]:
 class _Decoding:
     """How a plan is carried out: by groups beside each other where that pays, else in one go."""
 
-    def __init__(self, source: Source, plan: Plan) -> None:
-        self._plan, self._groups = plan, parted(plan)
+    def __init__(self, source: Source, plan: Plan, begun: Begun | None) -> None:
+        self._plan, self._groups, self._begun = plan, parted(plan), begun
         self._waiting = most_waiting(source.width * source.height)
+        at_once = groups_at_once(self._groups, self._waiting)
+        # A decoder that has begun has threads for one group only.
+        others = at_once if begun is not None and at_once > 1 else at_once - 1
         # Before the file is opened to be read, so that its index is never held twice.
-        self._others = [
-            spare_decoder(source.path)
-            for _ in range(groups_at_once(self._groups, self._waiting) - 1)
-        ]
+        self._others = [spare_decoder(source.path) for _ in range(others)]
 
     def frames(
         self, video: "VideoStream", packets: "Iterator[Packet[Any]]"
     ) -> Generator["TimedFrame"]:
         """Yield the wanted frames, decoded ahead."""
-        own = video.codec_context
         if self._others:
-            return frames_of_groups([own, *self._others], packets, self._groups, self._waiting)
-        decoded = planned_frames(with_threads(own, usable_cores()), packets, self._plan)
-        return ahead(decoded, FRAMES_AHEAD)
+            own = [video.codec_context] if self._begun is None else []
+            return frames_of_groups([*own, *self._others], packets, self._groups, self._waiting)
+        decoder: Decodes = (
+            with_threads(video.codec_context, usable_cores())
+            if self._begun is None
+            else self._begun.goes_on(self._plan.send)
+        )
+        return ahead(planned_frames(decoder, packets, self._plan), FRAMES_AHEAD)
 
 
 @contextmanager

@@ -1,10 +1,10 @@
 """A short file's packets in memory: read once for the look at them, and decoded from there.
 
-Does: keep the packets that are looked at, while they are few; hand the pictures' out; have the
+Does: keep the packets that are looked at, while they are few; hand the pictures' out, and have the
 sound decoded meanwhile.  Does not: read, or decode pictures.
 
-Else the file is opened and parted into packets once more before its first picture can be decoded,
-and while it is looked at, all cores but one wait.
+Else the file is opened and parted into packets once more before its first picture can be decoded.
+Sound is not decoded during the look: both are many short calls, which then wait for each other.
 """
 
 from collections import deque
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import av
 
 from mllm_affect.media.decoding.audio import SoundReader
+from mllm_affect.media.decoding.begun import Begun
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -31,13 +32,17 @@ AT_A_TIME = 64
 class Held:
     """The packets of one opening's video and sound, until they are too many: then none.
 
-    `pool` has one thread, or is None where no core is free.
+    `pool` has one thread; it and `begun` are None where no core is free.
     """
 
     def __init__(
-        self, video: "VideoStream", audio: "AudioStream | None", pool: Executor | None
+        self,
+        video: "VideoStream",
+        audio: "AudioStream | None",
+        pool: Executor | None = None,
+        begun: Begun | None = None,
     ) -> None:
-        self.video, self._pool = video, pool
+        self.video, self._pool, self.begun = video, pool, begun
         self._pictures: deque[Packet[Any]] = deque()
         self._sounds: deque[Packet[Any]] = deque()
         self.sound = SoundReader(audio, _given(self._sounds, audio) if audio else iter(()))
@@ -54,16 +59,20 @@ class Held:
             self.whole = False
             self._pictures.clear()
             self._sounds.clear()
+            if self.begun is not None:
+                self.begun.stop()
         elif packet.stream is self.video:
             self._pictures.append(packet)
+            if self.begun is not None:
+                self.begun.see(packet)
         else:
             self._sounds.append(packet)
-            if len(self._sounds) == AT_A_TIME and self._pool is not None:
-                self.sound.begin(self._pool, tuple(self._sounds))
-                self._sounds.clear()
 
     def pictures(self) -> "Iterator[Packet[Any]]":
-        """Yield the packets of the video, once."""
+        """Have the sound decoded from now on; yield the packets of the video, once."""
+        while self._pool is not None and len(self._sounds) > AT_A_TIME:
+            some = tuple(self._sounds.popleft() for _ in range(AT_A_TIME))
+            self.sound.begin(self._pool, some)
         return _given(self._pictures, self.video)
 
 

@@ -6,15 +6,16 @@ docs/design/0014.
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import av
 import numpy as np
 from numpy.typing import NDArray
 
-from mllm_affect.cores import usable_cores
+from mllm_affect.cores import batch_threads, usable_cores
 from mllm_affect.errors import UserError
 from mllm_affect.media.decoding.frames import TimedFrame
 from mllm_affect.media.decoding.timeline import Timeline
@@ -27,6 +28,13 @@ if TYPE_CHECKING:
 
 MOST_THREADS = 16
 """As FFmpeg bounds them."""
+
+
+class Decodes(Protocol):
+    """As much of a decoder as is used here."""
+
+    def decode(self, packet: "Packet[Any] | None") -> "list[VideoFrame]":
+        """Return the pictures that this packet completes.  Raises av.FFmpegError."""
 
 
 class UnplannedError(Exception):
@@ -54,16 +62,22 @@ class Plan:
 
 
 def with_threads(decoder: "VideoCodecContext", count: int) -> "VideoCodecContext":
-    """Have a decoder that was not used yet work in so many threads; return it."""
+    """Open a decoder, unless it is open, with so many threads; return it."""
     # FFmpeg itself takes one more, for a caller who does other work between pictures; here that is
     # done in another thread (see ahead).
+    if decoder.is_open:
+        return decoder
     decoder.thread_type = "AUTO"
     decoder.thread_count = max(1, min(count, usable_cores(), MOST_THREADS))
+    # Decoders wait for each other at every row of blocks: one that wakes would push aside whoever
+    # hands packets to them, and that costs more than it gains.
+    with batch_threads(), suppress(av.FFmpegError):  # what cannot be opened cannot decode either
+        decoder.open(strict=False)
     return decoder
 
 
 def planned_frames(
-    decoder: "VideoCodecContext", packets: "Iterator[Packet[Any] | None]", plan: Plan
+    decoder: Decodes, packets: "Iterator[Packet[Any] | None]", plan: Plan
 ) -> Iterator[TimedFrame]:
     """Yield the wanted frames in the order of their time, `index` being their place in it.
 
@@ -100,7 +114,7 @@ def planned_frames(
 
 
 def _pictures(
-    decoder: "VideoCodecContext", packets: "Iterator[Packet[Any] | None]", plan: Plan
+    decoder: Decodes, packets: "Iterator[Packet[Any] | None]", plan: Plan
 ) -> "Iterator[VideoFrame]":
     """Decode the packets that are to be; after the last, None or an empty one asks for the rest."""
     number = 0

@@ -20,7 +20,7 @@ from mllm_affect.media.limits import DEFAULT_PROGRAM_LIMITS, ChildLimits, Progra
 
 CLONE_THREAD, CLONE_NEWUSER, CLONE_NEWNET = 0x0001_0000, 0x1000_0000, 0x4000_0000
 PR_SET_DUMPABLE, PR_SET_NAME, PR_SET_NO_NEW_PRIVS = 4, 15, 38
-PROT_EXEC = 4
+PROT_EXEC, SCHED_BATCH = 4, 3
 M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8
 KEPT_BYTES = 1 << 20
 """Freed pieces of this size go back to the system.  The C library raises its own bound with every
@@ -50,6 +50,7 @@ CALLS: dict[str, tuple[int, int]] = {
 CONDITIONAL: dict[str, tuple[int, int]] = {
     "mmap": (9, 222), "mprotect": (10, 226), "clone": (56, 220), "prctl": (157, 167),
     "tgkill": (234, 131), "clone3": (435, 435), "seccomp": (317, 277),
+    "sched_setscheduler": (144, 119), "sched_getscheduler": (145, 120),
 }  # fmt: skip
 
 
@@ -173,6 +174,7 @@ def seccomp_program(machine: str, process: int) -> bytes:
 
     Threads may be started but no processes, memory may not become executable, signals go to the
     process itself; clone3 does not exist, so that the C library asks clone, whose flags show.
+    A thread may make itself batch work or ordinary again, neither of which gives it more.
     """
 
     def step(code: int, value: int, if_so: int = 0, if_not: int = 0) -> bytes:
@@ -188,6 +190,10 @@ def seccomp_program(machine: str, process: int) -> bytes:
         return step(IF_EQUAL, number(name), 0, len(body)) + b"".join(body)
 
     allow, refuse = step(RETURN, ALLOW), step(RETURN, REFUSE)
+    own_share = (
+        argument(0), step(IF_EQUAL, 0, 0, 4),
+        argument(1), step(IF_EQUAL, 0, 1, 0), step(IF_EQUAL, SCHED_BATCH, 0, 1), allow, refuse,
+    )  # fmt: skip
     executable = (argument(2), step(IF_ANY_BIT, PROT_EXEC, 0, 1), refuse, allow)
     parts = [
         step(LOAD, ARCHITECTURE), step(IF_EQUAL, ARCHITECTURES[machine], 1, 0), refuse,
@@ -197,6 +203,8 @@ def seccomp_program(machine: str, process: int) -> bytes:
         when("clone", argument(0), step(IF_ANY_BIT, CLONE_THREAD, 0, 1), allow, refuse),
         when("clone3", step(RETURN, NO_SUCH_CALL)),
         when("prctl", argument(0), step(IF_EQUAL, PR_SET_NAME, 0, 1), allow, refuse),
+        when("sched_getscheduler", argument(0), step(IF_EQUAL, 0, 0, 1), allow, refuse),
+        when("sched_setscheduler", *own_share),
         when("tgkill", argument(0), step(IF_EQUAL, process, 0, 1), allow, refuse),
         *(when(name, allow) for name in CALLS),
         refuse,

@@ -8,13 +8,14 @@ and a micro-expression moves less than that.  So the head's own motion stays, th
 """
 
 from importlib import import_module
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mllm_affect.media.decoding.frames import TimedFrame
 from mllm_affect.media.sampling.picture_size import face_side, to_model_picture, upright
+from mllm_affect.media.sampling.waiting import Queue
 from mllm_affect.media.types import Sampling, Source
 
 DETECTOR_SIDE, LONGEST_SIDE = 320, 1280
@@ -28,11 +29,18 @@ def prepare_faces() -> None:
     import_module("mllm_affect.media.face.detector").prepare()
 
 
+class Shown(Protocol):
+    """A frame as the model sees it, made at the latest when it is asked for."""
+
+    def result(self) -> NDArray[np.uint8]:
+        """Return it as HWC uint8 RGB; every frame of a segment has the same size."""
+
+
 class Pictures(Protocol):
     """Brings the frames of one segment to the model's size, in order."""
 
-    def show(self, frame: TimedFrame) -> NDArray[np.uint8]:
-        """Return the frame as HWC uint8 RGB; every frame of a segment in the same size."""
+    def show(self, frame: TimedFrame) -> Shown:
+        """Take the next frame."""
 
 
 def pictures_of(source: Source, sampling: Sampling) -> Pictures:
@@ -44,11 +52,23 @@ class WholePictures:
     """The frame as it is, scaled."""
 
     def __init__(self, source: Source, sampling: Sampling) -> None:
-        self._source, self._sampling = source, sampling
+        self._waiting = Queue(
+            lambda frame: to_model_picture(frame, source, sampling), source.width * source.height
+        )
 
-    def show(self, frame: TimedFrame) -> NDArray[np.uint8]:
-        """Return the frame as HWC uint8 RGB."""
-        return to_model_picture(frame, self._source, self._sampling)
+    def show(self, frame: TimedFrame) -> Shown:
+        """Have the frame wait to be scaled with the others."""
+        return self._waiting.add(frame)
+
+
+class Made(NamedTuple):
+    """A picture that is there already."""
+
+    picture_HWC: NDArray[np.uint8]
+
+    def result(self) -> NDArray[np.uint8]:
+        """Return it."""
+        return self.picture_HWC
 
 
 class FacePictures:
@@ -62,8 +82,8 @@ class FacePictures:
         self._looked = False
         self._points_52: NDArray[np.float64] | None = None
 
-    def show(self, frame: TimedFrame) -> NDArray[np.uint8]:
-        """Return the face as HWC uint8 RGB, H = W; or the whole frame."""
+    def show(self, frame: TimedFrame) -> Shown:
+        """Cut out the face, H = W; or show the whole frame."""
         if self._looked and self._points_52 is None:
             return self._whole.show(frame)
         from mllm_affect.media.face.crops import cut_out
@@ -73,7 +93,7 @@ class FacePictures:
             self._points_52, self._looked = _landmarks(picture_HWC), True
         if self._points_52 is None:
             return self._whole.show(frame)
-        return cut_out(picture_HWC, self._points_52, self._side)
+        return Made(cut_out(picture_HWC, self._points_52, self._side))
 
 
 def _landmarks(picture_HWC: NDArray[np.uint8]) -> NDArray[np.float64] | None:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from mllm_affect.media.decoding.frames import TimedFrame
 from mllm_affect.media.decoding.scaling import scaled
-from mllm_affect.media.sampling.face_pictures import pictures_of, prepare_faces
+from mllm_affect.media.sampling.face_pictures import Shown, pictures_of, prepare_faces
 from mllm_affect.media.sampling.policy import (
     SAME_TIME_S,
     FixedCount,
@@ -37,9 +37,9 @@ AS_MUCH = 1e-9
 
 
 class Look(NamedTuple):
-    """What is on show at a point of the grid: HWC uint8 RGB, its timestamp in seconds."""
+    """What is on show at a point of the grid, and its timestamp in seconds."""
 
-    picture_HWC: NDArray[np.uint8]
+    shown: Shown
     time_s: float
 
 
@@ -116,7 +116,7 @@ class SegmentFrames:
         self._take(sample_count(duration_s, self._rate, self._phase) - self._taken)
         looks = self._kept.chosen(duration_s)
         looks += looks[-1:] * (len(looks) % 2)
-        frames_THWC = np.stack([look.picture_HWC for look in looks])
+        frames_THWC = np.stack([look.shown.result() for look in looks])
         return frames_THWC, np.array([look.time_s for look in looks], dtype=np.float64)
 
     def _time_s(self, point: int) -> float:
@@ -125,8 +125,8 @@ class SegmentFrames:
     def _take(self, count: int) -> None:
         if self._showing is None or count <= 0:
             return
-        picture_HWC = self._pictures.show(self._showing)
-        self._kept.add(self._showing, Look(picture_HWC, self._showing.time_s), count)
+        shown = self._pictures.show(self._showing)
+        self._kept.add(self._showing, Look(shown, self._showing.time_s), count)
         self._taken += count
 
 
@@ -185,7 +185,7 @@ class _MostMoving:
         if self._face:
             import cv2
 
-            grey_HW = cv2.cvtColor(look.picture_HWC, cv2.COLOR_RGB2GRAY)
+            grey_HW = cv2.cvtColor(look.shown.result(), cv2.COLOR_RGB2GRAY)
             small_HW = cv2.resize(grey_HW, SMALL_FACE, interpolation=cv2.INTER_AREA)
             return np.asarray(small_HW, dtype=np.float32)
         return scaled(frame.picture, *SMALL, "gray").to_ndarray().astype(np.float32)

@@ -61,13 +61,24 @@ def possible_sizes(source: Source, sampling: Sampling) -> tuple[tuple[int, int],
 
 
 def to_model_picture(frame: TimedFrame, source: Source, sampling: Sampling) -> NDArray[np.uint8]:
-    """Scale one decoded frame to the model's size, turned upright.  Returns HWC uint8 RGB."""
-    return upright(frame, source, *model_size(source.width, source.height, sampling.max_pixels))
+    """Scale one decoded frame to the model's size, turned upright.  Returns HWC uint8 RGB.
+
+    It may lie in the picture's own memory: to be read or copied, never written.
+    """
+    size = model_size(source.width, source.height, sampling.max_pixels)
+    return np.ascontiguousarray(_upright(frame, source, *size))
 
 
 def upright(frame: TimedFrame, source: Source, width: int, height: int) -> NDArray[np.uint8]:
     """Scale one decoded frame to a size as shown, after turning it.  Returns HWC uint8 RGB."""
+    return np.array(_upright(frame, source, width, height), order="C")
+
+
+def _upright(frame: TimedFrame, source: Source, width: int, height: int) -> NDArray[np.uint8]:
     turned = source.rotation in (90, 270)
     picture = scaled(frame.picture, *((height, width) if turned else (width, height)), "rgb24")
-    upright_HWC = np.rot90(picture.to_ndarray(), k=source.rotation // 90)
-    return np.ascontiguousarray(upright_HWC, dtype=np.uint8)
+    lines_HL = np.frombuffer(memoryview(picture.planes[0]), dtype=np.uint8).reshape(
+        picture.height, -1
+    )
+    scaled_HWC = lines_HL[:, : 3 * picture.width].reshape(picture.height, picture.width, 3)
+    return np.rot90(scaled_HWC, k=source.rotation // 90)
