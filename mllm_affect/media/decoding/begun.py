@@ -64,6 +64,13 @@ class Begun:
         self.stop()
         self._pool.shutdown()
 
+    def afresh(self) -> "VideoCodecContext":
+        """Return the decoder, which works in all cores, as if it had not begun."""
+        self.close()
+        self._made.clear()
+        self._decoder.flush_buffers()
+        return self._decoder
+
     def goes_on(self, send: bytes) -> "Decodes":
         """Return a decoder for all packets that are to be decoded (see Plan), from the first on.
 
@@ -71,8 +78,7 @@ class Begun:
         """
         self.close()
         if self._failed or 0 in send[: len(self._made)]:
-            self._made.clear()
-            self._decoder.flush_buffers()
+            self.afresh()
         return _GoesOn(self._made, self._decoder)
 
     def _decode(self) -> None:

@@ -66,19 +66,19 @@ class _Decoding:
     def __init__(self, source: Source, plan: Plan, begun: Begun | None) -> None:
         self._plan, self._groups, self._begun = plan, parted(plan), begun
         self._waiting = most_waiting(source.width * source.height)
-        at_once = groups_at_once(self._groups, self._waiting)
-        # A decoder that has begun has threads for one group only.
-        others = at_once if begun is not None and at_once > 1 else at_once - 1
         # Before the file is opened to be read, so that its index is never held twice.
-        self._others = [spare_decoder(source.path) for _ in range(others)]
+        self._others = [
+            spare_decoder(source.path)
+            for _ in range(groups_at_once(self._groups, self._waiting) - 1)
+        ]
 
     def frames(
         self, video: "VideoStream", packets: "Iterator[Packet[Any]]"
     ) -> Generator["TimedFrame"]:
         """Yield the wanted frames, decoded ahead."""
         if self._others:
-            own = [video.codec_context] if self._begun is None else []
-            return frames_of_groups([*own, *self._others], packets, self._groups, self._waiting)
+            own = video.codec_context if self._begun is None else self._begun.afresh()
+            return frames_of_groups([own, *self._others], packets, self._groups, self._waiting)
         decoder: Decodes = (
             with_threads(video.codec_context, usable_cores())
             if self._begun is None
