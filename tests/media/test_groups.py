@@ -13,6 +13,7 @@ import pytest
 from made_videos import Made, number_of, regular, write
 from numpy.typing import NDArray
 
+from mllm_affect.media import reader
 from mllm_affect.media.decoding import carried_out, groups, planned
 from mllm_affect.media.decoding.ahead import THREAD
 from mllm_affect.media.decoding.coded import PARAMETERS, REACHES_BACK, REFERENCE, RESTARTS
@@ -23,7 +24,7 @@ from mllm_affect.media.decoding.planned import Plan, UnplannedError
 from mllm_affect.media.decoding.timeline import Timeline
 from mllm_affect.media.looking import timeline_of
 from mllm_affect.media.probe import probe
-from mllm_affect.media.reader import read_video
+from mllm_affect.media.reader import read_clips, read_video
 from mllm_affect.media.types import Sampling, Source
 
 GROUP, GROUPS = 20, 8
@@ -205,6 +206,27 @@ def test_reading_uses_it_where_little_has_to_wait(
         assert one.segment == other.segment
         assert np.array_equal(one.frames_THWC, other.frames_THWC)
         assert one.times_T.tolist() == other.times_T.tolist()
+
+
+@pytest.mark.usefixtures("four_cores")
+def test_a_beginning_that_is_not_wanted_is_left_out(
+    source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was decoded of it during the look belongs to no group then: all goes as planned."""
+    sampling = Sampling(fps=2.0)
+    clips = list(read_video(source, sampling, max_seconds=1.5))
+    plans: list[Plan] = []
+
+    def noting(source: Source, plan: Plan, *rest: Any) -> Any:
+        plans.append(plan)
+        return carried_out.frames_and_sound(source, plan, *rest)
+
+    monkeypatch.setattr(reader, "frames_and_sound", noting)
+    later = list(read_clips(source, [clip.segment for clip in clips[2:]], sampling))
+    assert len(later) == len(clips) - 2 > 2
+    assert [plan.skip for plan in plans] == [True]
+    for one, other in zip(clips[2:], later, strict=True):
+        assert np.array_equal(one.frames_THWC, other.frames_THWC)
 
 
 def test_the_spare_decoder_needs_no_open_file(source: Source, tmp_path: Path) -> None:

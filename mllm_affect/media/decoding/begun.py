@@ -64,21 +64,16 @@ class Begun:
         self.stop()
         self._pool.shutdown()
 
-    def afresh(self) -> "VideoCodecContext":
-        """Return the decoder, which works in all cores, as if it had not begun."""
-        self.close()
-        self._made.clear()
-        self._decoder.flush_buffers()
-        return self._decoder
-
     def goes_on(self, send: bytes) -> "Decodes":
         """Return a decoder for all packets that are to be decoded (see Plan), from the first on.
 
         What was decoded before that is not decoded again, unless something of it was not to be.
+        `send` may tell of the first packets only.
         """
         self.close()
         if self._failed or 0 in send[: len(self._made)]:
-            self.afresh()
+            self._made.clear()
+            self._decoder.flush_buffers()
         return _GoesOn(self._made, self._decoder)
 
     def _decode(self) -> None:
@@ -99,3 +94,8 @@ class _GoesOn:
     def decode(self, packet: "Packet[Any] | None") -> "list[VideoFrame]":
         """Return the pictures that this packet completes.  Raises av.FFmpegError."""
         return self._made.popleft() if self._made else self._decoder.decode(packet)
+
+    def flush_buffers(self) -> None:
+        """Forget what was decoded."""
+        self._made.clear()
+        self._decoder.flush_buffers()

@@ -76,15 +76,16 @@ class _Decoding:
         self, video: "VideoStream", packets: "Iterator[Packet[Any]]"
     ) -> Generator["TimedFrame"]:
         """Yield the wanted frames, decoded ahead."""
-        if self._others:
-            own = video.codec_context if self._begun is None else self._begun.afresh()
-            return frames_of_groups([own, *self._others], packets, self._groups, self._waiting)
-        decoder: Decodes = (
-            with_threads(video.codec_context, usable_cores())
+        each = usable_cores() // (1 + len(self._others))
+        own: Decodes = (
+            with_threads(video.codec_context, each)
             if self._begun is None
-            else self._begun.goes_on(self._plan.send)
+            else self._begun.goes_on(self._groups[0].send)
         )
-        return ahead(planned_frames(decoder, packets, self._plan), FRAMES_AHEAD)
+        if not self._others:
+            return ahead(planned_frames(own, packets, self._plan), FRAMES_AHEAD)
+        decoders = [own, *(with_threads(other, each) for other in self._others)]
+        return frames_of_groups(decoders, packets, self._groups, self._waiting)
 
 
 @contextmanager

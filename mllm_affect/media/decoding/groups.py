@@ -21,11 +21,10 @@ from mllm_affect.cores import usable_cores
 from mllm_affect.media.decoding.ahead import THREAD
 from mllm_affect.media.decoding.coded import PARAMETERS, REACHES_BACK, RESTARTS
 from mllm_affect.media.decoding.frames import TimedFrame
-from mllm_affect.media.decoding.planned import MOST_THREADS, Plan, planned_frames, with_threads
+from mllm_affect.media.decoding.planned import MOST_THREADS, Decodes, Plan, planned_frames
 
 if TYPE_CHECKING:
     from av.packet import Packet
-    from av.video.codeccontext import VideoCodecContext
 
 SHORTEST = 12
 """Pictures; a decoder is not handed fewer at a time."""
@@ -80,14 +79,15 @@ def groups_at_once(groups: Sequence[Plan], waiting: int) -> int:
 
 
 def frames_of_groups(
-    decoders: "Sequence[VideoCodecContext]",
+    decoders: Sequence[Decodes],
     packets: "Iterator[Packet[Any]]",
     groups: Sequence[Plan],
     waiting: int,
 ) -> Generator[TimedFrame]:
     """Yield the wanted frames of all groups in order, as planned_frames does for one.
 
-    At most `waiting` of them wait for their turn, besides the group that is being taken.
+    The first group from which frames are wanted is decoded by the first of the decoders.
+    At most `waiting` frames wait for their turn, besides the group that is being taken.
     Close this generator before anything that it uses: then no thread is left.
     Raises UnplannedError.
     """
@@ -128,18 +128,19 @@ def _taken(given: _Given) -> Iterator[TimedFrame]:
 class _Work:
     """Threads that take a group each, and a decoder for it."""
 
-    def __init__(self, decoders: "Sequence[VideoCodecContext]") -> None:
-        self._free: SimpleQueue[VideoCodecContext] = SimpleQueue()
-        each = usable_cores() // len(decoders)
-        for decoder in decoders:
-            self._free.put(with_threads(decoder, each))
+    def __init__(self, decoders: Sequence[Decodes]) -> None:
+        self._first: Decodes | None = decoders[0]
+        self._free: SimpleQueue[Decodes] = SimpleQueue()
+        for decoder in decoders[1:]:
+            self._free.put(decoder)
         self._pool = ThreadPoolExecutor(len(decoders), THREAD)
         self._stop = Event()
 
     def begin(self, group: Plan, packets: "list[Packet[Any]]") -> _Given:
         """Decode a group as soon as a decoder is free; return where its frames come."""
         given: _Given = SimpleQueue()
-        self._pool.submit(self._decode, group, packets, given)
+        first, self._first = self._first, None
+        self._pool.submit(self._decode, group, packets, given, first)
         return given
 
     def end(self) -> None:
@@ -147,8 +148,10 @@ class _Work:
         self._stop.set()
         self._pool.shutdown(cancel_futures=True)
 
-    def _decode(self, group: Plan, packets: "list[Packet[Any]]", given: _Given) -> None:
-        decoder = self._free.get()
+    def _decode(
+        self, group: Plan, packets: "list[Packet[Any]]", given: _Given, first: Decodes | None
+    ) -> None:
+        decoder = first or self._free.get()
         try:
             for frame in planned_frames(decoder, self._until_stopped(packets), group):
                 given.put(frame)

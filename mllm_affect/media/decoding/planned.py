@@ -36,6 +36,9 @@ class Decodes(Protocol):
     def decode(self, packet: "Packet[Any] | None") -> "list[VideoFrame]":
         """Return the pictures that this packet completes.  Raises av.FFmpegError."""
 
+    def flush_buffers(self) -> None:
+        """Forget what was decoded."""
+
 
 class UnplannedError(Exception):
     """Decoding a part of the packets went otherwise than the timeline says: decode them all."""
