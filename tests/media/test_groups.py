@@ -126,6 +126,44 @@ def number(frame: TimedFrame) -> int:
     return number_of(frame.picture.to_ndarray(format="rgb24"))
 
 
+class Noted:
+    """A decoder that notes when it begins with a group."""
+
+    def __init__(self, name: int, begun: list[tuple[int, int | None]], decoder: Any) -> None:
+        self._name, self._begun, self._decoder = name, begun, decoder
+
+    def decode(self, packet: Any) -> Any:
+        if packet is not None and packet.is_keyframe:
+            self._begun.append((self._name, packet.pts))
+        return self._decoder.decode(packet)
+
+    def flush_buffers(self) -> None:
+        self._decoder.flush_buffers()
+
+
+@pytest.mark.usefixtures("four_cores")
+@pytest.mark.parametrize(("busy", "by_first"), [(3, [0]), (4, [0, 3]), (5, [0]), (7, [0, 6])])
+def test_a_group_that_is_left_alone_at_the_end_is_decoded_by_the_first(
+    source: Source, busy: int, by_first: list[int]
+) -> None:
+    timeline = timeline_of(source, lambda _packet: None)
+    assert timeline is not None
+    parts = parted(plan_of(timeline, *(group * GROUP + 3 for group in range(busy))))
+    begun: list[tuple[int, int | None]] = []
+    with open_media(source.path) as container:
+        video = main_video(container)
+        assert video is not None
+        others = [spare_decoder(source.path) for _ in range(2)]
+        decoders = [Noted(n, begun, one) for n, one in enumerate([video.codec_context, *others])]
+        packets = container.demux(video)
+        frames = list(frames_of_groups(decoders, packets, parts, waiting=100))
+    assert [frame.index for frame in frames] == [group * GROUP + 3 for group in range(busy)]
+    begins = sorted({pts for _, pts in begun if pts is not None})
+    assert len(begins) == busy
+    own = {begins.index(pts) for name, pts in begun if name == 0 and pts is not None}
+    assert set(by_first) <= own
+
+
 @pytest.mark.usefixtures("four_cores")
 @pytest.mark.parametrize("waiting", [0, 3, 100])
 def test_frames_come_in_order_whoever_decoded_them(source: Source, waiting: int) -> None:

@@ -20,8 +20,9 @@ from mllm_affect.media.decoding.groups import (
 )
 from mllm_affect.media.decoding.held import Held
 from mllm_affect.media.decoding.interleaved import Interleaved
-from mllm_affect.media.decoding.opening import main_audio, main_video, open_media, spare_decoder
+from mllm_affect.media.decoding.opening import main_audio, main_video, open_media
 from mllm_affect.media.decoding.planned import Decodes, Plan, planned_frames, with_threads
+from mllm_affect.media.decoding.spare import Spare
 from mllm_affect.media.types import Source
 
 if TYPE_CHECKING:
@@ -66,26 +67,25 @@ class _Decoding:
     def __init__(self, source: Source, plan: Plan, begun: Begun | None) -> None:
         self._plan, self._groups, self._begun = plan, parted(plan), begun
         self._waiting = most_waiting(source.width * source.height)
-        # Before the file is opened to be read, so that its index is never held twice.
-        self._others = [
-            spare_decoder(source.path)
-            for _ in range(groups_at_once(self._groups, self._waiting) - 1)
-        ]
+        at_once = groups_at_once(self._groups, self._waiting)
+        self._others = [Spare(source.path, usable_cores() // at_once) for _ in range(at_once - 1)]
+        if begun is None:  # before the file is opened to be read: its index is never held twice
+            for other in self._others:
+                other.open()
 
     def frames(
         self, video: "VideoStream", packets: "Iterator[Packet[Any]]"
     ) -> Generator["TimedFrame"]:
         """Yield the wanted frames, decoded ahead."""
-        each = usable_cores() // (1 + len(self._others))
+        at_once = 1 + len(self._others)
         own: Decodes = (
-            with_threads(video.codec_context, each)
+            with_threads(video.codec_context, usable_cores() // at_once)
             if self._begun is None
             else self._begun.goes_on(self._groups[0].send)
         )
         if not self._others:
             return ahead(planned_frames(own, packets, self._plan), FRAMES_AHEAD)
-        decoders = [own, *(with_threads(other, each) for other in self._others)]
-        return frames_of_groups(decoders, packets, self._groups, self._waiting)
+        return frames_of_groups([own, *self._others], packets, self._groups, self._waiting)
 
 
 @contextmanager

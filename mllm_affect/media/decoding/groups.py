@@ -12,7 +12,7 @@ from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice, pairwise
 from queue import SimpleQueue
-from threading import Event
+from threading import Condition, Event
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -86,12 +86,15 @@ def frames_of_groups(
 ) -> Generator[TimedFrame]:
     """Yield the wanted frames of all groups in order, as planned_frames does for one.
 
-    The first group from which frames are wanted is decoded by the first of the decoders.
+    The first of the decoders decodes the first group from which frames are wanted, and the last
+    where that is left alone: it is the one that may have several threads.
     At most `waiting` frames wait for their turn, besides the group that is being taken.
     Close this generator before anything that it uses: then no thread is left.
     Raises UnplannedError.
     """
     work = _Work(decoders)
+    busy = [group for group in groups if len(group.wanted_F)]
+    by_first = busy[:1] + (busy[-1:] if len(busy) % len(decoders) == 1 else [])
     todo, coming = deque(groups), deque[tuple[Plan, _Given]]()
     try:
         while todo or coming:
@@ -99,7 +102,8 @@ def frames_of_groups(
                 group = todo.popleft()
                 own = list(islice(packets, len(group.send)))
                 if len(group.wanted_F):
-                    coming.append((group, work.begin(group, own)))
+                    first = any(group is one for one in by_first)
+                    coming.append((group, work.begin(group, own, first)))
             if coming:
                 yield from _taken(coming.popleft()[1])
     finally:
@@ -125,21 +129,39 @@ def _taken(given: _Given) -> Iterator[TimedFrame]:
         yield one
 
 
+class _Decoders:
+    """Decoders that are lent to one group at a time."""
+
+    def __init__(self, decoders: Sequence[Decodes]) -> None:
+        self._first, self._free = decoders[0], list(decoders)
+        self._changed = Condition()
+
+    def take(self, first: bool) -> Decodes:
+        """Wait for the first decoder, or for any; the first goes last."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._first in self._free if first else self._free)
+            place = self._free.index(self._first) if first else len(self._free) - 1
+            return self._free.pop(place)
+
+    def give_back(self, decoder: Decodes) -> None:
+        """Let others have it, who begin afresh."""
+        decoder.flush_buffers()
+        with self._changed:
+            self._free.insert(0 if decoder is self._first else len(self._free), decoder)
+            self._changed.notify_all()
+
+
 class _Work:
     """Threads that take a group each, and a decoder for it."""
 
     def __init__(self, decoders: Sequence[Decodes]) -> None:
-        self._first: Decodes | None = decoders[0]
-        self._free: SimpleQueue[Decodes] = SimpleQueue()
-        for decoder in decoders[1:]:
-            self._free.put(decoder)
+        self._decoders = _Decoders(decoders)
         self._pool = ThreadPoolExecutor(len(decoders), THREAD)
         self._stop = Event()
 
-    def begin(self, group: Plan, packets: "list[Packet[Any]]") -> _Given:
-        """Decode a group as soon as a decoder is free; return where its frames come."""
+    def begin(self, group: Plan, packets: "list[Packet[Any]]", first: bool) -> _Given:
+        """Decode a group as soon as a decoder is free, or the first; return where frames come."""
         given: _Given = SimpleQueue()
-        first, self._first = self._first, None
         self._pool.submit(self._decode, group, packets, given, first)
         return given
 
@@ -149,9 +171,9 @@ class _Work:
         self._pool.shutdown(cancel_futures=True)
 
     def _decode(
-        self, group: Plan, packets: "list[Packet[Any]]", given: _Given, first: Decodes | None
+        self, group: Plan, packets: "list[Packet[Any]]", given: _Given, first: bool
     ) -> None:
-        decoder = first or self._free.get()
+        decoder = self._decoders.take(first)
         try:
             for frame in planned_frames(decoder, self._until_stopped(packets), group):
                 given.put(frame)
@@ -159,8 +181,7 @@ class _Work:
         except BaseException as error:  # raised where the frames are taken
             given.put(error)
         finally:
-            decoder.flush_buffers()
-            self._free.put(decoder)
+            self._decoders.give_back(decoder)
 
     def _until_stopped(self, packets: "list[Packet[Any]]") -> "Iterator[Packet[Any] | None]":
         for packet in packets:

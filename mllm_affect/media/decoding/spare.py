@@ -1,0 +1,39 @@
+"""One more decoder for a file's pictures, opened when it is needed.
+
+Does: open the file once more for what a decoder must know, at the latest when it is to decode.
+Does not: keep the file open, or read packets.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mllm_affect.media.decoding.opening import spare_decoder
+from mllm_affect.media.decoding.planned import with_threads
+
+if TYPE_CHECKING:
+    from av.packet import Packet
+    from av.video.codeccontext import VideoCodecContext
+    from av.video.frame import VideoFrame
+
+
+class Spare:
+    """A decoder with so many threads; used by one thread at a time."""
+
+    def __init__(self, path: Path, threads: int) -> None:
+        self._path, self._threads = path, threads
+        self._decoder: VideoCodecContext | None = None
+
+    def open(self) -> "VideoCodecContext":
+        """Return the decoder, made once.  Raises as open_media."""
+        if self._decoder is None:
+            self._decoder = with_threads(spare_decoder(self._path), self._threads)
+        return self._decoder
+
+    def decode(self, packet: "Packet[Any] | None") -> "list[VideoFrame]":
+        """Return the pictures that this packet completes.  Raises av.FFmpegError, or as `open`."""
+        return self.open().decode(packet)
+
+    def flush_buffers(self) -> None:
+        """Forget what was decoded."""
+        if self._decoder is not None:
+            self._decoder.flush_buffers()
