@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 MOST = 8
 """Pictures; a look at the packets of a short file takes no longer than as many."""
 MOST_BYTES = 12 << 20
-"""Of these pictures at source size: none where not even two are less."""
+"""What they may take at source size; where not even two fit, none is begun."""
 PIXEL_BYTES = 1.5
 
 
@@ -43,7 +43,7 @@ class Begun:
         self._left = most if most > 1 else 0
         self._todo: SimpleQueue[Packet[Any] | None] = SimpleQueue()
         self._stopped = False
-        self._failed = False
+        self._failed = True  # until the thread has ended well, whatever else ends it
         self._made: deque[list[VideoFrame]] = deque()
         self._pool = ThreadPoolExecutor(1, THREAD)
         self._pool.submit(self._decode)
@@ -81,8 +81,9 @@ class Begun:
             with_threads(self._decoder, usable_cores())
             while not self._stopped and (packet := self._todo.get()) is not None:
                 self._made.append(self._decoder.decode(packet))
-        except av.FFmpegError:  # said again, where it matters, when it is decoded in earnest
-            self._failed = True
+            self._failed = False
+        except av.FFmpegError:
+            pass  # said again, where it matters, when it is decoded in earnest
 
 
 class _GoesOn:

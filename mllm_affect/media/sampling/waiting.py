@@ -17,6 +17,7 @@ WAITING_BYTES = 10 << 20
 """At source size: seven pictures at 720p, three at 1080p.  The last of a video wait for nothing, so
 that more would be no gain."""
 PIXEL_BYTES = 1.5
+"""Of most pictures: eight bits, halved colour."""
 
 Make = Callable[[TimedFrame], NDArray[np.uint8]]
 
