@@ -1,14 +1,17 @@
 """Whether a merged checkpoint answers as its base with the adapter beside it.
 
-Does: ask both about the same made clips and compare the logits behind the prompt.
+Does: ask both about the same made clips and compare the logits behind the prompt, where two
+experts are as good as equal with those that the adapter's model chose.
 Does not: merge.  peft's own code applies the adapter, so that the merge is held to another's work.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from finetune.routing import Routing
 from mllm_affect.data.made.clips import make_model_clip, plan_clips
 from mllm_affect.errors import EngineError
 from mllm_affect.media.types import FRAME_MULTIPLE, Sampling, Segment
@@ -22,16 +25,22 @@ PROMPTS = 64
 LONGEST_SIDE = 256
 TOLERANCES = {"float32": 1e-4, "bfloat16": 0.5}
 """In bfloat16 the merged weights are rounded to eight bits, which the adapter's sum is not."""
+TIES = {"float32": 1e-4, "bfloat16": 2**-8}
+"""Differences of two experts' probabilities that rounding makes."""
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """The largest difference of any logit (natural units) over so many prompts."""
+    """The largest difference of any logit (natural units) over so many prompts.
+
+    `ties`: tokens, over all layers, whose experts rounding alone would have chosen otherwise.
+    """
 
     prompts: int
     largest: float
     tolerance: float
     dtype: str
+    ties: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
@@ -61,12 +70,41 @@ class AgreementCheck:
     ) -> Agreement:
         """Return how far apart the two are; one model is in memory at a time."""
         inputs = sample_inputs(self.prompts, sampling or Sampling())
-        beside = _last_logits(base, adapter, inputs, self.device, self.dtype)
-        folded = _last_logits(merged, None, inputs, self.device, self.dtype)
+        routing = Routing(TIES[self.dtype])
+        beside = self._last_logits(base, adapter, inputs, routing.kept)
+        folded = self._last_logits(merged, None, inputs, routing.followed)
         pairs = zip(beside, folded, strict=True)
         largest = max(float((one - other).abs().max()) for one, other in pairs)
         tolerance = TOLERANCES[self.dtype] if self.tolerance is None else self.tolerance
-        return Agreement(self.prompts, largest, tolerance, self.dtype)
+        return Agreement(self.prompts, largest, tolerance, self.dtype, routing.settled)
+
+    def _last_logits(
+        self,
+        checkpoint: Path,
+        adapter: Path | None,
+        inputs: Sequence[ModelInput],
+        watched: Callable[[Any], AbstractContextManager[None]],
+    ) -> "list[Tensor]":
+        """Return the logits (V,) behind each prompt, float32 on the CPU."""
+        import torch
+
+        from mllm_affect.engine.transformers_engine import load_checkpoint
+        from mllm_affect.model.encode import encode, positions
+
+        processor, model = load_checkpoint(checkpoint, self.device, self.dtype)
+        if adapter is not None:
+            from peft import PeftModel
+
+            PeftModel.from_pretrained(model, adapter).eval()  # puts its layers into the model
+        found = []
+        with torch.inference_mode(), watched(model.thinker):
+            for made in inputs:
+                encoded = encode(processor, made)
+                places = positions(model, encoded).to(self.device)
+                given = {name: value.to(self.device) for name, value in encoded.items()}
+                logits_1LV = model.thinker(**given, position_ids=places, use_cache=False).logits
+                found.append(logits_1LV[0, -1].float().cpu())
+        return found
 
 
 def sample_inputs(count: int, sampling: Sampling, seed: int = 0) -> list[ModelInput]:
@@ -82,28 +120,3 @@ def sample_inputs(count: int, sampling: Sampling, seed: int = 0) -> list[ModelIn
         asked = (segment, task.id, task.prompt_hash, task.question)
         inputs.append(ModelInput(*asked, sampling.fps, frames_THWC, audio_S))
     return inputs
-
-
-def _last_logits(
-    checkpoint: Path, adapter: Path | None, inputs: Sequence[ModelInput], device: str, dtype: str
-) -> "list[Tensor]":
-    """Return the logits (V,) behind each prompt, float32 on the CPU."""
-    import torch
-
-    from mllm_affect.engine.transformers_engine import load_checkpoint
-    from mllm_affect.model.encode import encode, positions
-
-    processor, model = load_checkpoint(checkpoint, device, dtype)
-    if adapter is not None:
-        from peft import PeftModel
-
-        PeftModel.from_pretrained(model, adapter).eval()  # puts its layers into the model
-    found = []
-    with torch.inference_mode():
-        for made in inputs:
-            encoded = encode(processor, made)
-            places = positions(model, encoded).to(device)
-            on_device = {name: value.to(device) for name, value in encoded.items()}
-            logits_1LV = model.thinker(**on_device, position_ids=places, use_cache=False).logits
-            found.append(logits_1LV[0, -1].float().cpu())
-    return found

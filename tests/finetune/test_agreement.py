@@ -2,14 +2,16 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 from test_merge import write_adapter
 
-from finetune.agreement import AgreementCheck, sample_inputs
+from finetune.agreement import TIES, AgreementCheck, sample_inputs
 from finetune.merging import merge
+from finetune.routing import ties
 from mllm_affect.errors import EngineError
 from mllm_affect.media.types import Sampling
 
@@ -52,11 +54,48 @@ def test_a_wrong_merge_is_refused_and_not_written(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_experts_that_only_rounding_tells_apart_do_not_part_a_true_merge(
+    adapter: Path, untrained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = tmp_path / "base"
+    shutil.copytree(untrained, base)
+    make_experts_equal(base / "model.safetensors")
+    monkeypatch.setitem(TIES, "float32", -1.0)  # never
+    with pytest.raises(EngineError, match="logits differ"):
+        merge(adapter, str(base), tmp_path / "refused", AgreementCheck(prompts=4))
+    monkeypatch.undo()
+    _, agreement = merge(adapter, str(base), tmp_path / "merged", AgreementCheck(prompts=4))
+    assert agreement is not None
+    assert agreement.ties > 0
+
+
+def make_experts_equal(weights: Path) -> None:
+    """Give each router the same row for all experts, but for the last bits."""
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    tensors = load_file(weights)
+    generator = torch.Generator().manual_seed(0)
+    for name in tensors:
+        if name.startswith("thinker.") and name.endswith("mlp.gate.weight"):
+            rows_ED = tensors[name]
+            rows_ED[:] = rows_ED[0]
+            rows_ED *= 1 + 1e-6 * torch.randn(rows_ED.shape, generator=generator)
+    save_file(tensors, weights, metadata={"format": "pt"})
+
+
+def test_a_choice_counts_as_tied_only_where_probabilities_are_equal_but_for_rounding() -> None:
+    import torch
+
+    logits_TE = torch.tensor([[0.0, 2.0, 2.0 + 1e-6, 1.0]]).repeat(4, 1)
+    own_TK = torch.tensor([[2], [2], [2], [2]])
+    chosen_TK = torch.tensor([[1], [2], [3], [0]])
+    assert ties(logits_TE, own_TK, chosen_TK, 1e-4).tolist() == [True, False, False, False]
+
+
 def test_the_talker_is_kept_or_dropped_as_asked(
     adapter: Path, untrained: Path, tmp_path: Path
 ) -> None:
-    import shutil
-
     import torch
     from safetensors.torch import load_file, save_file
 
