@@ -15,6 +15,7 @@ import av
 
 from mllm_affect.cores import usable_cores
 from mllm_affect.media.decoding.ahead import THREAD
+from mllm_affect.media.decoding.frames import pictures_in
 from mllm_affect.media.decoding.planned import Decodes, with_threads
 
 if TYPE_CHECKING:
@@ -25,9 +26,8 @@ if TYPE_CHECKING:
 
 MOST = 8
 """Pictures; a look at the packets of a short file takes no longer than as many."""
-MOST_BYTES = 12 << 20
+MOST_BYTES = 16 << 20
 """What they may take at source size; where not even two fit, none is begun."""
-PIXEL_BYTES = 1.5
 
 
 class Begun:
@@ -38,8 +38,7 @@ class Begun:
 
     def __init__(self, video: "VideoStream") -> None:
         self._decoder = video.codec_context
-        pixels = max(1, video.width * video.height)
-        most = min(MOST, int(MOST_BYTES / (pixels * PIXEL_BYTES)))
+        most = min(MOST, pictures_in(MOST_BYTES, video.width * video.height))
         self._left = most if most > 1 else 0
         self._todo: SimpleQueue[Packet[Any] | None] = SimpleQueue()
         self._stopped = False

@@ -16,6 +16,15 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
+PIXEL_BYTES = 2.0
+"""A little more than decoded pictures take: most 1.5, with eight bits and halved colour; with ten
+bits 3."""
+
+
+def pictures_in(size: int, pixels: int) -> int:
+    """Return how many decoded pictures of so many pixels fit into `size` bytes, near enough."""
+    return int(size / (max(1, pixels) * PIXEL_BYTES))
+
 
 @dataclass(frozen=True)
 class TimedFrame:

@@ -20,7 +20,7 @@ import numpy as np
 from mllm_affect.cores import usable_cores
 from mllm_affect.media.decoding.ahead import THREAD
 from mllm_affect.media.decoding.coded import PARAMETERS, REACHES_BACK, RESTARTS
-from mllm_affect.media.decoding.frames import TimedFrame
+from mllm_affect.media.decoding.frames import TimedFrame, pictures_in
 from mllm_affect.media.decoding.planned import MOST_THREADS, Decodes, Plan, planned_frames
 
 if TYPE_CHECKING:
@@ -32,8 +32,6 @@ LONGEST = 1_000
 """Pictures of a group whose packets are held: coders start anew every 250 unless told otherwise."""
 HELD_BYTES = 96 << 20
 """Of pictures that wait for their turn."""
-PIXEL_BYTES = 2.0
-"""A little more than most pictures take: 1.5 with eight bits, 3 with ten."""
 
 
 def parted(plan: Plan) -> list[Plan]:
@@ -64,7 +62,7 @@ def parted(plan: Plan) -> list[Plan]:
 
 def most_waiting(pixels: int) -> int:
     """Return how many pictures of this size may wait for their turn."""
-    return int(HELD_BYTES / max(1.0, pixels * PIXEL_BYTES))
+    return pictures_in(HELD_BYTES, pixels)
 
 
 def groups_at_once(groups: Sequence[Plan], waiting: int) -> int:

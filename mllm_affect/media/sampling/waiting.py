@@ -11,13 +11,11 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from mllm_affect.media.decoding.frames import TimedFrame
+from mllm_affect.media.decoding.frames import TimedFrame, pictures_in
 
-WAITING_BYTES = 10 << 20
+WAITING_BYTES = 14 << 20
 """At source size: seven pictures at 720p, three at 1080p.  The last of a video wait for nothing, so
 that more would be no gain."""
-PIXEL_BYTES = 1.5
-"""Of most pictures: eight bits, halved colour."""
 
 Make = Callable[[TimedFrame], NDArray[np.uint8]]
 
@@ -43,7 +41,7 @@ class Queue:
 
     def __init__(self, make: Make, pixels: int) -> None:
         self._make = make
-        self._most = int(WAITING_BYTES / max(1.0, pixels * PIXEL_BYTES))
+        self._most = pictures_in(WAITING_BYTES, pixels)
         self._waiting: list[Waiting] = []
 
     def add(self, frame: TimedFrame) -> Waiting:
