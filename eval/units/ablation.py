@@ -63,9 +63,13 @@ class Study:
     out: Path
     recipe: tuple[str, ...] = ()
 
+    def clips(self, seed: int, shifted: bool) -> Path:
+        """Return where the clips of a seed are."""
+        return self.out / f"seed-{seed}" / ("clips-shifted" if shifted else "clips")
+
     def data(self, seed: int, shifted: bool) -> Path:
         """Return the folder of the clips of a seed, made anew when the code changed."""
-        folder = self.out / f"seed-{seed}" / ("clips-shifted" if shifted else "clips")
+        folder = self.clips(seed, shifted)
         facts = {"code": code_hash()}
         if _known(folder, facts) is None:
             shutil.rmtree(folder, ignore_errors=True)

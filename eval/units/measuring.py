@@ -85,7 +85,7 @@ def predict_units(
     tested = looking.see(chosen[plan.split], (WHOLE, *taken), flow=flow)
     lists: dict[str, NDArray[np.float64]] = {"probabilities": tested.read[WHOLE]}
     lists |= {f"without_{token}": tested.read[token] for token in taken}
-    same = {"thresholds": _thresholds(tuned.read[WHOLE], tuned.labels(reader.units))}
+    same = {"thresholds": thresholds(tuned.read[WHOLE], tuned.labels(reader.units))}
     if plan.flow_split is not None:
         trained = (
             tuned
@@ -167,7 +167,7 @@ def _chosen(plan: UnitPlan) -> dict[str, list[Example]]:
     return chosen
 
 
-def _thresholds(
+def thresholds(
     probability_NA: NDArray[np.float64], label_NA: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """Return each unit's threshold: the middle of the widest range whose macro-F1 is nearly the
@@ -194,7 +194,7 @@ def _flow(
         np.stack([read_MA[seen.owner_M == place].max(0) for place in range(len(seen.examples))])
         for seen, read_MA in zip((tuned, tested), found, strict=True)
     )
-    return tested_NA, _thresholds(tuned_NA, tuned.labels(units))
+    return tested_NA, thresholds(tuned_NA, tuned.labels(units))
 
 
 def _rounded(values: NDArray[np.float64]) -> tuple[float, ...]:

@@ -19,7 +19,7 @@ from eval.units.kept import KeptReadings, Reading
 from mllm_affect.data.examples import Example
 from mllm_affect.data.footage import footage
 from mllm_affect.data.unit_labels import UNITS_LABEL, unit_labels
-from mllm_affect.engine.unit_reader import UnitReader
+from mllm_affect.engine.unit_reader import Head, UnitReader
 from mllm_affect.errors import UserError
 from mllm_affect.media.cache import ClipCache
 from mllm_affect.media.cutting import MAX_SECONDS
@@ -42,8 +42,8 @@ class Seen:
     `examples`: those whose videos could be read; `problems`: by the name of the others, why not.
 
     `read`: each unit's highest probability over a video's segments (N, A), with all tokens (WHOLE)
-    and by the token that was taken away.  flow_M3SS: of every segment, for the baseline; owner_M:
-    the place of its video.
+    and by the token that was taken away, or the head that was asked.  flow_M3SS: of every segment,
+    for the baseline; owner_M: the place of its video.
     """
 
     examples: tuple[Example, ...]
@@ -79,7 +79,9 @@ class Looking:
         self._kept, self._trusted = kept, trusted
 
     def see(self, examples: Sequence[Example], ways: Sequence[str], *, flow: bool) -> Seen:
-        """Read some videos in so many ways: WHOLE, or without a token; and their optical flow.
+        """Read some videos in so many ways; and their optical flow.
+
+        A way is WHOLE, the name of a token that is taken away, or that of another head.
 
         Raises UserError `bad_data` where none can be used.
         """
@@ -118,7 +120,7 @@ class Looking:
         owner_M = np.repeat(np.arange(len(clips)), [len(made) for made in clips.values()])
         read = {}
         for way in ways:
-            read_MA = self._reader.read(inputs, without=_taken_away(way))
+            read_MA = self._reader.read(inputs, _taken_away(way), _asked(way))
             highest = [read_MA[owner_M == place].max(0) for place in range(len(clips))]
             read[way] = np.array(highest, dtype=np.float64).reshape(-1, len(self._reader.units))
         flows = [flow_and_strain(made.frames_THWC) for made in inputs] if flow else []
@@ -149,3 +151,7 @@ class Looking:
 
 def _taken_away(way: str) -> tuple[Token, ...]:
     return tuple(token for token in get_args(Token) if token == way)
+
+
+def _asked(way: str) -> Head:
+    return next((head for head in get_args(Head) if head == way), "answer")

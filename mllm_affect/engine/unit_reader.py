@@ -1,12 +1,12 @@
 """Action units read off a checkpoint with the evidence projector, in this process.
 
 Does: give the measured head's probability of every unit for model inputs, with tokens taken away
-where asked.  Does not: choose thresholds, sample frames or write text.
+or of another head where asked.  Does not: choose thresholds, sample frames or write text.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,13 @@ from mllm_affect.errors import UserError
 from mllm_affect.model.evidence.config import Token
 from mllm_affect.model.model_class import EVIDENCE
 from mllm_affect.tasks.model_input import ModelInput
+
+Head = Literal["answer", "evidence", "nodes"]
+"""The measured one, on the state before the answer; that on CT and IT alone; the graph's nodes."""
+
+LOGITS: dict[Head, str] = {
+    "answer": "unit_logits", "evidence": "evidence_logits", "nodes": "node_logits",
+}  # fmt: skip
 
 
 class UnitReader:
@@ -58,11 +65,15 @@ class UnitReader:
         return self._model.thinker.evidence_projector
 
     def read(
-        self, inputs: Sequence[ModelInput], without: Sequence[Token] = ()
+        self,
+        inputs: Sequence[ModelInput],
+        without: Sequence[Token] = (),
+        head: Head = "answer",
     ) -> NDArray[np.float64]:
         """Return the probability of each unit for each input (N, A).
 
-        `without`: tokens that are set to zero, besides those that the checkpoint never gives.
+        `without`: tokens that are set to zero, besides those that the checkpoint never gives; the
+        language model alone notices.
         """
         import torch
 
@@ -79,7 +90,7 @@ class UnitReader:
                     out = self._model.thinker(
                         **together(self._model, some), use_cache=False, want_units=True
                     )
-                read.append(out.unit_logits.double().sigmoid().cpu().numpy())
+                read.append(getattr(out, LOGITS[head]).double().sigmoid().cpu().numpy())
         finally:
             self._projector.muted = given
         return np.concatenate(read)

@@ -3,12 +3,15 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from noise_inputs import noise_input
 from typer.testing import CliRunner
 
+from eval.units.ablation import SHIFTED, Study
+from eval.units.heads import HEADS, scores_of, table
 from eval.units.measuring import UnitPlan, predict_units
 from eval.units.predictions import UnitPrediction, read_unit_predictions
 from eval.units.run import KEPT
@@ -20,7 +23,6 @@ from mllm_affect.data.unit_labels import MADE_UNITS, UNITS_LABEL, unit_labels
 from mllm_affect.engine.unit_reader import UnitReader
 from mllm_affect.errors import UserError
 from mllm_affect.model.evidence.composing import compose
-from mllm_affect.model.evidence.config import Token
 from mllm_affect.model.miniature import embedded_checkpoint
 from mllm_affect.tasks.model_input import ModelInput
 
@@ -66,6 +68,21 @@ def test_a_token_is_taken_away_for_one_reading_only(composite: Path) -> None:
     np.testing.assert_array_equal(reader.read(inputs), whole_NA)
 
 
+def test_the_projector_s_own_heads_hear_nothing_of_the_language_model(composite: Path) -> None:
+    import torch
+
+    reader = UnitReader(composite)
+    inputs = [noise_input(seed) for seed in range(3)]
+    before = {head: reader.read(inputs, head=head) for head in HEADS}
+    with torch.no_grad():
+        reader._model.thinker.model.norm.weight.mul_(-3.0)
+    after = {head: reader.read(inputs, head=head) for head in HEADS}
+    assert np.abs(before["answer"] - after["answer"]).max() > 1e-6
+    for head in ("evidence", "nodes"):
+        np.testing.assert_array_equal(before[head], after[head])
+    assert np.abs(before["evidence"] - before["nodes"]).max() > 1e-6
+
+
 def test_a_checkpoint_that_gives_no_token_is_the_plain_model(tmp_path: Path) -> None:
     compose(embedded_checkpoint(), tmp_path / "plain", {"given": []}, seed=5)
     reader = UnitReader(tmp_path / "plain")
@@ -91,9 +108,9 @@ def test_a_stopped_evaluation_reads_no_video_twice(
     asked: list[int] = []
     read = UnitReader.read
 
-    def counted(self: UnitReader, inputs: list[ModelInput], without: tuple[Token, ...] = ()):  # type: ignore[no-untyped-def]
+    def counted(self: UnitReader, inputs: list[ModelInput], *ways: Any) -> Any:
         asked.append(len(inputs))
-        return read(self, inputs, without)
+        return read(self, inputs, *ways)
 
     monkeypatch.setattr(UnitReader, "read", counted)
 
@@ -250,3 +267,18 @@ def test_made_units_and_folds_from_the_command_line(tmp_path: Path) -> None:
     assert len(json.loads(done.stdout)["folds"]) == 3
     done = CliRunner().invoke(app, [*words, "--by", "light"])
     assert done.exit_code == 2
+
+
+def test_heads_of_trained_checkpoints_are_scored_each_with_thresholds_of_its_own(
+    coded: Path, composite: Path, tmp_path: Path
+) -> None:
+    study = Study(tmp_path)
+    (tmp_path / "seed-0" / SHIFTED / "trained").mkdir(parents=True)
+    (tmp_path / "seed-0" / SHIFTED / "trained/merged").symlink_to(composite)
+    study.clips(0, shifted=True).symlink_to(coded)
+    found = scores_of(study, SHIFTED, 0)
+    assert found.keys() == set(HEADS)
+    measured = predict_units(UnitPlan(coded, composite, leanings=False, trusted=True))
+    assert found["answer"] == pytest.approx(summarise_units(measured).scores.f1)
+    text = table({(SHIFTED, head): {0: score} for head, score in found.items()})
+    assert f"{found['evidence']:.3f}" in text

@@ -32,9 +32,15 @@ IGNORED = -100
 
 @dataclass
 class EvidenceOutput(Qwen3OmniMoeThinkerCausalLMOutputWithPast):  # type: ignore[misc]
-    """unit_logits: (B, A), the measured head on the state before the answer, where asked for."""
+    """Where asked for, logits (B, A) of the three heads of action units.
+
+    unit_logits: the measured one, on the state before the answer; evidence_logits: on CT and IT
+    alone, and node_logits: of the graph's nodes, both of the row's one video, else None.
+    """
 
     unit_logits: Tensor | None = None
+    evidence_logits: Tensor | None = None
+    node_logits: Tensor | None = None
 
 
 class EvidenceThinker(Qwen3OmniMoeThinkerForConditionalGeneration):  # type: ignore[misc]
@@ -67,7 +73,8 @@ class EvidenceThinker(Qwen3OmniMoeThinkerForConditionalGeneration):  # type: ign
 
         unit_labels: (B, A) action units of each row's one video, 1, 0 or -1 for unknown: their
         losses are added.  unit_subjects: (B,) whose face each row shows, for CCR.  `want_units`
-        gives `unit_logits` in the output.  Raises ValueError where pairs and videos do not match.
+        gives all heads' logits in the output.  Raises ValueError where pairs and videos do not
+        match.
         """
         evidence = None
         if pixel_values_videos is not None and input_ids is not None:
@@ -100,6 +107,8 @@ class EvidenceThinker(Qwen3OmniMoeThinkerForConditionalGeneration):  # type: ign
             units = self._unit_losses(logits_BA, evidence, unit_labels)
             loss = units if loss is None else self.loss_weights.language * loss + units
         kept = {name: value for name, value in out.items() if name != "loss"}
+        if want_units and evidence is not None and len(evidence.units_BA) == len(logits_BA):
+            kept |= {"evidence_logits": evidence.units_BA, "node_logits": evidence.nodes_BA}
         return EvidenceOutput(loss=loss, unit_logits=logits_BA, **kept)
 
     def _placed(self, ids_BL: Tensor, embeds_BLD: Tensor | None, evidence: Evidence) -> Tensor:
