@@ -2,27 +2,28 @@
 
 Does: choose the other person, swap the appearance, and measure how far the answers move.
 Does not: run the projector.  From the abstract: counterfactual samples are built and predictions
-kept consistent.  Our reading: the intervention swaps the channel statistics of the mid-level map
-(its "style", as in AdaIN, Huang and Belongie 2017) with those of a clip of another person with the
-same action units; the instruction token stays; the answers of both are compared.
+kept consistent.  Our reading: the intervention gives the mid-level map what stands still in that of
+another person, who shows other action units; both tokens are computed anew; the answers of both are
+compared.
+
+The other one must show other units: who shows the same has, in data that mislead, what misleads in
+common too.  And a token that was kept would keep it (docs/design/0033).
 """
 
 import torch
 from torch import Tensor
 
-SMALLEST_SPREAD = 1e-5
-
 
 def partners(labels_BA: Tensor, subjects_B: Tensor) -> Tensor:
-    """Return for each clip the place of one of another person with the same labels, else its own.
+    """Return for each clip the place of one of another person with other labels, else its own.
 
-    Deterministic: the next such clip of the batch, in a circle.  Unknown labels (below 0) must
-    match too, and a clip of which nothing is known is nobody's partner.
+    Deterministic: the next such clip of the batch, in a circle.  Other are labels that differ where
+    both are known (not below 0): a clip of which nothing is known has no partner, and is nobody's.
     """
     count = len(subjects_B)
-    same_BB = (labels_BA[:, None] == labels_BA[None]).all(-1)
-    known_B = (labels_BA >= 0).any(-1)
-    fits_BB = same_BB & known_B & (subjects_B[:, None] != subjects_B[None])
+    known_BA = labels_BA >= 0
+    differ_BBA = (labels_BA[:, None] != labels_BA[None]) & known_BA[:, None] & known_BA[None]
+    fits_BB = differ_BBA.any(-1) & (subjects_B[:, None] != subjects_B[None])
     turns_BB = (torch.arange(count)[None] - torch.arange(count)[:, None]) % count
     distance_BB = turns_BB.to(fits_BB.device).masked_fill(~fits_BB, count)
     nearest_B = distance_BB.argmin(1)
@@ -31,16 +32,14 @@ def partners(labels_BA: Tensor, subjects_B: Tensor) -> Tensor:
 
 
 def swap_appearance(mid_BCTHW: Tensor, changed_M: Tensor, partner_M: Tensor) -> Tensor:
-    """Return the maps of M clips with each channel's mean and spread those of their partners'.
+    """Return the maps of M clips with the mean over all moments that their partners' have.
 
-    Clips are named by their places in the batch.  Statistics are taken over all places of the face
-    and all moments, so that what moves, and when, stays.
+    Clips are named by their places in the batch.  Face, light and background stand still, each at
+    its place; what moves, where, and when, stays.
     """
-    middle = mid_BCTHW.mean((2, 3, 4), keepdim=True)
-    centred_BCTHW = mid_BCTHW - middle
-    spread = (centred_BCTHW.square().mean((2, 3, 4), keepdim=True) + SMALLEST_SPREAD).sqrt()
-    scale = spread[partner_M] / spread[changed_M]
-    return centred_BCTHW.index_select(0, changed_M) * scale + middle[partner_M]
+    still_BC1HW = mid_BCTHW.mean(2, keepdim=True)
+    moving_MCTHW = (mid_BCTHW - still_BC1HW).index_select(0, changed_M)
+    return moving_MCTHW + still_BC1HW.index_select(0, partner_M)
 
 
 def consistency(factual_MA: Tensor, moved_MA: Tensor) -> Tensor:

@@ -68,8 +68,8 @@ class EvidenceProjector(nn.Module):
     def of_map(self, mid_BCTHW: Tensor, partner_B: Tensor | None = None) -> Evidence:
         """Return the evidence that mid-level maps give.
 
-        Of a counterfactual the content token is computed anew; the instruction token stays.  Both
-        ways go through the network in one batch.
+        Of a counterfactual both tokens are computed anew.  Both ways go through the network in one
+        batch.
         """
         rows, changed_M = len(mid_BCTHW), _changed(partner_B)
         maps = mid_BCTHW
@@ -78,12 +78,12 @@ class EvidenceProjector(nn.Module):
             maps = torch.cat([mid_BCTHW, swapped])
         tokens, high = granular_tokens(maps), self.encoder.high_vector(maps)
         contents = self.fusion(tokens, high)
-        instruction_BD, nodes_BA, weights = self.graph(tokens[:rows], high[:rows])
-        instructions = torch.cat([instruction_BD, instruction_BD[changed_M]])
+        instructions, nodes, weights = self.graph(tokens, high)
         units = self._units(contents, instructions)
-        both_B2D = torch.stack([contents[:rows], instruction_BD], dim=1)
+        both_B2D = torch.stack([contents[:rows], instructions[:rows]], dim=1)
         return Evidence(
-            self._mute(both_B2D), instruction_BD, units[:rows], nodes_BA, weights, changed_M,
+            self._mute(both_B2D), instructions[:rows], units[:rows], nodes[:rows],
+            [heard[:rows] for heard in weights], changed_M,
             units[rows:] if len(changed_M) else None,
         )  # fmt: skip
 
