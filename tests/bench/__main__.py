@@ -142,7 +142,7 @@ def table(kind: Kind, job: Job, figures: list[Figure]) -> list[str]:
               f"* ours against the bare decode: {own / floor:.2f} (goal {goal}); against the least "
               f"work by hand: {own / seconds[BY_HAND]:.2f}",
               f"* fastest peer per segment ({fastest.name}) against ours: "
-              f"{seconds[fastest] / own:.1f} x (goal >= 2)"]  # fmt: skip
+              f"{seconds[fastest] / own:.2f} x (goal >= 2)"]  # fmt: skip
     if REENCODING in seconds:
         lines.append(f"* re-encoding against ours: {seconds[REENCODING] / own:.1f} x")
     return [*lines, ""]
@@ -155,7 +155,7 @@ def heading() -> list[str]:
         "# Reading video: frames at 2 a second and 16 kHz sound for every segment",
         "",
         f"`{COMMAND}`: {SECONDS} s of a real face video with speech, H.264 and AAC; shortest of "
-        f"{ROUNDS} rounds in turn in one process (peers two, the two slowest one); "
+        f"{ROUNDS} rounds in turn in one process (other peers than PyAV two, the two slowest one); "
         f"{os.cpu_count()} cores, {platform.machine()}, load {os.getloadavg()[0]:.1f} at the "
         f"start. {versions}.",
         "",

@@ -18,7 +18,13 @@ from mllm_affect.media.decoding import carried_out, groups, planned
 from mllm_affect.media.decoding.ahead import THREAD
 from mllm_affect.media.decoding.coded import PARAMETERS, REACHES_BACK, REFERENCE, RESTARTS
 from mllm_affect.media.decoding.frames import TimedFrame
-from mllm_affect.media.decoding.groups import frames_of_groups, groups_at_once, parted
+from mllm_affect.media.decoding.groups import (
+    frames_of_groups,
+    groups_at_once,
+    last_is_alone,
+    parted,
+)
+from mllm_affect.media.decoding.late import Late
 from mllm_affect.media.decoding.opening import main_video, open_media, spare_decoder
 from mllm_affect.media.decoding.planned import Plan, UnplannedError
 from mllm_affect.media.decoding.timeline import Timeline
@@ -142,9 +148,10 @@ class Noted:
 
 
 @pytest.mark.usefixtures("four_cores")
-@pytest.mark.parametrize(("busy", "by_first"), [(3, [0]), (4, [0, 3]), (5, [0]), (7, [0, 6])])
-def test_a_group_that_is_left_alone_at_the_end_is_decoded_by_the_first(
-    source: Source, busy: int, by_first: list[int]
+@pytest.mark.parametrize("waiting", [3, 100])
+@pytest.mark.parametrize("busy", [4, 7])
+def test_a_group_that_would_be_left_alone_has_a_decoder_of_its_own(
+    source: Source, busy: int, waiting: int
 ) -> None:
     timeline = timeline_of(source, lambda _packet: None)
     assert timeline is not None
@@ -153,15 +160,51 @@ def test_a_group_that_is_left_alone_at_the_end_is_decoded_by_the_first(
     with open_media(source.path) as container:
         video = main_video(container)
         assert video is not None
-        others = [spare_decoder(source.path) for _ in range(2)]
-        decoders = [Noted(n, begun, one) for n, one in enumerate([video.codec_context, *others])]
+        opened = [video.codec_context, *(spare_decoder(source.path) for _ in range(3))]
+        *decoders, last = [Noted(n, begun, one) for n, one in enumerate(opened)]
         packets = container.demux(video)
-        frames = list(frames_of_groups(decoders, packets, parts, waiting=100))
+        frames = list(frames_of_groups(decoders, packets, parts, waiting, last))
     assert [frame.index for frame in frames] == [group * GROUP + 3 for group in range(busy)]
     begins = sorted({pts for _, pts in begun if pts is not None})
     assert len(begins) == busy
-    own = {begins.index(pts) for name, pts in begun if name == 0 and pts is not None}
-    assert set(by_first) <= own
+    by = {begins.index(pts): name for name, pts in begun if pts is not None}
+    assert by[0] == 0
+    assert [place for place, name in by.items() if name == 3] == [busy - 1]
+    assert not left()
+
+
+@pytest.mark.parametrize(("busy", "alone"), [(1, False), (2, False), (3, True), (4, False)])
+def test_who_would_be_left_alone(busy: int, alone: bool) -> None:
+    parts = parted(plan_of(line(*[20] * 4), *(20 * group for group in range(busy))))
+    assert last_is_alone(parts, at_once=2) is alone
+    assert not last_is_alone(parts, at_once=1)
+
+
+def test_the_last_begins_when_each_of_the_others_has_as_much_left() -> None:
+    busy = parted(plan_of(line(30, 40, 20), 29, 65, 69, 75))  # reaches of 30, 40 and 6
+    late = Late(busy, 2, spare_decoder)  # type: ignore[arg-type]  # not asked
+    late.passed(30 + 40 - 2 * 6 - 1)
+    assert not late.wait(0)
+    late.passed(1)
+    assert late.wait(0)
+    short = Late(parted(plan_of(line(20, 20, 20), 19, 39, 59)), 2, spare_decoder)  # type: ignore[arg-type]
+    assert short.wait(0)
+
+
+def test_a_group_of_which_less_is_decoded_than_was_planned_holds_up_nobody(source: Source) -> None:
+    """Else the last would wait for ever for what is left of it."""
+    timeline = timeline_of(source, lambda _packet: None)
+    assert timeline is not None
+    parts = parted(plan_of(timeline, 19, 39, 43))
+    wanted = parts[0].wanted_F[:0]
+    parts[0] = replace(parts[0], wanted_F=np.append(wanted, 1))
+    with open_media(source.path) as container:
+        video = main_video(container)
+        assert video is not None
+        decoders = [video.codec_context, spare_decoder(source.path)]
+        packets = container.demux(video)
+        frames = frames_of_groups(decoders, packets, parts, 100, spare_decoder(source.path))
+        assert [frame.index for frame in frames] == [1, 39, 43]
 
 
 @pytest.mark.usefixtures("four_cores")

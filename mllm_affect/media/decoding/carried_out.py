@@ -15,6 +15,7 @@ from mllm_affect.media.decoding.begun import Begun
 from mllm_affect.media.decoding.groups import (
     frames_of_groups,
     groups_at_once,
+    last_is_alone,
     most_waiting,
     parted,
 )
@@ -69,8 +70,9 @@ class _Decoding:
         self._waiting = most_waiting(source.width * source.height)
         at_once = groups_at_once(self._groups, self._waiting)
         self._others = [Spare(source.path, usable_cores() // at_once) for _ in range(at_once - 1)]
+        self._last = Spare(source.path, 1) if last_is_alone(self._groups, at_once) else None
         if begun is None:  # before the file is opened to be read: its index is never held twice
-            for other in self._others:
+            for other in (*self._others, *filter(None, (self._last,))):
                 other.open()
 
     def frames(
@@ -85,7 +87,8 @@ class _Decoding:
         )
         if not self._others:
             return ahead(planned_frames(own, packets, self._plan), FRAMES_AHEAD)
-        return frames_of_groups([own, *self._others], packets, self._groups, self._waiting)
+        decoders = [own, *self._others]
+        return frames_of_groups(decoders, packets, self._groups, self._waiting, self._last)
 
 
 @contextmanager

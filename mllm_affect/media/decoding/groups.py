@@ -10,6 +10,7 @@ those of two groups do not.  What is decoded before its turn is held in memory, 
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from itertools import islice, pairwise
 from queue import SimpleQueue
 from threading import Condition, Event
@@ -21,6 +22,7 @@ from mllm_affect.cores import usable_cores
 from mllm_affect.media.decoding.ahead import THREAD
 from mllm_affect.media.decoding.coded import PARAMETERS, REACHES_BACK, RESTARTS
 from mllm_affect.media.decoding.frames import TimedFrame, pictures_in
+from mllm_affect.media.decoding.late import Late, reach
 from mllm_affect.media.decoding.planned import MOST_THREADS, Decodes, Plan, planned_frames
 
 if TYPE_CHECKING:
@@ -76,23 +78,29 @@ def groups_at_once(groups: Sequence[Plan], waiting: int) -> int:
     return min(len(busy), 1 + waiting // max(busy), usable_cores(), MOST_THREADS)
 
 
+def last_is_alone(groups: Sequence[Plan], at_once: int) -> bool:
+    """Whether the last group would be decoded when no other is left, so many being at a time."""
+    busy = sum(1 for group in groups if len(group.wanted_F))
+    return busy > at_once > 1 and busy % at_once == 1
+
+
 def frames_of_groups(
     decoders: Sequence[Decodes],
     packets: "Iterator[Packet[Any]]",
     groups: Sequence[Plan],
     waiting: int,
+    last: Decodes | None = None,
 ) -> Generator[TimedFrame]:
     """Yield the wanted frames of all groups in order, as planned_frames does for one.
 
-    The first of the decoders decodes the first group from which frames are wanted, and the last
-    where that is left alone: it is the one that may have several threads.
+    The first of the decoders decodes the first group from which frames are wanted.  Where there is
+    one for the `last` alone, that begins when the others have no more left than it has (see Late).
     At most `waiting` frames wait for their turn, besides the group that is being taken.
     Close this generator before anything that it uses: then no thread is left.
     Raises UnplannedError.
     """
-    work = _Work(decoders)
     busy = [group for group in groups if len(group.wanted_F)]
-    by_first = busy[:1] + (busy[-1:] if len(busy) % len(decoders) == 1 else [])
+    work = _Work(decoders, None if last is None else Late(busy, len(decoders), last))
     todo, coming = deque(groups), deque[tuple[Plan, _Given]]()
     try:
         while todo or coming:
@@ -100,8 +108,7 @@ def frames_of_groups(
                 group = todo.popleft()
                 own = list(islice(packets, len(group.send)))
                 if len(group.wanted_F):
-                    first = any(group is one for one in by_first)
-                    coming.append((group, work.begin(group, own, first)))
+                    coming.append((group, work.begin(group, own, group is busy[0])))
             if coming:
                 yield from _taken(coming.popleft()[1])
     finally:
@@ -152,9 +159,9 @@ class _Decoders:
 class _Work:
     """Threads that take a group each, and a decoder for it."""
 
-    def __init__(self, decoders: Sequence[Decodes]) -> None:
-        self._decoders = _Decoders(decoders)
-        self._pool = ThreadPoolExecutor(len(decoders), THREAD)
+    def __init__(self, decoders: Sequence[Decodes], late: Late | None) -> None:
+        self._decoders, self._late = _Decoders(decoders), late
+        self._pool = ThreadPoolExecutor(len(decoders) + (late is not None), THREAD)
         self._stop = Event()
 
     def begin(self, group: Plan, packets: "list[Packet[Any]]", first: bool) -> _Given:
@@ -166,24 +173,47 @@ class _Work:
     def end(self) -> None:
         """Stop after the packets at hand."""
         self._stop.set()
+        if self._late is not None:
+            self._late.end()
         self._pool.shutdown(cancel_futures=True)
 
     def _decode(
         self, group: Plan, packets: "list[Packet[Any]]", given: _Given, first: bool
     ) -> None:
+        if self._late is not None and group is self._late.group:
+            self._late.wait()
+            self._decode_by(self._late.decoder, group, packets, given)
+            return
         decoder = self._decoders.take(first)
         try:
-            for frame in planned_frames(decoder, self._until_stopped(packets), group):
-                given.put(frame)
-            given.put(None)
-        except BaseException as error:  # raised where the frames are taken
-            given.put(error)
+            self._decode_by(decoder, group, packets, given)
         finally:
             self._decoders.give_back(decoder)
 
-    def _until_stopped(self, packets: "list[Packet[Any]]") -> "Iterator[Packet[Any] | None]":
-        for packet in packets:
-            if self._stop.is_set():
-                return
-            yield packet
-        yield None
+    def _decode_by(
+        self, decoder: Decodes, group: Plan, packets: "list[Packet[Any]]", given: _Given
+    ) -> None:
+        try:
+            with closing(self._until_stopped(group, packets)) as until:
+                for frame in planned_frames(decoder, until, group):
+                    given.put(frame)
+            given.put(None)
+        except BaseException as error:  # raised where the frames are taken
+            given.put(error)
+
+    def _until_stopped(
+        self, group: Plan, packets: "list[Packet[Any]]"
+    ) -> "Generator[Packet[Any] | None]":
+        left = reach(group)
+        try:
+            for packet in packets:
+                if self._stop.is_set():
+                    return
+                yield packet
+                if left and self._late is not None:
+                    self._late.passed(1)
+                    left -= 1
+            yield None
+        finally:
+            if self._late is not None:
+                self._late.passed(left)
