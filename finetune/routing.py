@@ -47,26 +47,25 @@ class Routing:
         def follow(router: Any, _given: Any, made: "tuple[Tensor, Tensor, Tensor]") -> Any:
             logits_TE, scores_TK, own_TK = made
             chosen_TK = next(kept).to(own_TK.device)
-            tied_T = ties(logits_TE, own_TK, chosen_TK, self.tie)
-            self.settled += int(tied_T.sum())
-            theirs_TK = logits_TE.softmax(-1, dtype=scores_TK.dtype).gather(-1, chosen_TK)
-            if getattr(router, "norm_topk_prob", True):
-                theirs_TK = theirs_TK / theirs_TK.sum(-1, keepdim=True)
-            tied_T1 = tied_T[:, None]
-            scores_TK = theirs_TK.where(tied_T1, scores_TK)
-            return logits_TE, scores_TK, chosen_TK.where(tied_T1, own_TK)
+            probability_TE = logits_TE.float().softmax(-1)  # as the router computes them
+            tied_T1 = ties(probability_TE, own_TK, chosen_TK, self.tie)[:, None]
+            self.settled += int(tied_T1.sum())
+            theirs_TK = probability_TE.gather(-1, chosen_TK)
+            if router.norm_topk_prob:
+                theirs_TK /= theirs_TK.sum(-1, keepdim=True)
+            settled_TK = theirs_TK.to(scores_TK.dtype).where(tied_T1, scores_TK)
+            return logits_TE, settled_TK, chosen_TK.where(tied_T1, own_TK)
 
         with _watched(model, follow):
             yield
 
 
-def ties(logits_TE: "Tensor", own_TK: "Tensor", chosen_TK: "Tensor", tie: float) -> "Tensor":
+def ties(probability_TE: "Tensor", own_TK: "Tensor", chosen_TK: "Tensor", tie: float) -> "Tensor":
     """Return (T,) bool: another set of experts, and none of it worse by more than `tie`.
 
-    `logits_TE` over experts, per token; `own_TK` and `chosen_TK` two choices of expert numbers.
+    `probability_TE` of every expert, by token; `own_TK` and `chosen_TK`: two choices of experts.
     """
     other_T = (own_TK.sort(-1).values != chosen_TK.sort(-1).values).any(-1)
-    probability_TE = logits_TE.float().softmax(-1)
     worst_T = probability_TE.gather(-1, chosen_TK).amin(-1)
     best_left_out_T = probability_TE.scatter(-1, chosen_TK, 0.0).amax(-1)
     return other_T & (best_left_out_T - worst_T <= tie)

@@ -1,8 +1,7 @@
 """What each head knows under a light that misleads: `python -m eval.units.heads`.
 
-Does: read the checkpoints that the ablation trained (see ablation) by each of their heads, with
-thresholds of its own from people who are not tested, and print mean binary F1 by seed.
-Does not: train.
+Does: score each head of the checkpoints that the ablation trained (see ablation), with thresholds
+of its own from people who are not tested, and print mean binary F1 by seed.  Does not: train.
 
 CCR binds the head on CT and IT alone; the measured head reads the language model, which sees the
 same frames through its vision tower as well.  Where CCR helps the first and not the second, the
@@ -10,7 +9,8 @@ language model took what misleads past the projector.
 """
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from statistics import fmean
 from typing import get_args
@@ -38,13 +38,13 @@ TITLES: dict[Head, str] = {
 TABLE = "heads.md"
 
 
-def scores_of(study: Study, variant: str, seed: int, limit: int | None = None) -> dict[Head, float]:
+def scores_of(study: Study, variant: str, seed: int) -> dict[Head, float]:
     """Return mean binary F1 of each head of one trained checkpoint on the tested people."""
     folder = study.out / f"seed-{seed}" / variant
     model = folder / "trained" / "merged"
     data = study.clips(seed, next(one for one in VARIANTS if one.name == variant).shifted)
     examples = read_labelled(data).examples
-    tuned, tested = (choose(examples, split, UNITS_LABEL, limit) for split in ("val", "test"))
+    tuned, tested = (choose(examples, split, UNITS_LABEL, None) for split in ("val", "test"))
     reader, cache = UnitReader(model), open_cache(study.out / "clips")
     task = read_profile(model).fit(load_task(TASK))
     total, nothing = len(tuned) + len(tested), KeptReadings(None, {})
@@ -72,26 +72,17 @@ def table(found: dict[tuple[str, Head], Values]) -> str:
     return "\n".join(lines)
 
 
-def _measured(
-    study: Study, variants: Sequence[str], seeds: Sequence[int], limit: int | None
-) -> Iterator[tuple[tuple[str, Head], int, float]]:
-    for variant in variants:
-        for seed in seeds:
-            for head, score in scores_of(study, variant, seed, limit).items():
-                yield (variant, head), seed, score
-
-
 def main(words: Sequence[str] | None = None) -> None:
     """Read, measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("runs/au-ablation"), help="the ablation's")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--only", nargs="+", default=[SHIFTED, SHIFTED_PLAIN])
-    parser.add_argument("--limit", type=int, help="read no more videos of a split")
     chosen = parser.parse_args(words)
     found: dict[tuple[str, Head], Values] = {}
-    for row, seed, score in _measured(Study(chosen.out), chosen.only, chosen.seeds, chosen.limit):
-        found.setdefault(row, {})[seed] = score
+    for variant, seed in product(chosen.only, chosen.seeds):
+        for head, score in scores_of(Study(chosen.out), variant, seed).items():
+            found.setdefault((variant, head), {})[seed] = score
     text = table(found)
     write_text(chosen.out / TABLE, text + "\n")
     print(text)  # noqa: T201

@@ -118,9 +118,12 @@ class Looking:
         clips = dict(self._usable(examples, problems))
         inputs = [made for of_video in clips.values() for made in of_video]
         owner_M = np.repeat(np.arange(len(clips)), [len(made) for made in clips.values()])
-        read = {}
+        read, heads = {}, {}
         for way in ways:
-            read_MA = self._reader.read(inputs, _taken_away(way), _asked(way))
+            taken = _taken_away(way)
+            if taken not in heads:
+                heads[taken] = self._reader.read(inputs, taken)
+            read_MA = heads[taken][_asked(way)]
             highest = [read_MA[owner_M == place].max(0) for place in range(len(clips))]
             read[way] = np.array(highest, dtype=np.float64).reshape(-1, len(self._reader.units))
         flows = [flow_and_strain(made.frames_THWC) for made in inputs] if flow else []

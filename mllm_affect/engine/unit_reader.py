@@ -1,7 +1,7 @@
 """Action units read off a checkpoint with the evidence projector, in this process.
 
-Does: give the measured head's probability of every unit for model inputs, with tokens taken away
-or of another head where asked.  Does not: choose thresholds, sample frames or write text.
+Does: give each head's probability of every unit for model inputs, with tokens taken away where
+asked.  Does not: choose thresholds, sample frames or write text.
 """
 
 from collections.abc import Sequence
@@ -65,21 +65,18 @@ class UnitReader:
         return self._model.thinker.evidence_projector
 
     def read(
-        self,
-        inputs: Sequence[ModelInput],
-        without: Sequence[Token] = (),
-        head: Head = "answer",
-    ) -> NDArray[np.float64]:
-        """Return the probability of each unit for each input (N, A).
+        self, inputs: Sequence[ModelInput], without: Sequence[Token] = ()
+    ) -> dict[Head, NDArray[np.float64]]:
+        """Return the probability of each unit for each input (N, A), by head.
 
         `without`: tokens that are set to zero, besides those that the checkpoint never gives; the
-        language model alone notices.
+        measured head alone notices.
         """
         import torch
 
         given = self._projector.muted
         self._projector.muted = given | set(without)
-        read = [np.zeros((0, len(self.units)))]
+        read = {head: [np.zeros((0, len(self.units)))] for head in LOGITS}
         try:
             for start in range(0, len(inputs), INPUTS_AT_ONCE):
                 some = [
@@ -90,7 +87,8 @@ class UnitReader:
                     out = self._model.thinker(
                         **together(self._model, some), use_cache=False, want_units=True
                     )
-                read.append(getattr(out, LOGITS[head]).double().sigmoid().cpu().numpy())
+                for head, name in LOGITS.items():
+                    read[head].append(getattr(out, name).double().sigmoid().cpu().numpy())
         finally:
             self._projector.muted = given
-        return np.concatenate(read)
+        return {head: np.concatenate(parts) for head, parts in read.items()}

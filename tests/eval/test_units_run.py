@@ -48,7 +48,7 @@ def test_a_reader_gives_the_head_of_the_state_before_the_answer(composite: Path)
 
     reader = UnitReader(composite)
     inputs = [noise_input(seed) for seed in range(3)]
-    read_NA = reader.read(inputs)
+    read_NA = reader.read(inputs)["answer"]
     assert read_NA.shape == (3, len(reader.units))
     thinker = reader._model.thinker
     for place, made in enumerate(inputs):
@@ -62,10 +62,12 @@ def test_a_reader_gives_the_head_of_the_state_before_the_answer(composite: Path)
 def test_a_token_is_taken_away_for_one_reading_only(composite: Path) -> None:
     reader = UnitReader(composite)
     inputs = [noise_input(seed) for seed in range(2)]
-    whole_NA = reader.read(inputs)
-    without_NA = reader.read(inputs, ("content",))
-    assert np.abs(whole_NA - without_NA).max() > 1e-6
-    np.testing.assert_array_equal(reader.read(inputs), whole_NA)
+    whole = reader.read(inputs)
+    without = reader.read(inputs, ("content",))
+    assert np.abs(whole["answer"] - without["answer"]).max() > 1e-6
+    for head in ("evidence", "nodes"):
+        np.testing.assert_array_equal(whole[head], without[head])
+    np.testing.assert_array_equal(reader.read(inputs)["answer"], whole["answer"])
 
 
 def test_the_projector_s_own_heads_hear_nothing_of_the_language_model(composite: Path) -> None:
@@ -73,10 +75,10 @@ def test_the_projector_s_own_heads_hear_nothing_of_the_language_model(composite:
 
     reader = UnitReader(composite)
     inputs = [noise_input(seed) for seed in range(3)]
-    before = {head: reader.read(inputs, head=head) for head in HEADS}
+    before = reader.read(inputs)
     with torch.no_grad():
         reader._model.thinker.model.norm.weight.mul_(-3.0)
-    after = {head: reader.read(inputs, head=head) for head in HEADS}
+    after = reader.read(inputs)
     assert np.abs(before["answer"] - after["answer"]).max() > 1e-6
     for head in ("evidence", "nodes"):
         np.testing.assert_array_equal(before[head], after[head])
@@ -88,8 +90,8 @@ def test_a_checkpoint_that_gives_no_token_is_the_plain_model(tmp_path: Path) -> 
     reader = UnitReader(tmp_path / "plain")
     assert reader.given == ()
     inputs = [noise_input(0)]
-    read_NA = reader.read(inputs)
-    np.testing.assert_array_equal(read_NA, reader.read(inputs, ("content", "instruction")))
+    read, without = reader.read(inputs), reader.read(inputs, ("content", "instruction"))
+    np.testing.assert_array_equal(read["answer"], without["answer"])
 
 
 def test_a_checkpoint_without_evidence_is_refused() -> None:
@@ -174,7 +176,7 @@ def test_a_long_video_shows_what_any_of_its_segments_does(
     with open_video(coded / first.video, trusted=True) as video:
         inputs = [model_input(clip, task) for clip in video.read(task.sampling, 0.5)]
     assert len(inputs) == 2
-    expected_A = UnitReader(composite).read(inputs).max(0)
+    expected_A = UnitReader(composite).read(inputs)["answer"].max(0)
     np.testing.assert_allclose(first.probabilities, expected_A, atol=1e-5)
 
 

@@ -87,10 +87,10 @@ def make_experts_equal(weights: Path) -> None:
 def test_a_choice_counts_as_tied_only_where_probabilities_are_equal_but_for_rounding() -> None:
     import torch
 
-    logits_TE = torch.tensor([[0.0, 2.0, 2.0 + 1e-6, 1.0]]).repeat(4, 1)
+    probability_TE = torch.tensor([[0.1, 0.35, 0.35 + 1e-6, 0.2]]).repeat(4, 1)
     own_TK = torch.tensor([[2], [2], [2], [2]])
     chosen_TK = torch.tensor([[1], [2], [3], [0]])
-    assert ties(logits_TE, own_TK, chosen_TK, 1e-4).tolist() == [True, False, False, False]
+    assert ties(probability_TE, own_TK, chosen_TK, 1e-4).tolist() == [True, False, False, False]
 
 
 def test_the_talker_is_kept_or_dropped_as_asked(

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from itertools import islice, pairwise
 from queue import SimpleQueue
-from threading import Condition, Event
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -134,38 +134,20 @@ def _taken(given: _Given) -> Iterator[TimedFrame]:
         yield one
 
 
-class _Decoders:
-    """Decoders that are lent to one group at a time."""
-
-    def __init__(self, decoders: Sequence[Decodes]) -> None:
-        self._first, self._free = decoders[0], list(decoders)
-        self._changed = Condition()
-
-    def take(self, first: bool) -> Decodes:
-        """Wait for the first decoder, or for any; the first goes last."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._first in self._free if first else self._free)
-            place = self._free.index(self._first) if first else len(self._free) - 1
-            return self._free.pop(place)
-
-    def give_back(self, decoder: Decodes) -> None:
-        """Let others have it, who begin afresh."""
-        decoder.flush_buffers()
-        with self._changed:
-            self._free.insert(0 if decoder is self._first else len(self._free), decoder)
-            self._changed.notify_all()
-
-
 class _Work:
-    """Threads that take a group each, and a decoder for it."""
+    """Threads that take a group each, and a decoder for it: the first group the first decoder."""
 
     def __init__(self, decoders: Sequence[Decodes], late: Late | None) -> None:
-        self._decoders, self._late = _Decoders(decoders), late
+        self._first, *others = decoders
+        self._free: SimpleQueue[Decodes] = SimpleQueue()
+        for decoder in others:
+            self._free.put(decoder)
+        self._late = late
         self._pool = ThreadPoolExecutor(len(decoders) + (late is not None), THREAD)
         self._stop = Event()
 
     def begin(self, group: Plan, packets: "list[Packet[Any]]", first: bool) -> _Given:
-        """Decode a group as soon as a decoder is free, or the first; return where frames come."""
+        """Decode a group as soon as a decoder is free; return where its frames come."""
         given: _Given = SimpleQueue()
         self._pool.submit(self._decode, group, packets, given, first)
         return given
@@ -184,11 +166,12 @@ class _Work:
             self._late.wait()
             self._decode_by(self._late.decoder, group, packets, given)
             return
-        decoder = self._decoders.take(first)
+        decoder = self._first if first else self._free.get()
         try:
             self._decode_by(decoder, group, packets, given)
         finally:
-            self._decoders.give_back(decoder)
+            decoder.flush_buffers()
+            self._free.put(decoder)
 
     def _decode_by(
         self, decoder: Decodes, group: Plan, packets: "list[Packet[Any]]", given: _Given

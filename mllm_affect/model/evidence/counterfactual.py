@@ -38,8 +38,8 @@ def swap_appearance(mid_BCTHW: Tensor, changed_M: Tensor, partner_M: Tensor) -> 
     its place; what moves, where, and when, stays.
     """
     still_BC1HW = mid_BCTHW.mean(2, keepdim=True)
-    moving_MCTHW = (mid_BCTHW - still_BC1HW).index_select(0, changed_M)
-    return moving_MCTHW + still_BC1HW.index_select(0, partner_M)
+    own, other = (still_BC1HW.index_select(0, who_M) for who_M in (changed_M, partner_M))
+    return mid_BCTHW.index_select(0, changed_M) + (other - own)
 
 
 def consistency(factual_MA: Tensor, moved_MA: Tensor) -> Tensor:
