@@ -104,8 +104,8 @@ def _without(words: Sequence[str], options: Sequence[str]) -> tuple[str, ...]:
     return tuple(kept)
 
 
-def train(command: TrainingCommand, work: Path, log: Path) -> Run:
-    """Run one training to its end.  Raises RuntimeError when it fails."""
+def train(command: TrainingCommand, work: Path, log: Path, count: int = STEPS) -> Run:
+    """Run one training of so many steps.  Raises RuntimeError when it fails."""
     steps, first_s = work / STEP_LOG, 0.0
     started = time.perf_counter()
 
@@ -119,10 +119,10 @@ def train(command: TrainingCommand, work: Path, log: Path) -> Run:
     if status:
         raise RuntimeError(f"ms-swift failed: {log.read_text()[-2000:]}")
     records = [record for record in read_jsonl(steps) if "loss" in record]
-    if len(records) != STEPS:
-        raise RuntimeError(f"ms-swift logged {len(records)} steps of {STEPS}")
+    if len(records) != count:
+        raise RuntimeError(f"ms-swift logged {len(records)} steps of {count}")
     spent = [float(record["train_speed(s/it)"]) * n for n, record in enumerate(records, 1)]
-    return Run((STEPS - WARM) / (spent[-1] - spent[WARM - 1]), first_s - spent[0])
+    return Run((count - WARM) / (spent[-1] - spent[WARM - 1]), first_s - spent[0])
 
 
 def main() -> None:

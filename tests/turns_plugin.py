@@ -1,7 +1,7 @@
 """Two trainings step by step in turn: `swift sft --external_plugins tests/turns_plugin.py`.
 
 Does: wait before every step for this training's turn, hand the turn on after it, write the seconds
-of each step.  Does not: start trainings (bench_evidence does).  A turn is a byte in a named pipe.
+of each step, and those from when its rows were there.  Does not: start trainings (bench_evidence does).  A turn is a byte in a named pipe.
 The processes that read rows stand still while it is the other's turn.
 """
 
@@ -27,12 +27,17 @@ class TakeTurns(TrainerCallback):  # type: ignore[misc]
         """Open the pipes and wait for the first turn."""
         self._folder = Path(args.output_dir).parent
         self._mine, self._next = (os.open(self._folder / n, os.O_RDWR) for n in (MINE, NEXT))
-        self._seconds: list[float] = []
+        self._seconds: list[tuple[float, float]] = []
         self._wait()
+
+    def on_step_begin(self, *_args: Any, **_rest: Any) -> None:
+        """Rows are there; what follows is computed."""
+        self._computing = time.perf_counter()
 
     def on_step_end(self, args: Any, state: Any, *_control: Any, **_rest: Any) -> None:
         """Hand the turn on; wait for the next one, unless this was the last step."""
-        self._seconds.append(time.perf_counter() - self._begun)
+        now = time.perf_counter()
+        self._seconds.append((now - self._begun, now - self._computing))
         for reader in psutil.Process().children():
             reader.suspend()
         os.write(self._next, b".")
@@ -40,7 +45,7 @@ class TakeTurns(TrainerCallback):  # type: ignore[misc]
             self._wait()
         else:
             self._resume()
-            text = "".join(f"{second!r}\n" for second in self._seconds)
+            text = "".join(f"{whole!r} {computing!r}\n" for whole, computing in self._seconds)
             (self._folder / SECONDS_NAME).write_text(text)
 
     def _wait(self) -> None:
