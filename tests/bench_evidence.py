@@ -63,7 +63,7 @@ Times = dict[str, list[float]]
 def write_coded_rows(folder: Path) -> None:
     """Write prepared rows, of made-up people who show made-up units.
 
-    All steps lie in one epoch: where one begins, readers start anew, and a step takes twice as long.
+    All steps lie in one epoch: where one begins, readers start anew, and a step takes longer.
     """
     write_rows(folder)
     rows = [

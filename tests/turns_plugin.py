@@ -1,7 +1,8 @@
 """Two trainings step by step in turn: `swift sft --external_plugins tests/turns_plugin.py`.
 
 Does: wait before every step for this training's turn, hand the turn on after it, write the seconds
-of each step, and those from when its rows were there.  Does not: start trainings (bench_evidence does).  A turn is a byte in a named pipe.
+of each step, and those from when its rows were there.  Does not: start trainings (bench_evidence
+does).  A turn is a byte in a named pipe.
 The processes that read rows stand still while it is the other's turn.
 """
 
