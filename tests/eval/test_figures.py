@@ -67,6 +67,10 @@ def test_figures_are_shown_in_their_unit() -> None:
     assert Goal(at_least=0.9).text("%") == "at least 90.0 %"
 
 
+def test_reading_is_held_against_a_bare_decode_by_one_number() -> None:
+    assert 0.0 < measuring.against_bare_decode("B-frames", rounds=1) < 10.0
+
+
 def test_figures_by_other_code_are_never_reused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
