@@ -11,6 +11,7 @@ projector is a far smaller part (`mllm-affect evidence cost`).
 
 import argparse
 import datetime
+import json
 import multiprocessing
 import os
 import platform
@@ -117,14 +118,8 @@ def trained_in_turn(
         for pipe in pipes:
             os.close(pipe)
     return {
-        name: [_two(line) for line in (folder / SECONDS_NAME).read_text().splitlines()]
-        for name, folder in folders.items()
+        name: json.loads((folder / SECONDS_NAME).read_text()) for name, folder in folders.items()
     }
-
-
-def _two(line: str) -> tuple[float, float]:
-    whole, computed = line.split()
-    return float(whole), float(computed)
 
 
 def train_one(model: Path, rows: Path, folder: Path) -> None:

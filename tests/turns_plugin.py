@@ -6,6 +6,7 @@ does).  A turn is a byte in a named pipe.
 The processes that read rows stand still while it is the other's turn.
 """
 
+import json
 import os
 import sys
 import time
@@ -46,8 +47,7 @@ class TakeTurns(TrainerCallback):  # type: ignore[misc]
             self._wait()
         else:
             self._resume()
-            text = "".join(f"{whole!r} {computing!r}\n" for whole, computing in self._seconds)
-            (self._folder / SECONDS_NAME).write_text(text)
+            (self._folder / SECONDS_NAME).write_text(json.dumps(self._seconds))
 
     def _wait(self) -> None:
         os.read(self._mine, 1)

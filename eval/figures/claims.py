@@ -10,7 +10,7 @@ from eval.figures.claim import Claim, Goal
 from eval.figures.measuring import (
     against_bare_decode,
     ah_chain,
-    bah_index,
+    bench_figure,
     demo,
     demo_mean,
     frames_with_a_face,
@@ -18,7 +18,6 @@ from eval.figures.measuring import (
     import_seconds,
     joint_gain,
     me_chain_figure,
-    scan_figure,
 )
 
 FIXTURES = Path(".cache/fixtures")
@@ -70,14 +69,14 @@ CLAIMS: tuple[Claim, ...] = (
                 Goal(at_least=1.0),
                 "",
                 "python -m tests.bench_scan",
-                partial(scan_figure, name, "times_real_time"),
+                partial(bench_figure, "tests.bench_scan", name, "times_real_time"),
             ),
             Claim(
                 f"growth of memory after a quarter of {words}",
                 Goal(at_most=0.20),
                 "%",
                 "python -m tests.bench_scan",
-                partial(scan_figure, name, "growth"),
+                partial(bench_figure, "tests.bench_scan", name, "growth"),
             ),
         )
     ),
@@ -86,21 +85,21 @@ CLAIMS: tuple[Claim, ...] = (
         Goal(at_most=30),
         "s",
         "python -m tests.bench_bah_index",
-        lambda: float(bah_index()["build"]["seconds"]),
+        partial(bench_figure, "tests.bench_bah_index", "build", "seconds"),
     ),
     Claim(
         "loading that index again",
         Goal(at_most=1),
         "s",
         "python -m tests.bench_bah_index",
-        lambda: float(bah_index()["reload"]["seconds"]),
+        partial(bench_figure, "tests.bench_bah_index", "reload", "seconds"),
     ),
     Claim(
         "memory while building that index",
         Goal(at_most=1024),
         "MiB",
         "python -m tests.bench_bah_index",
-        lambda: float(bah_index()["build"]["peak_mib"]),
+        partial(bench_figure, "tests.bench_bah_index", "build", "peak_mib"),
     ),
     Claim(
         "answers of one profile a clip against separate ones, simulated, lower end of the interval",

@@ -26,8 +26,6 @@ PROGRAM = Path(sys.executable).parent / "mllm-affect"
 RUNS = Path("runs")
 MORE_SEEDS = (1, 2)
 ATTEMPTS = 7
-BAH_INDEX = [sys.executable, "-m", "tests.bench_bah_index"]
-SCAN = [sys.executable, "-m", "tests.bench_scan"]
 
 
 def best_seconds(command: list[str], attempts: int = ATTEMPTS) -> float:
@@ -113,40 +111,23 @@ def me_chain_figure(*keys: str) -> float:
 
 
 @cache
-def scanned() -> Mapping[str, Any]:
-    """What scanning a long folder and a long video costs besides the model."""
-    found: Mapping[str, Any] = json.loads(
-        subprocess.run(SCAN, check=True, capture_output=True, text=True, timeout=1800).stdout
-    )
-    return found
-
-
-def scan_figure(name: str, figure: str) -> float:
-    """Return one figure of scanning the folder (`frames`) or the video."""
-    return float(scanned()[name][figure])
-
-
-@cache
-def bah_index() -> Mapping[str, Any]:
-    """Seconds and peak memory of reading 91 MB of made annotations, and of loading the index."""
-    found: Mapping[str, Any] = json.loads(
-        subprocess.run(BAH_INDEX, check=True, capture_output=True, text=True, timeout=900).stdout
-    )
-    return found
-
-
-def printed(module: str, *words: str) -> Mapping[str, Mapping[str, float]]:
-    """Run one of our benches; return what it prints, figures by name of each thing measured."""
+def printed(module: str, *words: str) -> Mapping[str, Any]:
+    """Run one of our benches, once, and return the JSON object that it prints."""
     command = [sys.executable, "-m", module, *words]
     done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=1800)
-    found: Mapping[str, Mapping[str, float]] = json.loads(done.stdout)
+    found: Mapping[str, Any] = json.loads(done.stdout)
     return found
+
+
+def bench_figure(module: str, name: str, figure: str) -> float:
+    """Return one figure of what a bench measured under that name."""
+    return float(printed(module)[name][figure])
 
 
 def against_bare_decode(only: str, rounds: int = 5) -> float:
     """Return how many times a bare two-thread decode our reading of a video takes."""
     words = ("--against-floor", "--only", only, "--rounds", str(rounds))
-    return max(times["ours"] for times in printed("tests.bench", *words).values())
+    return max(float(times["ours"]) for times in printed("tests.bench", *words).values())
 
 
 def joint_gain() -> float:
