@@ -18,8 +18,9 @@ from mllm_affect.media.images.folder import ImageFolder
 from mllm_affect.media.limits import DEFAULT_LIMITS, Limits
 from mllm_affect.media.types import Clip, Source
 from mllm_affect.media.video import open_video, read_cached
+from mllm_affect.media.warnings import Noted, joined
 from mllm_affect.model.profile import ModelProfile
-from mllm_affect.scoring.abstention import Remark
+from mllm_affect.scoring.abstention import Remark, media_remarks
 from mllm_affect.scoring.answers import SegmentAnswer, VideoAnswer
 from mllm_affect.scoring.rule import Rule, Verdict, rule_for
 from mllm_affect.scoring.scoring_file import ScoringFile
@@ -86,6 +87,8 @@ def answer_video(
                 _opened(video, task, max_seconds, limits, cache, trusted)
             )
         clips = clock.while_waiting("read", clips)
+        noted = Noted()
+        clips = noted.passing(clips)
         if change_clip is not None:
             clips = map(change_clip, clips)
         told = told_with(clips, task.context, context)
@@ -137,7 +140,10 @@ def answer_video(
         source_sha256=source.sha256,
         duration_s=sum(part.duration_s for part in answered),
         timings_s=clock.spent(),
-        warnings=tuple(_remarks(answered, task, context, profile, rule)),
+        warnings=(
+            *media_remarks(joined(source.warnings, noted.warnings)),
+            *_remarks(answered, task, context, profile, rule),
+        ),
     )
 
 

@@ -1,7 +1,7 @@
 """Writes the reference pages from the code: `make docs`.
 
 Does: docs/cli.md from every verb's help, docs/openapi.json from the service, docs/recipes.md from
-the recipe schema, docs/media-limits.md from the limits and refusals of videos.
+the recipe schema, docs/media-limits.md from the limits, refusals and warnings of videos.
 Does not: write prose.  `tests/test_docs.py` fails when a page is stale.
 """
 
@@ -68,13 +68,13 @@ def recipe_page() -> str:
 
 
 def media_page() -> str:
-    """Return docs/media-limits.md: what a video may be, and every reason not to read one."""
-    from mllm_affect.media import limits, refusals
+    """Return docs/media-limits.md: what a video may be, every refusal and every warning."""
+    from mllm_affect.media import limits, refusals, warnings
 
     lines = [
         "# What a video may be\n",
-        "Written by `make docs` from `mllm_affect/media/limits.py` and `refusals.py`. Why and how: "
-        "[security-media.md](security-media.md).\n",
+        "Written by `make docs` from `limits.py`, `refusals.py` and `warnings.py` in "
+        "`mllm_affect/media`. Why and how: [security-media.md](security-media.md).\n",
         f"Containers: {', '.join(limits.CONTAINERS.values())}. "
         f"Pictures: {', '.join(sorted(limits.VIDEO_CODECS))}. "
         f"Sound: {', '.join(sorted(limits.AUDIO_CODECS))}, PCM.\n",
@@ -92,6 +92,8 @@ def media_page() -> str:
         lines.append("")
     lines += ["## Refusals\n", "| code | sentence |", "|---|---|"]
     lines += [f"| `{code}` | {text} |" for code, text in sorted(refusals.SENTENCES.items())]
+    lines += ["\n## Warnings\n", "| code | sentence |", "|---|---|"]
+    lines += [f"| `{code}` | {text} |" for code, text in sorted(warnings.SENTENCES.items())]
     return "\n".join(lines) + "\n"
 
 

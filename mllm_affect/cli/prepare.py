@@ -143,6 +143,8 @@ def _print(done: "Prepared", out_dir: Path) -> None:
     )
     for code, count in counts["refused_by_code"].items():
         out.print(f"refused, {code}: {count}", highlight=False)
+    for code, count in counts["warnings_by_code"].items():
+        out.print(f"read with a warning, {code}: {count}", highlight=False)
     for reason, count in counts["left_out"].items():
         out.print(f"left out, {reason}: {count}", highlight=False)
 

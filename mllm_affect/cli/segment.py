@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from mllm_affect.cli.common import ImageFps, Json, Trusted, out, print_json, verb
+from mllm_affect.cli.common import ImageFps, Json, Trusted, err, out, print_json, verb
 from mllm_affect.errors import UserError
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ def segment_video(
     """
     from mllm_affect.media.images.folder import video_file
     from mllm_affect.media.video import following_links, open_video
+    from mllm_affect.media.warnings import joined
 
     asked = {"--clips": clips, "--faces": faces, "--speech": speech, "--transcript": transcript}
     unplaced = next((option for option, given in asked.items() if given), None)
@@ -74,8 +75,15 @@ def segment_video(
             _write_lists(
                 source, segments, out_dir, faces, speech, transcript, trusted, show=not json
             )
+    warnings = joined(source.warnings, *(part.warnings for part in segments))
     if json:
-        print_json({"source": source.path.name, "segments": [asdict(s) for s in segments]})
+        print_json(
+            {
+                "source": source.path.name,
+                "segments": [asdict(s) for s in segments],
+                "warnings": [asdict(one) for one in warnings],
+            }
+        )
         return
     table = Table(title=f"{source.path.name}: {source.width}x{source.height}, {source.video_codec}")
     for heading in ("segment", "start s", "end s", "frames", "audio"):
@@ -89,6 +97,8 @@ def segment_video(
             "yes" if part.has_audio else "no",
         )
     out.print(table)
+    for warning in warnings:
+        err.print(f"note: {warning.sentence}", highlight=False, markup=False)
 
 
 def _write_clips(

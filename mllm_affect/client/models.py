@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from mllm_affect.scoring.abstention import Remark
 from mllm_affect.scoring.answers import SegmentAnswer, VideoVerdict
 
 Status = Literal["queued", "running", "succeeded", "failed", "cancelled"]
@@ -29,6 +30,9 @@ class VideoInfo(BaseModel):
     height: int
     has_audio: bool
     segments: int = Field(description="Number of segments of at most 5 s.")
+    warnings: list[Remark] = Field(
+        default=[], description="What is dropped, repaired or converted when the video is read."
+    )
     created_at: datetime
 
 

@@ -28,6 +28,7 @@ from mllm_affect.media.cache.entry import entry_key, policy
 from mllm_affect.media.cutting import MAX_SECONDS, bound_ticks
 from mllm_affect.media.sampling.picture_size import model_size
 from mllm_affect.media.types import Sampling, Segment
+from mllm_affect.media.warnings import Warnings, joined
 
 PREPARED, VERDICTS, MANIFEST, RUNNING = (
     "prepared.jsonl", "verdicts.jsonl", "prepare.json", ".running",
@@ -57,7 +58,8 @@ class Verdict:
     """What became of one file.
 
     `duration_s` is the length of its segments together; `seconds` the time spent on it now;
-    `cached`: it was prepared before; `same_as`: the file whose content it shares.
+    `cached`: it was prepared before; `same_as`: the file whose content it shares; `warnings`: what
+    was dropped, repaired or converted when it was read.
     """
 
     video: str
@@ -69,6 +71,7 @@ class Verdict:
     seconds: float = 0.0
     cached: bool = False
     same_as: str | None = None
+    warnings: Warnings = ()
 
 
 OnVerdict = Callable[[Verdict, int, int], None]
@@ -98,9 +101,14 @@ class Prepared:
             "cached": sum(verdict.cached for verdict in self.verdicts),
             "same_content": sum(verdict.same_as is not None for verdict in self.verdicts),
             "segments": sum(verdict.segments for verdict in self.verdicts),
+            "warnings_by_code": dict(sorted(self._warnings_by_code().items())),
             "left_out": self.left_out,
             "cache_bytes": self.cache_bytes,
         }
+
+    def _warnings_by_code(self) -> Counter[str]:
+        """Count the videos with each kind of warning."""
+        return Counter(code for v in self.verdicts for code in {one.code for one in v.warnings})
 
 
 def prepare(
@@ -257,8 +265,9 @@ class _Run:
             "segments": [_without_source(segment) for segment in segments],
         }
         length_s = sum(segment.duration_s for segment in segments)
+        warnings = joined(*(segment.warnings for segment in segments))
         self._settle(Verdict(video, True, None, None, len(segments), round(length_s, 3),
-                             round(seconds, 3), cached, same_as))  # fmt: skip
+                             round(seconds, 3), cached, same_as, warnings))  # fmt: skip
 
     def _refuse(self, job: Job, code: str, sentence: str, seconds: float) -> None:
         refusal = Verdict(job.video, False, code, sentence, seconds=round(seconds, 3))

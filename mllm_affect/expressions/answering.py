@@ -22,9 +22,10 @@ from mllm_affect.media.cutting import MAX_SECONDS, SEGMENTER
 from mllm_affect.media.limits import DEFAULT_LIMITS, Limits
 from mllm_affect.media.types import Sampling, Source
 from mllm_affect.media.video import Video, open_video
+from mllm_affect.media.warnings import Noted, Warnings, joined
 from mllm_affect.model.profile import ModelProfile
 from mllm_affect.scoring import event_answers
-from mllm_affect.scoring.abstention import Remark
+from mllm_affect.scoring.abstention import Remark, media_remarks
 from mllm_affect.scoring.answers import SegmentAnswer, VideoAnswer
 from mllm_affect.scoring.clip_answers import answer_clip
 from mllm_affect.scoring.clip_profile import ClipEvidence, evidence_of
@@ -92,7 +93,7 @@ def answer_video(
         source_sha256=source.sha256,
         duration_s=source.duration_s,
         timings_s={"total": round(perf_counter() - started, 3)},
-        warnings=_remarks(profile),
+        warnings=(*media_remarks(joined(source.warnings, told.warnings)), *_remarks(profile)),
     )
 
 
@@ -102,6 +103,7 @@ class _Told:
     probabilities: Mapping[str, float]
     segments: tuple[SegmentAnswer, ...]
     sampling: Sampling
+    warnings: Warnings
 
 
 def _about_clip(
@@ -109,7 +111,8 @@ def _about_clip(
 ) -> _Told:
     tasks = {key: profile.fit(task) for key, task in clip_tasks([asked], family).items()}
     sampling = next(iter(tasks.values())).sampling
-    clip = shown_clip(video.read(sampling), family)
+    noted = Noted()
+    clip = shown_clip(noted.passing(video.read(sampling)), family)
     evidence = evidence_of(ask_clip(clip, tasks, engine))
     (answer,) = answer_clip([asked], evidence).answers
     probabilities = _own_probabilities(asked, evidence)
@@ -118,7 +121,7 @@ def _about_clip(
         index=0, start_s=span.start_s, end_s=span.end_s, has_audio=False, answer=answer,
         probabilities=dict(probabilities),
     )  # fmt: skip
-    return _Told(answer, probabilities, (segment,), sampling)
+    return _Told(answer, probabilities, (segment,), sampling, noted.warnings)
 
 
 def _own_probabilities(asked: Asked, evidence: ClipEvidence) -> Mapping[str, float]:
@@ -136,11 +139,14 @@ def _about_events(
     video: Video, family: Family, asked: Asked, engine: Engine, profile: ModelProfile
 ) -> _Told:
     sampling = profile.fit(family.task("event_here")).sampling
-    windows = overlapping(video.read(scanned(family.scan, sampling)), family.scan, sampling)
+    noted = Noted()
+    clips = noted.passing(video.read(scanned(family.scan, sampling)))
+    windows = overlapping(clips, family.scan, sampling)
     events = find_events(scan(windows, window_tasks(family), engine))
     settled = event_answers.settle([asked], events)
     (answer,) = event_answers.answer_video([asked], settled, "string")
-    return _Told(str(answer), {}, tuple(_as_segments(settled.events)), sampling)
+    shown = tuple(_as_segments(settled.events))
+    return _Told(str(answer), {}, shown, sampling, noted.warnings)
 
 
 def _as_segments(events: Sequence[Event]) -> list[SegmentAnswer]:

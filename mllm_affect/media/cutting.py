@@ -92,8 +92,8 @@ class GreedyCutter:
 class SegmentMaker:
     """Counts placed frames into segments.  Whether these have audio is not known here: False."""
 
-    def __init__(self, source_sha256: str, time_base: Fraction) -> None:
-        self._sha256, self._time_base = source_sha256, time_base
+    def __init__(self, source: Source, time_base: Fraction) -> None:
+        self._source, self._time_base = source, time_base
         self._index, self._first, self._count = 0, 0, 0
         self._place: Place | None = None
 
@@ -114,13 +114,14 @@ class SegmentMaker:
     def _segment(self) -> Segment:
         assert self._place is not None
         return Segment(
-            source_sha256=self._sha256,
+            source_sha256=self._source.sha256,
             index=self._index,
             start_s=float(self._place.start_ticks * self._time_base),
             end_s=float(self._place.end_ticks * self._time_base),
             first_frame=self._first,
             num_frames=self._count,
             has_audio=False,
+            warnings=self._source.warnings,
         )
 
 
@@ -152,7 +153,7 @@ def cut_timeline(timeline: Timeline, source: Source, max_seconds: float) -> Iter
     Raises UserError `bad_max_seconds`.
     """
     cutter = GreedyCutter(bound_ticks(max_seconds, timeline.time_base))
-    maker = SegmentMaker(source.sha256, timeline.time_base)
+    maker = SegmentMaker(source, timeline.time_base)
     places = chain(
         map(cutter.see, timeline.ticks_N.data),
         (cutter.finish(timeline.last_ticks, usual_ticks(source, timeline.time_base)) for _ in "1"),

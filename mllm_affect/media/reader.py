@@ -31,6 +31,7 @@ from mllm_affect.media.looking import Look, looked_at
 from mllm_affect.media.parts import AnyPart, Collector, FramePart, Parts, SoundPart
 from mllm_affect.media.sampling.model_frames import ModelFrames
 from mllm_affect.media.types import Clip, Sampling, Segment, Source
+from mllm_affect.media.warnings import joined
 
 if TYPE_CHECKING:
     from av.packet import Packet
@@ -59,7 +60,7 @@ def read_video(
         clips = _Clips(sound, source, sampling, parts)
         maker: SegmentMaker | None = None
         for frame, place in placed_frames(container, source, max_seconds, _pass_over):
-            maker = maker or SegmentMaker(source.sha256, frame.time_base)
+            maker = maker or SegmentMaker(source, frame.time_base)
             ended = maker.see(place)
             if ended is not None:
                 yield clips.end(ended)
@@ -189,7 +190,8 @@ class _Clips:
             made[part] = collector.finish(segment.end_s)
         self._open = []
         audio_S = self._sound.take(segment.start_s, segment.end_s)
-        segment = replace(segment, has_audio=audio_S is not None)
+        warnings = joined(self._source.warnings, segment.warnings, self._sound.warnings())
+        segment = replace(segment, has_audio=audio_S is not None, warnings=warnings)
         for listening, listener in self._listeners.items():
             made[listening] = listener.hear(segment, audio_S)
         frames_THWC, times_T = made[self._model_frames]

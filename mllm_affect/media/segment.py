@@ -43,7 +43,7 @@ def _decoded(source: Source, max_seconds: float, hear: Hear) -> Iterator[Segment
     with open_media(source.path) as container:
         maker: SegmentMaker | None = None
         for frame, place in placed_frames(container, source, max_seconds, hear):
-            maker = maker or SegmentMaker(source.sha256, frame.time_base)
+            maker = maker or SegmentMaker(source, frame.time_base)
             ended = maker.see(place)
             if ended is not None:
                 yield ended

@@ -4,11 +4,13 @@ Does: hold facts.  Does not: open files, or hold decoded content (see types).
 Time is seconds as float on the video's own timestamps; frames are counted in decode order.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from mllm_affect.media.sampling.policy import UNIFORM, MotionPeak, SamplingPolicy
+from mllm_affect.media.warnings import Warnings, from_json
 
 AUDIO_RATE = 16_000
 """Samples a second of every audio array, in hertz."""
@@ -23,7 +25,7 @@ class Source:
 
     `start_s` is the first frame's timestamp, `audio_start_s` where the sound begins (None where the
     file does not say), `container_start_s` the earlier of them as FFmpeg counts; `audio_rate` in
-    hertz.  What a file does not state is 0.
+    hertz.  What a file does not state is 0.  `warnings` are those about the whole file.
     """
 
     path: Path
@@ -43,6 +45,12 @@ class Source:
     audio_start_s: float | None = None
     audio_rate: int = 0
     audio_channels: int = 0
+    warnings: Warnings = ()
+
+    @classmethod
+    def from_json(cls, facts: Mapping[str, Any], path: Path) -> Self:
+        """Return a source from its fields as JSON; fields that came later may be missing."""
+        return cls(**{**facts, "path": path, "warnings": from_json(facts.get("warnings", ()))})
 
     @property
     def has_audio(self) -> bool:
@@ -55,7 +63,8 @@ class Segment:
     """A span of a source: frames `first_frame` up to `first_frame + num_frames` exclusive.
 
     `start_s` is the first frame's timestamp, `end_s` the last frame's timestamp plus its
-    duration; `end_s - start_s` is at most the segmenter's bound.
+    duration; `end_s - start_s` is at most the segmenter's bound.  `warnings` are the source's and
+    those about this span, as far as they are known: some show only when the sound is decoded.
     """
 
     source_sha256: str
@@ -65,6 +74,12 @@ class Segment:
     first_frame: int
     num_frames: int
     has_audio: bool
+    warnings: Warnings = ()
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> Self:
+        """Return a segment from its fields as JSON; fields that came later may be missing."""
+        return cls(**{**row, "warnings": from_json(row.get("warnings", ()))})
 
     @property
     def duration_s(self) -> float:

@@ -4,12 +4,13 @@ Does: measure what a clip lets one see and hear, and turn a video's measures int
 abstain under a stated policy.  Does not: change the probability, which is told all the same.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from mllm_affect.media.types import Clip
+from mllm_affect.media.warnings import MediaWarning
 
 
 class _Frozen(BaseModel):
@@ -21,6 +22,11 @@ class Remark(_Frozen):
 
     code: str
     sentence: str
+
+
+def media_remarks(warnings: Iterable[MediaWarning]) -> tuple[Remark, ...]:
+    """Return the warnings of a video's reader as remarks."""
+    return tuple(Remark(code=one.code, sentence=one.sentence) for one in warnings)
 
 
 class Quality(_Frozen):

@@ -116,7 +116,7 @@ class Videos:
     def _made(self, row: Row[Any] | None) -> StoredVideo:
         assert row is not None
         facts = json.loads(row.facts)
-        source = Source(**{**facts, "path": self._media.path(row.sha256)})
+        source = Source.from_json(facts, self._media.path(row.sha256))
         return StoredVideo(row.id, row.owner, source, row.segments, row.created_s)
 
 

@@ -2,6 +2,7 @@
 
 from mllm_affect.client.models import VideoInfo
 from mllm_affect.media.types import Source
+from mllm_affect.scoring.abstention import media_remarks
 from serve.store.videos import StoredVideo
 from serve.wire.times import time_of
 
@@ -20,5 +21,6 @@ def video_info(video: StoredVideo) -> VideoInfo:
         height=source.height,
         has_audio=source.has_audio,
         segments=video.segments,
+        warnings=list(media_remarks(source.warnings)),
         created_at=time_of(video.created_s),
     )

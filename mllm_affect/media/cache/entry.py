@@ -130,7 +130,7 @@ class EntryReader:
         try:
             self._zip = ZipFile(path)
             note: Mapping[str, Any] = json.loads(self._zip.read(NOTE))
-            self.segments = tuple(Segment(**segment) for segment in note["segments"])
+            self.segments = tuple(map(Segment.from_json, note["segments"]))
             self._present: list[list[str]] = note["present"]
         except FileNotFoundError:
             raise

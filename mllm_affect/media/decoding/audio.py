@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mllm_affect.media.types import AUDIO_RATE
+from mllm_affect.media.warnings import Warnings
 
 if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
@@ -102,6 +103,10 @@ class SoundReader:
             more = self._decode_next()
         # A codec's padding may reach beyond the sound that the file states.
         return samples_S if self._stated.overlaps(start_s, end_s) else None
+
+    def warnings(self) -> Warnings:
+        """Return what was done to the sound that the last `take` returned."""
+        return ()
 
     @property
     def _end_s(self) -> float:

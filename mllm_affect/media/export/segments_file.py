@@ -21,5 +21,5 @@ def write_segments(folder: Path, segments: Sequence[Segment]) -> Path:
 
 
 def read_segments(path: Path) -> tuple[Segment, ...]:
-    """Read what `write_segments` wrote."""
-    return tuple(Segment(**row) for row in read_jsonl(path))
+    """Read what `write_segments` wrote, now or before there were warnings."""
+    return tuple(map(Segment.from_json, read_jsonl(path)))

@@ -23,6 +23,7 @@ from mllm_affect.media.refusals import MediaError
 from mllm_affect.media.sampling.picture_size import possible_sizes
 from mllm_affect.media.sampling.policy import SAME_TIME_S
 from mllm_affect.media.types import AUDIO_RATE, Clip, Segment, Source
+from mllm_affect.media.warnings import is_ours
 
 
 def check_answered(source: Source, limits: Limits) -> None:
@@ -32,6 +33,7 @@ def check_answered(source: Source, limits: Limits) -> None:
     _hold(source.width > 0 and source.height > 0 and source.rotation in (0, 90, 180, 270))
     _hold(source.duration_s >= 0 and source.average_fps >= 0 and source.streams >= 1)
     _hold(source.audio_rate >= 0 and source.audio_channels >= 0)
+    _hold(all(map(is_ours, source.warnings)))
     check_source(source, limits)
 
 
@@ -52,6 +54,7 @@ def check_segment(
     """Check a segment beside the one before it.  Raises WireError, UserError `video_too_long`."""
     _hold(segment.source_sha256 == source.sha256 and segment.num_frames > 0)
     _hold(segment.start_s <= segment.end_s)
+    _hold(all(map(is_ours, segment.warnings)))
     _hold(segment.duration_s <= max_seconds + SAME_TIME_S)
     if before is None:
         _hold(segment.index >= 0 and segment.first_frame >= 0)
