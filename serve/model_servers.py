@@ -4,6 +4,7 @@ Does: start a vLLM server or look at those that are given, make one engine of th
 they can answer and when the child has died.  Does not: listen or work (see running).
 """
 
+import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -39,7 +40,8 @@ def model_servers(
         return
     with TemporaryDirectory(prefix="mllm-affect-engine-") as folder:
         log = plan.engine_log or Path(folder) / "engine.log"
-        with VllmServer(plan.checkpoint, sampling, log, plan.options) as server:
+        key = secrets.token_urlsafe(32)
+        with VllmServer(plan.checkpoint, sampling, log, plan.options, key=key) as server:
             yield [(server.url, SERVED_NAME)], server
 
 
@@ -54,13 +56,19 @@ def _served_name(url: str) -> str:
 
 
 def engine_of(
-    addresses: Sequence[tuple[str, str]], plan: ServicePlan, sampling: Sampling
+    addresses: Sequence[tuple[str, str]],
+    plan: ServicePlan,
+    sampling: Sampling,
+    key: str | None = None,
 ) -> BalancedEngine:
-    """Return one engine over the servers at these addresses; it watches them once started."""
+    """Return one engine over the servers at these addresses; it watches them once started.
+
+    `key`: what they ask for as a bearer token.
+    """
     return BalancedEngine(
         [
             WatchedServer(
-                VllmEngine(url, sampling.fps, plan.model_name, name),
+                VllmEngine(url, sampling.fps, plan.model_name, name, key=key),
                 partial(warm_up, sampling=sampling),
                 plan.patience,
             )

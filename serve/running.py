@@ -93,7 +93,7 @@ def _prepared(plan: ServicePlan, say: Say) -> Iterator[_Parts]:
     signal.signal(signal.SIGTERM, _leave)  # before uvicorn, which raises it again at its end
     sampling = profile.sampling or Sampling()
     with opened_store(plan.settings) as store, model_servers(plan, sampling) as (addresses, child):
-        engine = engine_of(addresses, plan, sampling)
+        engine = engine_of(addresses, plan, sampling, None if child is None else child.key)
         state = ServiceState(plan.settings, engine, profile, store, scorings, plan.force)
         yield _Parts(state, engine, Worker(state), child)
 
@@ -135,6 +135,7 @@ class _WebServer(uvicorn.Server):
                 AccessLog(create_app(state)),
                 host=state.settings.host,
                 port=state.settings.port,
+                log_config=None,  # its lines go through our handler, see logs
                 log_level="warning",
                 access_log=False,
                 server_header=False,

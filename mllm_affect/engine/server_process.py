@@ -1,7 +1,8 @@
 """A server program as a supervised child process on loopback.
 
 Does: start it in a process group of its own, wait until its health check answers, say why it died,
-end the whole group.  Does not: know which program it is, or send it work.
+end the whole group.  Does not: know which program it is, or send it work.  `key` is what its health
+check asks for as a bearer token.
 
 The child's standard input is a pipe whose other end we hold: a child that watches it (see
 vllm_entry) also ends when this process is killed.
@@ -55,14 +56,24 @@ def refuse_port_in_use(host: str, port: int) -> None:
             ) from error
 
 
+def bearer(key: str | None) -> dict[str, str]:
+    """Return the headers that send a key; none without one."""
+    return {} if key is None else {"Authorization": f"Bearer {key}"}
+
+
 class ServerProcess:
     """One server; use as a context manager, or call `start` and `stop`."""
 
     def __init__(
-        self, command: Sequence[str], environment: Mapping[str, str], log_path: Path, port: int
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        log_path: Path,
+        port: int,
+        key: str | None = None,
     ) -> None:
         self._command, self._environment = list(command), dict(environment)
-        self._log_path, self._port = log_path, port
+        self._log_path, self._port, self.key = log_path, port, key
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -89,7 +100,9 @@ class ServerProcess:
         """Start the process; returns before it is ready.  Raises UserError `port_in_use`."""
         refuse_port_in_use(LOOPBACK, self._port)
         self._log_path.parent.mkdir(parents=True, exist_ok=True)
-        with self._log_path.open("wb") as log:
+        # What the server prints may quote what it was asked.
+        descriptor = os.open(self._log_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as log:
             self._process = subprocess.Popen(
                 self._command,
                 stdin=subprocess.PIPE,
@@ -123,7 +136,8 @@ class ServerProcess:
     def is_healthy(self) -> bool:
         """Return whether the server answers its health check now."""
         try:
-            return httpx.get(f"{self.url}/health", timeout=2.0).status_code == httpx.codes.OK
+            found = httpx.get(f"{self.url}/health", timeout=2.0, headers=bearer(self.key))
+            return found.status_code == httpx.codes.OK
         except httpx.HTTPError:
             return False
 

@@ -17,6 +17,7 @@ from mllm_affect.engine.answer_tree import END, add_log, check_answers, score_an
 from mllm_affect.engine.connections import Connections
 from mllm_affect.engine.request_parts import content_parts, named_parts
 from mllm_affect.engine.sent_media import SentMedia
+from mllm_affect.engine.server_process import bearer
 from mllm_affect.engine.types import AnswerScores
 from mllm_affect.engine.vllm_options import MAX_LOG_PROBABILITIES, SERVED_NAME
 from mllm_affect.engine.watched_server import Health
@@ -48,7 +49,10 @@ class _Question:
 
 
 class VllmEngine:
-    """An Engine over one vLLM server whose frame rate is `fps` (one rate a server)."""
+    """An Engine over one vLLM server whose frame rate is `fps` (one rate a server).
+
+    `key`: the bearer token that the server asks for.
+    """
 
     def __init__(
         self,
@@ -57,17 +61,19 @@ class VllmEngine:
         model_id: str,
         served_name: str = SERVED_NAME,
         concurrency: int = 8,
+        key: str | None = None,
     ) -> None:
         self._fps, self._model_id, self._served_name = fps, model_id, served_name
         self._http = httpx.Client(
             base_url=url,
+            headers=bearer(key),
             timeout=httpx.Timeout(REQUEST_SECONDS, connect=2.0),
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=concurrency),
         )
         self._connections = Connections()
         self._media = SentMedia()
         # Never behind a question that hangs.
-        self._health = httpx.Client(base_url=url, timeout=HEALTH_SECONDS)
+        self._health = httpx.Client(base_url=url, headers=bearer(key), timeout=HEALTH_SECONDS)
         self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="vllm-request")
 
     @property

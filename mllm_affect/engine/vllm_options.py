@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from mllm_affect.engine.vllm_guard import KEY_VARIABLE, MIDDLEWARE
 from mllm_affect.errors import UserError
 from mllm_affect.media.types import Sampling
 
@@ -19,6 +20,11 @@ MAX_LOG_PROBABILITIES = 64
 
 SERVED_NAME = "mllm-affect"
 """The name under which the engine knows its one model, so that no path appears in a request."""
+
+
+NO_DOMAIN = "none.invalid"
+"""The only host that the server may fetch media from; by RFC 2606 there is none of that name.  An
+empty list would allow every host."""
 
 
 @dataclass(frozen=True)
@@ -67,9 +73,17 @@ def _installed(distribution: str) -> bool:
 
 
 def serve_command(
-    checkpoint: Path, sampling: Sampling, port: int, options: EngineOptions, cpu: bool
+    checkpoint: Path,
+    sampling: Sampling,
+    port: int,
+    options: EngineOptions,
+    cpu: bool,
+    keyed: bool = False,
 ) -> list[str]:
-    """Return the argument list that starts the engine on loopback."""
+    """Return the argument list that starts the engine on loopback.
+
+    `keyed`: it asks everybody for the key in its environment (see serve_environment).
+    """
     frames = {"video": {"num_frames": -1, "fps": sampling.fps}}
     # Frames arrive at their final size and rate: the processor must only normalise them, and count
     # time at the rate they were taken at.
@@ -77,6 +91,9 @@ def serve_command(
     words = [sys.executable, "-m", "mllm_affect.engine.vllm_entry", "serve", str(checkpoint)]
     words += ["--host", "127.0.0.1", "--port", str(port)]
     words += ["--served-model-name", SERVED_NAME]
+    words += ["--allowed-media-domains", NO_DOMAIN, "--allowed-origins", "[]"]
+    if keyed:
+        words += ["--middleware", MIDDLEWARE]
     words += ["--media-io-kwargs", json.dumps(frames)]
     words += ["--mm-processor-kwargs", json.dumps(processor)]
     words += ["--limit-mm-per-prompt", json.dumps({"video": 1, "audio": 1, "image": 0})]
@@ -99,10 +116,16 @@ def serve_command(
 
 
 def serve_environment(
-    options: EngineOptions, cpu: bool, base: Mapping[str, str] = os.environ
+    options: EngineOptions,
+    cpu: bool,
+    base: Mapping[str, str] = os.environ,
+    key: str | None = None,
 ) -> dict[str, str]:
-    """Return the engine's environment: the parent's, offline, without telemetry."""
+    """Return the engine's environment: the parent's, offline, without telemetry, with its key."""
     environment = dict(base)
+    environment.pop(KEY_VARIABLE, None)
+    if key is not None:
+        environment[KEY_VARIABLE] = key
     environment.update(
         HF_HUB_OFFLINE="1",
         TRANSFORMERS_OFFLINE="1",

@@ -28,13 +28,19 @@ class VllmServer(ServerProcess):
         log_path: Path,
         options: EngineOptions | None = None,
         port: int | None = None,
+        key: str | None = None,
     ) -> None:
-        """Prepare a server; `port` None takes a free one.  Raises UserError as runs_on_cpu does."""
+        """Prepare a server; `port` None takes a free one.
+
+        `key`: what everybody must send as a bearer token, on every route; None: nothing.
+        Raises UserError as runs_on_cpu does.
+        """
         options, cpu = options or EngineOptions(), runs_on_cpu()
         port = free_port() if port is None else port
         super().__init__(
-            serve_command(checkpoint, sampling, port, options, cpu),
-            serve_environment(options, cpu),
+            serve_command(checkpoint, sampling, port, options, cpu, keyed=key is not None),
+            serve_environment(options, cpu, key=key),
             log_path,
             port,
+            key,
         )

@@ -19,8 +19,10 @@ from typer.testing import CliRunner
 
 from mllm_affect.cli.app import app
 from mllm_affect.client import ask
-from mllm_affect.engine.server_process import free_port
+from mllm_affect.engine.server_process import bearer, free_port
 from mllm_affect.engine.transformers_engine import TransformersEngine
+from mllm_affect.engine.vllm_guard import KEY_VARIABLE
+from mllm_affect.engine.vllm_options import SERVED_NAME
 from mllm_affect.errors import EngineError, UserError
 from mllm_affect.model.miniature import embedded_checkpoint
 from mllm_affect.model.profile import read_profile
@@ -145,6 +147,23 @@ def test_the_service_answers_as_the_offline_engine_does(
     assert httpx.get(f"{running_engine.url}/health").status_code == 200, "not ours to end"
 
 
+def answers_its_parent_alone(child: psutil.Process) -> None:
+    """Who does not know the key of the child gets nothing; who does cannot have it fetch."""
+    words = child.cmdline()
+    url = f"http://127.0.0.1:{words[words.index('--port') + 1]}"
+    for path in ("/health", "/metrics", "/v1/models", "/tokenize", "/invocations", "/docs"):
+        assert httpx.get(f"{url}{path}").status_code == 401, path
+    page = {"Origin": "http://evil.example", "Access-Control-Request-Method": "POST"}
+    assert httpx.options(f"{url}/v1/chat/completions", headers=page).status_code == 401
+    key = child.environ()[KEY_VARIABLE]
+    assert key not in " ".join(words)
+    media = {"type": "video_url", "video_url": {"url": "http://127.0.0.1:9/video.mp4"}}
+    body = {"model": SERVED_NAME, "messages": [{"role": "user", "content": [media]}]}
+    refused = httpx.post(f"{url}/v1/chat/completions", json=body, headers=bearer(key), timeout=60)
+    assert refused.status_code == 400
+    assert "allowed domains" in refused.text
+
+
 @pytest.mark.engine
 @pytest.mark.rebuild
 def test_the_service_starts_its_engine_and_ends_with_it(video: Path, tmp_path: Path) -> None:
@@ -157,7 +176,10 @@ def test_the_service_starts_its_engine_and_ends_with_it(video: Path, tmp_path: P
         assert caught.value.code == "engine_away"
         assert service.wait(service.ready)
         assert set(ask(video, task="ah", url=service.url).probabilities) == {"yes", "no"}
-        service.child("mllm_affect.engine.vllm_entry").kill()
+        child = service.child("mllm_affect.engine.vllm_entry")
+        answers_its_parent_alone(child)
+        assert (tmp_path / "engine.log").stat().st_mode & 0o777 == 0o600
+        child.kill()
         status, said = service.finish()
         assert status == 1
         assert "engine_died" in said
