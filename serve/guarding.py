@@ -4,11 +4,11 @@ Does: check API keys, their scopes and rates, and turn away pages of other origi
 Does not: read bodies, or store keys other than as hashes.
 """
 
+import re
 import threading
 import time
 from collections.abc import Mapping
 from ipaddress import ip_address
-from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -20,10 +20,15 @@ from serve.problems import problem
 from serve.settings import ServiceSettings
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::[0-9]{1,5})?", re.ASCII)
+"""A host as RFC 9112 lets a request name it; internationalised names arrive in ASCII."""
 
 
 class Door:
-    """Answer 401, 403 or 429 below /v1 and at /metrics to whoever may not come in."""
+    """Answer 401, 403 or 429 below /v1 and at /metrics to whoever may not come in.
+
+    A Host header that names no host is answered with 400 everywhere.
+    """
 
     def __init__(self, app: ASGIApp, settings: ServiceSettings) -> None:
         self._app, self._keys = app, settings.keys
@@ -31,8 +36,7 @@ class Door:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
-        guarded = scope["type"] == "http" and _is_guarded(scope["path"])
-        refusal = self._refusal(scope) if guarded else None
+        refusal = self._refusal(scope) if scope["type"] == "http" else None
         if refusal is not None:
             await refusal(scope, receive, send)
             return
@@ -41,6 +45,11 @@ class Door:
     def _refusal(self, scope: Scope) -> Response | None:
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
         request = Request(scope)
+        host = headers.get(b"host", "")
+        if host and _name_of(host) is None:  # redirects would be built from it
+            return problem(request, 400, "bad_host", "The Host header names no host.")
+        if not _is_guarded(scope["path"]):
+            return None
         if not self._keys:
             return _refuse_strangers(request, headers)
         key = find_key(self._keys, _given_key(headers))
@@ -112,7 +121,7 @@ def _refuse_strangers(request: Request, headers: Mapping[bytes, str]) -> Respons
     if not _is_here(host):
         return problem(request, 403, "forbidden", "Without API keys only this machine may ask.")
     origin = headers.get(b"origin")
-    if origin is not None and urlsplit(origin).netloc != host:
+    if origin is not None and origin.partition("://")[2] != host:
         return problem(request, 403, "forbidden", "Pages of other origins may not ask.")
     if headers.get(b"sec-fetch-site") == "cross-site":
         return problem(request, 403, "forbidden", "Pages of other origins may not ask.")
@@ -120,8 +129,22 @@ def _refuse_strangers(request: Request, headers: Mapping[bytes, str]) -> Respons
 
 
 def _is_here(host: str) -> bool:
-    name = urlsplit(f"//{host}").hostname or ""
+    name = _name_of(host)
+    if name is None:
+        return False
     try:
         return ip_address(name).is_loopback
     except ValueError:
         return name == "localhost" or name.endswith(".localhost")
+
+
+def _name_of(host: str) -> str | None:
+    """Return the name or address in a Host header, None where it is neither."""
+    found = HOST.fullmatch(host)
+    if found is None:
+        return None
+    address, name = found.groups()
+    try:
+        return str(ip_address(address)) if address else str(name)
+    except ValueError:
+        return None

@@ -89,12 +89,17 @@ def problem(
     content = Problem(
         title=HTTPStatus(status).phrase,
         status=status,
-        detail=detail,
+        detail=_sendable(detail),
         code=code,
         request_id=getattr(request.state, "request_id", ""),
-        fields=list(fields),
+        fields=[_sendable(field) for field in fields],
     )
     return JSONResponse(content.model_dump(), status, media_type=MEDIA_TYPE)
+
+
+def _sendable(text: str) -> str:
+    """Return a text that may quote a client so that UTF-8 can spell it."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def body_too_large(request: Request, max_video_bytes: int) -> JSONResponse:

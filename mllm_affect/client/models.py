@@ -6,13 +6,23 @@ Does: describe it, for both sides.  Does not: send.
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from mllm_affect.scoring.abstention import Remark
 from mllm_affect.scoring.answers import SegmentAnswer, VideoVerdict
 
 Status = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 Id = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+
+
+def _refuse_surrogates(text: str) -> str:
+    """Return the text.  Raises ValueError for half a character, which JSON can spell."""
+    text.encode("utf-8")  # UnicodeEncodeError is a ValueError
+    return text
+
+
+Text = Annotated[str, AfterValidator(_refuse_surrogates)]
+"""Text that can be stored, hashed and sent on as UTF-8."""
 
 
 class VideoInfo(BaseModel):
@@ -42,15 +52,15 @@ class AnalysisRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     video_id: Id
-    task: str | None = Field(default=None, description="Id of a task, see /v1/tasks.")
-    question: str | None = Field(default=None, description="A question of your own.")
-    answers: list[str] = Field(
+    task: Text | None = Field(default=None, description="Id of a task, see /v1/tasks.")
+    question: Text | None = Field(default=None, description="A question of your own.")
+    answers: list[Text] = Field(
         default=[], description="What the question may be answered with; empty for free text."
     )
-    asked: str | None = Field(
+    asked: Text | None = Field(
         default=None, description="What the person was asked, for tasks that tell the model."
     )
-    transcript: str | None = Field(
+    transcript: Text | None = Field(
         default=None, description="What is said, for tasks that tell the model."
     )
     transcript_kind: Literal["txt", "vtt", "srt", "json", "yml"] = Field(

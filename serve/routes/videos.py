@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from mllm_affect.client.models import VideoInfo
 from mllm_affect.errors import UserError
 from serve.intake import keep, receive
+from serve.opened_file import OpenedFileResponse
 from serve.problems import problem_responses
 from serve.state import Owner, State, bearer
 from serve.wire.videos import video_info
@@ -90,10 +91,12 @@ def get_video(video_id: VideoId, state: State, owner: Owner) -> VideoInfo:
 def get_video_content(video_id: VideoId, state: State, owner: Owner) -> FileResponse:
     """Return the bytes as they were uploaded; ranges are answered, so that players can seek."""
     source = state.video(owner, video_id).source
-    if not source.path.is_file():
-        raise UserError("unknown_video", "There is no such video; it may have been erased.")
     kind = MEDIA_TYPES.get(source.container, "application/octet-stream")
-    return FileResponse(source.path, media_type=kind)
+    try:
+        return OpenedFileResponse(source.path, kind)
+    except FileNotFoundError:
+        sentence = "There is no such video; it may have been erased."
+        raise UserError("unknown_video", sentence) from None
 
 
 @router.delete(
