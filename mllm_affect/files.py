@@ -19,9 +19,10 @@ CHUNK_BYTES = 1 << 20
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, mode: int = 0o644) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it is fsynced and renamed onto `path`.
 
+    `mode`: permissions of the new file, which nobody else can read while it is written.
     On an exception the temporary file is removed and `path` keeps its old content.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -32,7 +33,7 @@ def replacing(path: Path) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
-        temporary.chmod(0o644)
+        temporary.chmod(mode)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -46,9 +47,9 @@ def refuse_filled(folder: Path) -> None:
         )
 
 
-def write_bytes(path: Path, content: bytes) -> None:
+def write_bytes(path: Path, content: bytes, mode: int = 0o644) -> None:
     """Write `content` to `path`, whole or not at all."""
-    with replacing(path) as temporary:
+    with replacing(path, mode) as temporary:
         temporary.write_bytes(content)
 
 

@@ -18,6 +18,7 @@ VERBS = (
     "finetune",
     "serve",
     "worker",
+    "key",
     "evaluate",
     "predict",
     "ensemble",

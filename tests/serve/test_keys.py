@@ -3,15 +3,18 @@
 import hashlib
 import json
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 from service_in_process import Service
+from typer.testing import CliRunner
 
+from mllm_affect.cli.app import app as cli
 from mllm_affect.errors import UserError
-from serve.keys import ApiKey, read_api_keys
+from serve.keys import ALL_SCOPES, GUESSABLE, ApiKey, hash_of, read_api_keys
 from serve.logs import AccessLog, audit
 from serve.settings import ServiceSettings
 
@@ -19,11 +22,11 @@ QUESTION = "Does the secret person smile?"
 
 
 def key_of(name: str, **given: Any) -> ApiKey:
-    return ApiKey(name=name, sha256=hashlib.sha256(f"key of {name}".encode()).hexdigest(), **given)
+    return ApiKey(name=name, sha256=hash_of(f"the long key of {name}"), **given)
 
 
 def bearer(name: str) -> dict[str, str]:
-    return {"authorization": f"Bearer key of {name}"}
+    return {"authorization": f"Bearer the long key of {name}"}
 
 
 @pytest.fixture
@@ -89,6 +92,101 @@ def test_a_list_of_keys_is_read(tmp_path: Path) -> None:
         with pytest.raises(UserError) as caught:
             read_api_keys(path)
         assert caught.value.code == "bad_api_key"
+
+
+DIGEST = hash_of("the long key of clinic")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"# keys of the clinic\n- name: clinic\n  sha256: {DIGEST}\n",
+        f"\n\n  # first\n\n- name: clinic\n  sha256: {DIGEST}\n# last\n",
+        f"\ufeff- name: clinic\n  sha256: {DIGEST}\n",
+        f"---\n- name: clinic\n  sha256: {DIGEST}\n",
+        f"[{{name: clinic, sha256: {DIGEST}}}]\n",
+        f"-\n  name: clinic\n  sha256: {DIGEST}\n",
+    ],
+)
+def test_a_list_may_begin_as_any_list_does(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "keys.yaml"
+    path.write_text(text)
+    (key,) = read_api_keys(path)
+    assert (key.name, key.sha256) == ("clinic", DIGEST)
+
+
+def test_a_bare_key_may_have_a_comment(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    path.write_text("# of the clinic\nthe long key of clinic\n")
+    (key,) = read_api_keys(path)
+    assert key.sha256 == DIGEST
+
+
+@pytest.mark.parametrize("text", ["", "# only a comment\n", "[]\n", "two lines\nof what?\n"])
+def test_a_file_without_a_key_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "keys.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError) as caught:
+        read_api_keys(path)
+    assert caught.value.code == "bad_api_key"
+
+
+@pytest.mark.parametrize("word", GUESSABLE)
+def test_a_hash_that_anybody_can_guess_is_refused(tmp_path: Path, word: str) -> None:
+    path = tmp_path / "keys.yaml"
+    digest = hashlib.sha256(word.encode()).hexdigest()
+    path.write_text(f"- name: clinic\n  sha256: {digest}\n")
+    with pytest.raises(UserError, match="mllm-affect key") as caught:
+        read_api_keys(path)
+    assert caught.value.code == "bad_api_key"
+
+
+def test_the_documented_example_opens_nothing(tmp_path: Path) -> None:
+    page = Path(__file__).parents[2] / "docs/security.md"
+    digests = re.findall(r"\b[0-9a-f]{64}\b", page.read_text())
+    for number, digest in enumerate(digests):
+        (tmp_path / "keys").write_text(f"- name: k{number}\n  sha256: {digest}\n")
+        with pytest.raises(UserError):
+            read_api_keys(tmp_path / "keys")
+
+
+def test_no_header_and_short_keys_open_nothing_whatever_the_file_holds() -> None:
+    keys = (
+        ApiKey(name="a", sha256=hash_of("")), ApiKey(name="b", sha256=hash_of("hunter2")),
+    )  # fmt: skip
+    http = Service(ServiceSettings(keys=keys)).http
+    for headers in ({}, {"authorization": "Bearer"}, {"authorization": "Bearer hunter2"}):
+        assert http.get("/v1/tasks", headers=headers).status_code == 401
+
+
+def test_the_command_makes_a_key_and_keeps_its_hash_alone(tmp_path: Path) -> None:
+    path = tmp_path / "keys.yaml"
+    runner = CliRunner()
+    words = ["key", "clinic", "--file", str(path)]
+    first = runner.invoke(cli, [*words, "--scope", "read", "--requests-per-minute", "9", "--json"])
+    assert first.exit_code == 0, first.output
+    made = json.loads(first.output)["key"]
+    assert len(made) >= 40
+    assert made not in path.read_text()
+    assert path.stat().st_mode & 0o777 == 0o600
+    path.write_text("# mine\n" + path.read_text().rstrip("\n"))
+    second = runner.invoke(cli, ["key", "other", "--file", str(path)])
+    assert second.exit_code == 0
+    keys = read_api_keys(path)
+    assert [(key.name, key.scopes, key.requests_per_minute) for key in keys] == [
+        ("clinic", {"read"}, 9), ("other", ALL_SCOPES, None),
+    ]  # fmt: skip
+    assert path.read_text().startswith("# mine\n")
+    http = Service(ServiceSettings(keys=keys)).http
+    assert http.get("/v1/tasks", headers={"authorization": f"Bearer {made}"}).status_code == 200
+    before = path.read_bytes()
+    for name in ("clinic", "a name", ""):
+        again = runner.invoke(cli, ["key", name, "--file", str(path), "--json"])
+        assert (again.exit_code, json.loads(again.output)["error"]["code"]) == (2, "bad_api_key")
+    assert path.read_bytes() == before
+    path.write_text("the long key of clinic\n")
+    assert runner.invoke(cli, ["key", "x", "--file", str(path)]).exit_code == 2
+    assert path.read_text() == "the long key of clinic\n"
 
 
 @pytest.mark.parametrize(
