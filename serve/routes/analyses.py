@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Response
 from mllm_affect.client.models import Analysis, AnalysisPage, AnalysisRequest, Id, SegmentPage
 from mllm_affect.errors import UserError
 from serve.choosing import chosen_task
+from serve.cursors import PATTERN, cursor_of, position_of
 from serve.problems import problem_responses
 from serve.state import Owner, State, bearer
 from serve.told import TranscriptFile, context_of_request
@@ -79,13 +80,17 @@ def list_analyses(
     state: State,
     owner: Owner,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    before: Annotated[Id | None, Query(description="`next` of the page before.")] = None,
+    before: Annotated[
+        str | None, Query(pattern=PATTERN, description="`next` of the page before.")
+    ] = None,
     video_id: Annotated[Id | None, Query(description="Only those about this video.")] = None,
 ) -> AnalysisPage:
     """List analyses, the newest first."""
-    found = state.store.analyses.page(owner, before, limit + 1, video_id)
-    shown = [analysis_info(one) for one in found[:limit]]
-    return AnalysisPage(items=shown, next=shown[-1].id if len(found) > limit else None)
+    after = None if before is None else position_of(before, owner, video_id)
+    found = state.store.analyses.page(owner, after, limit + 1, video_id)
+    shown = found[:limit]
+    more = cursor_of(shown[-1].position, owner, video_id) if len(found) > limit else None
+    return AnalysisPage(items=[analysis_info(one) for one in shown], next=more)
 
 
 @router.get(

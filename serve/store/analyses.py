@@ -46,6 +46,19 @@ class StoredAnalysis:
         """Whether nothing will happen to it any more."""
         return self.status not in UNFINISHED
 
+    @property
+    def position(self) -> "Position":
+        """Where it stands in its owner's list."""
+        return Position(self.created_s, self.id)
+
+
+@dataclass(frozen=True)
+class Position:
+    """The place of an analysis in its owner's list, which stays when the analysis is erased."""
+
+    created_s: float
+    id: str
+
 
 class Analyses:
     """The analyses of the store."""
@@ -105,20 +118,19 @@ class Analyses:
         return _made(row) if row is not None and row.owner == owner else None
 
     def page(
-        self, owner: str, before: str | None, limit: int, video_id: str | None = None
+        self, owner: str, after: Position | None, limit: int, video_id: str | None = None
     ) -> list[StoredAnalysis]:
-        """Return an owner's analyses, the newest first, those after analysis `before`."""
+        """Return an owner's analyses, the newest first, those after a position."""
         wanted = select(analyses).where(analyses.c.owner == owner)
         if video_id is not None:
             wanted = wanted.where(analyses.c.video_id == video_id)
+        if after is not None:
+            older = analyses.c.created_s < after.created_s
+            same = (analyses.c.created_s == after.created_s) & (analyses.c.id < after.id)
+            wanted = wanted.where(older | same)
+        wanted = wanted.order_by(analyses.c.created_s.desc(), analyses.c.id.desc()).limit(limit)
         with self._database.reading() as connection:
-            last = _row(connection, before) if before else None
-            if last is not None:
-                older = analyses.c.created_s < last.created_s
-                same = (analyses.c.created_s == last.created_s) & (analyses.c.id < last.id)
-                wanted = wanted.where(older | same)
-            wanted = wanted.order_by(analyses.c.created_s.desc(), analyses.c.id.desc())
-            return [_made(row) for row in connection.execute(wanted.limit(limit))]
+            return [_made(row) for row in connection.execute(wanted)]
 
     def cancel(self, owner: str, analysis_id: str) -> StoredAnalysis | None:
         """Stop an analysis; one that is finished stays as it is.  None where there is none."""

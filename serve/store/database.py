@@ -4,12 +4,13 @@ Does: connect, bring the tables up to date, hand out transactions, tell the data
 Does not: know what the rows mean.
 """
 
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
-from sqlalchemy import Connection, Engine, Float, create_engine, event, text
+from sqlalchemy import Connection, Engine, Float, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
@@ -59,7 +60,7 @@ class Database:
         try:
             database = cls(_engine(url))
             database.migrate()
-        except (SQLAlchemyError, ArgumentError, ImportError) as error:
+        except (SQLAlchemyError, ArgumentError, ImportError, OSError) as error:
             # Neither the address, which may hold a password, nor what the driver says goes out.
             raise UserError(
                 "bad_database",
@@ -134,16 +135,30 @@ def newest_version() -> str:
     return max(path.name[1:5] for path in (MIGRATIONS / "versions").glob("v[0-9]*.py"))
 
 
+def _make_private(path: Path) -> None:
+    """Make the file, readable by its owner alone; SQLite gives what it writes beside it this mode.
+
+    Raises OSError.
+    """
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    for name in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
+        with suppress(FileNotFoundError):
+            if name.stat().st_uid == os.geteuid():
+                name.chmod(0o600)
+
+
 def _engine(url: str) -> Engine:
     if not url.startswith("sqlite:"):
         # libpq's own addresses name no driver.
         return create_engine(
             url.replace("postgresql://", "postgresql+psycopg://", 1), pool_pre_ping=True,
-            pool_size=16, max_overflow=32,
+            pool_size=16, max_overflow=32, hide_parameters=True,
         )  # fmt: skip
+    _make_private(Path(str(make_url(url).database)))
     engine = create_engine(
-        url, pool_size=16, max_overflow=64, connect_args={"check_same_thread": False}
-    )
+        url, pool_size=16, max_overflow=64, hide_parameters=True,
+        connect_args={"check_same_thread": False},
+    )  # fmt: skip
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: Any) -> None:

@@ -54,8 +54,10 @@ class MediaFolder:
         """Open a folder, or make it.  Raises UserError `bad_data_folder`."""
         made = cls(folder)
         try:
-            for part in (made.incoming_folder, made.videos_folder, made.clips_folder):
-                part.mkdir(parents=True, exist_ok=True, mode=0o700)
+            folder.mkdir(parents=True, exist_ok=True)
+            for part in (folder, made.incoming_folder, made.videos_folder, made.clips_folder):
+                part.mkdir(exist_ok=True)
+                _close_to_others(part)
             made.sweep_incoming()
         except OSError as error:
             raise UserError(
@@ -142,3 +144,9 @@ class MediaFolder:
             with contextlib.suppress(OSError), path.open("rb") as stream:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 path.unlink(missing_ok=True)
+
+
+def _close_to_others(folder: Path) -> None:
+    """Let only its owner into a folder, also one that was there; somebody else's stays as it is."""
+    if folder.stat().st_uid == os.geteuid():
+        folder.chmod(0o700)

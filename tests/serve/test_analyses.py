@@ -1,5 +1,7 @@
 """Videos and analyses over HTTP: from the upload to the answer, and away again."""
 
+import base64
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from mllm_affect.errors import EngineError
 from mllm_affect.pipeline import answer_video
 from mllm_affect.scoring.answers import SegmentAnswer, VideoAnswer, VideoVerdict
 from mllm_affect.tasks.prompts import load_task
+from serve.keys import ApiKey, hash_of
 from serve.settings import ServiceSettings
 
 
@@ -110,6 +113,45 @@ def test_lists_are_paged_newest_first(service: Service, video: Path) -> None:
     assert [item["id"] for item in first["items"]] == made[:0:-1]
     rest = service.http.get("/v1/analyses", params={"before": first["next"]}).json()
     assert ([item["id"] for item in rest["items"]], rest["next"]) == (made[:1], None)
+
+
+def test_the_next_page_is_the_same_after_the_last_of_this_one_was_erased(
+    service: Service, video: Path
+) -> None:
+    video_id = uploaded(service, video)["id"]
+    made = [asked(service, video_id, question=f"{n}?", answers=["a", "b"])["id"] for n in range(5)]
+    first = service.http.get("/v1/analyses", params={"limit": 2}).json()
+    for shown in first["items"]:
+        assert service.http.delete(f"/v1/analyses/{shown['id']}").status_code == 204
+    rest = service.http.get("/v1/analyses", params={"before": first["next"]}).json()
+    assert [item["id"] for item in rest["items"]] == made[2::-1]
+
+
+def test_a_cursor_is_of_one_list_alone(video: Path) -> None:
+    keys = tuple(ApiKey(name=name, sha256=hash_of(f"the very long key of {name}")) for name in "ab")
+    service = Service(ServiceSettings(keys=keys))
+    mine, other = ({"authorization": f"Bearer the very long key of {name}"} for name in "ab")
+    content = video.read_bytes()
+    found = service.http.post("/v1/videos", content=content, headers=mine).json()
+    for _ in range(2):
+        body = {"video_id": found["id"], "task": "ah"}
+        made = service.http.post("/v1/analyses", json=body, headers=mine).json()
+    page = service.http.get("/v1/analyses", params={"limit": 1}, headers=mine).json()
+    position = json.loads(base64.urlsafe_b64decode(page["next"] + "=="))
+    forged = base64.urlsafe_b64encode(
+        json.dumps([float("nan"), "\ud800", position[2]]).encode()
+    ).decode().rstrip("=")  # fmt: skip
+    for params, headers in (
+        ({"before": page["next"]}, other),  # of another owner
+        ({"before": page["next"], "video_id": found["id"]}, mine),  # of another list
+        ({"before": made["id"]}, mine),  # an id is none
+        ({"before": "AAAA"}, mine),
+        ({"before": forged}, mine),
+    ):
+        response = service.http.get("/v1/analyses", params=params, headers=headers)
+        assert (response.status_code, response.json()["code"]) == (422, "bad_cursor"), params
+    response = service.http.get("/v1/analyses", params={"before": page["next"]}, headers=mine)
+    assert len(response.json()["items"]) == 1
 
 
 def test_a_cancelled_analysis_is_not_worked_on(service: Service, video: Path) -> None:

@@ -251,6 +251,26 @@ def test_a_folder_that_cannot_be_used_is_one_sentence(tmp_path: Path) -> None:
     assert caught.value.code == "bad_data_folder"
 
 
+def test_the_data_is_for_its_owner(tmp_path: Path) -> None:
+    folder = tmp_path / "parent" / "data"
+    for existing in (False, True):
+        if existing:  # as an earlier version left it
+            for path in (folder, *folder.iterdir()):
+                path.chmod(0o755 if path.is_dir() else 0o644)
+        opened = Store.open(folder)
+        kept(opened)
+        with opened.database.writing() as connection:
+            modes = {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()}
+            connection.execute(text("SELECT 1"))
+        assert folder.stat().st_mode & 0o777 == 0o700
+        files = {"service.sqlite", "service.sqlite-wal", "service.sqlite-shm"}
+        assert {name for name, mode in modes.items() if mode == 0o600} == files
+        assert {mode for name, mode in modes.items() if name not in files} == {0o700}
+        (stored,) = opened.media.videos_folder.glob("??/*")
+        assert stored.stat().st_mode & 0o777 == 0o600
+        opened.close()
+
+
 def test_only_progress_may_be_lost_with_the_power(tmp_path: Path) -> None:
     """SQLite's 2 is FULL: on the disk before it counts; 1 is NORMAL: with the next one that is."""
     database = Database.open(f"sqlite:///{tmp_path / 'service.sqlite3'}")
