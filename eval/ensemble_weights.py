@@ -21,8 +21,8 @@ from eval.ensembling import Method, combine
 from eval.intervals import Interval
 from eval.predictions import Prediction
 from mllm_affect.errors import UserError
-from mllm_affect.scoring.fitting import deal_participants
 from mllm_affect.scoring.logits import NEAREST
+from mllm_affect.scoring.nested_folds import deal_participants
 
 Floats = NDArray[np.float64]
 

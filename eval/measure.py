@@ -13,13 +13,20 @@ from eval.ablations import Ablation
 from eval.details import Details, details_of, frames_of
 from eval.evaluation_page import page
 from eval.joining import join
-from eval.predictions import FILE_NAME, Prediction, PredictionsLog, read_predictions
+from eval.predictions import (
+    FILE_NAME,
+    Prediction,
+    PredictionsLog,
+    read_predictions,
+    settings_beside,
+)
 from eval.predictions import write_predictions as write_rows
 from eval.run import check_labels, choose, predict
 from eval.summary import Summary, summarise
 from mllm_affect import __version__
 from mllm_affect.data.examples import Example
 from mllm_affect.files import sha256_file, write_json
+from mllm_affect.model import split_uses
 
 PLAIN = "examples"
 """The kind of labelled set that anybody may make of their own videos."""
@@ -106,17 +113,30 @@ def run(plan: Plan, out: Path, advance: Advance = lambda _done, _total: None) ->
             "version": __version__,
             **answerer.settings,
         }
+        # Absent where the split was kept apart, so that stopped runs of older versions go on.
+        used_for = _used_for(plan, labelled.sha256)
+        if used_for:
+            settings["split_used_for"] = list(used_for)
         log = PredictionsLog(out, settings)
         advance(0, len(examples))
         predictions = []
         for prediction in predict(examples, plan.data, task, label, answerer.ask, log):
             predictions.append(prediction)
             advance(len(predictions), len(examples))
-    note = " ".join(filter(None, (answerer.note, labelled.sentence())))
+    used = split_uses.sentence(used_for, plan.split)
+    note = " ".join(filter(None, (answerer.note, labelled.sentence(), used)))
     return Measurement(
         summarise(predictions), predictions, settings, plan.data, note, every, label,
         licensed=labelled.kind != PLAIN,
     )  # fmt: skip
+
+
+def _used_for(plan: Plan, examples_sha256: str) -> tuple[str, ...]:
+    """Return what the checkpoint was made with the split for; nothing is known of a service's."""
+    if plan.model is None or plan.url is not None:
+        return ()
+    uses = split_uses.split_uses(plan.model)
+    return split_uses.purposes(uses, examples_sha256, plan.split)
 
 
 def from_file(
@@ -132,6 +152,10 @@ def from_file(
 
     predictions = read_predictions(path)
     settings: dict[str, Any] = {"predictions": sha256_file(path)}
+    made_with = settings_beside(path)
+    note = split_uses.sentence(tuple(made_with.get("split_used_for", ())), made_with.get("split"))
+    if note:
+        settings["split_used_for"] = made_with["split_used_for"]
     examples: Sequence[Example] = ()
     licensed = False
     if data is not None and predictions:
@@ -143,7 +167,7 @@ def from_file(
             "examples": labelled.sha256, "split": split, "label": label,
         }  # fmt: skip
     return Measurement(
-        summarise(predictions), predictions, settings, data, "", examples, label or "", licensed
+        summarise(predictions), predictions, settings, data, note, examples, label or "", licensed
     )
 
 

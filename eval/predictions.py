@@ -127,6 +127,21 @@ def read_predictions(path: Path) -> list[Prediction]:
     return predictions
 
 
+def settings_beside(predictions: Path) -> dict[str, Any]:
+    """Return the settings of the run that wrote the predictions; empty where they are not known.
+
+    Raises UserError `bad_predictions` for settings that cannot be read.
+    """
+    path = predictions.parent / SETTINGS_NAME
+    if not path.is_file():
+        return {}
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError("bad_predictions", f"{path} is not JSON; evaluate again.") from error
+    return settings if isinstance(settings, dict) else {}
+
+
 def write_predictions(path: Path, predictions: Iterable[Prediction]) -> None:
     """Write a whole predictions file at once."""
     write_jsonl(path, (as_row(prediction) for prediction in predictions))

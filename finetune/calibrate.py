@@ -81,10 +81,12 @@ def calibrate_checkpoint(
     cache: ClipCache | None = None,
     *,
     trusted: bool = False,
+    chosen_on: str | None = None,
 ) -> dict[str, str]:
     """Write scoring.json into `checkpoint`; return the calibration id of each task.
 
     `cache`: where decoded clips are kept.  `trusted` videos are decoded in this process.
+    `chosen_on`: the split that chose this checkpoint among several of the training, if one did.
     Raises UserError where videos of both labels or participants are too few.
     """
     examples = validation_examples(data, stage, tasks)
@@ -108,6 +110,7 @@ def calibrate_checkpoint(
             unusable=wanted - len(videos),
             examples_sha256=read_labelled(data).sha256,
             weights=weights,
+            chose_checkpoint=chosen_on == stage.split,
         )
         scoring = fit_scoring(profile.fit(task), SEGMENTER, max_seconds, videos, plan, origin)
         write_scoring(checkpoint, scoring)

@@ -14,6 +14,7 @@ from finetune.manifest import MANIFEST_NAME
 from mllm_affect.errors import UserError
 from mllm_affect.files import write_text
 from mllm_affect.model.profile import read_profile
+from mllm_affect.model.split_uses import sentence
 
 CARD_NAME = "README.md"
 PLOT_NAME = "calibration.svg"
@@ -139,7 +140,8 @@ def _training(manifest: Mapping[str, Any]) -> Iterator[str]:
         scores = [item["macro_f1"] for item in manifest["evaluations"]]
         yield (
             f"- kept: step {manifest['checkpoint_step']}, the best of {len(scores)} evaluations "
-            f"(macro-F1 {max(scores):.3f} on split `{recipe['evaluation']['split']}`)"
+            f"(macro-F1 {max(scores):.3f} on split `{recipe['evaluation']['split']}`, which chose "
+            "it: new people get less)"
         )
     yield f"- precision {recipe['dtype']}, seed {manifest['seed']}"
     if manifest["final_loss"] is not None:
@@ -166,6 +168,7 @@ def _figures(metrics: Mapping[str, Any] | None, checkpoint: Path) -> str:
         f"{metrics['participants']} participants; 95 % intervals, participants redrawn. "
         f"{metrics['unparsed']} answers unusable and {metrics['abstained']} abstained; both count "
         "as wrong.\n",
+        *_used(settings),
         "| figure | value | interval |",
         "|---|---|---|",
         *_figure_rows(metrics),
@@ -178,6 +181,12 @@ def _figures(metrics: Mapping[str, Any] | None, checkpoint: Path) -> str:
     if (checkpoint / PLOT_NAME).is_file():
         lines.append(f"\n![How often an answer was right, by its probability]({PLOT_NAME})")
     return "\n".join(lines)
+
+
+def _used(settings: Mapping[str, Any]) -> Iterator[str]:
+    said = sentence(tuple(settings.get("split_used_for") or ()), settings.get("split"))
+    if said:
+        yield f"**{said}**\n"
 
 
 FIGURES = {

@@ -320,6 +320,7 @@ def _calibrate(
         return calibrate_checkpoint(
             checkpoint, _profile(plan), data, stage, plan.tasks, plan.recipe.max_seconds, engine,
             report, cache, trusted=trusted,
+            chosen_on=plan.recipe.evaluation.split if plan.recipe.evaluation else None,
         )  # fmt: skip
     finally:
         engine.close()

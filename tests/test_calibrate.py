@@ -123,3 +123,17 @@ def test_bad_options_are_one_sentence(predictions: Path, model: Path, tmp_path: 
         assert json.loads(told)["error"]["code"] == code
     status, told = invoke("--predictions", predictions, "--model", tmp_path, "--json")
     assert (status, json.loads(told)["error"]["code"]) == (2, "bad_checkpoint")
+
+
+def test_figures_on_the_split_that_chose_the_checkpoint_are_labelled(
+    predictions: Path, model: Path
+) -> None:
+    recipe = {"split": "train", "evaluation": {"split": "val"}}
+    manifest = {
+        "recipe": recipe, "rows": {"examples_sha256": "e" * 64}, "evaluations": [{"step": 1}],
+    }  # fmt: skip
+    (model / "manifest.json").write_text(json.dumps(manifest))
+    status, told = invoke("--predictions", predictions, "--model", model)
+    assert status == 0, told
+    assert "also chose the checkpoint" in told
+    assert read_scoring(model).tasks["ah"].made_from.chose_checkpoint is True

@@ -4,7 +4,6 @@ Does: read predictions, check that they are this checkpoint's, print what was co
 Does not: fit (mllm_affect.scoring.fitting) or ask a model.
 """
 
-import json as json_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -59,7 +58,7 @@ def calibrate(
 
     Service and evaluation use the file alike. Give videos that the model was not trained on.
     """
-    from eval.predictions import read_predictions
+    from eval.predictions import read_predictions, settings_beside
     from mllm_affect.media.cutting import MAX_SECONDS, SEGMENTER
     from mllm_affect.model.profile import read_profile
     from mllm_affect.scoring.abstention import NEVER, Abstention
@@ -72,7 +71,7 @@ def calibrate(
     profile = read_profile(model)
     rows = read_predictions(predictions)
     asked = profile.fit(load_task(task or _only_task(rows, predictions)))
-    settings = _settings_beside(predictions)
+    settings = settings_beside(predictions)
     _refuse_others(settings, asked, model, predictions)
     plan = FittingPlan(
         poolings=tuple(pooling or CANDIDATES),
@@ -89,6 +88,7 @@ def calibrate(
         examples_sha256=settings.get("examples"),
         predictions_sha256=_hash(predictions),
         weights=settings.get("weights"),
+        chose_checkpoint=_chose(model, settings),
     )
     scoring = fit_scoring(asked, SEGMENTER, MAX_SECONDS, videos, plan, origin)
     path = write_scoring(model, scoring)
@@ -122,20 +122,6 @@ def _only_task(rows: "list[Prediction]", path: Path) -> str:
     return tasks[0]
 
 
-def _settings_beside(predictions: Path) -> dict[str, Any]:
-    """Return the settings of the run that wrote the predictions; empty where they are not known."""
-    from eval.predictions import SETTINGS_NAME
-
-    path = predictions.parent / SETTINGS_NAME
-    if not path.is_file():
-        return {}
-    try:
-        settings = json_module.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError("bad_predictions", f"{path} is not JSON; evaluate again.") from error
-    return settings if isinstance(settings, dict) else {}
-
-
 def _refuse_others(settings: dict[str, Any], task: "Task", model: Path, predictions: Path) -> None:
     """Refuse predictions in other words, without a modality, or of another checkpoint."""
     from mllm_affect.model.weights_hash import weights_hash
@@ -152,6 +138,16 @@ def _refuse_others(settings: dict[str, Any], task: "Task", model: Path, predicti
             "other_predictions",
             f"{predictions} was made with {' and '.join(wrong)}; evaluate again.",
         )
+
+
+def _chose(model: Path, settings: dict[str, Any]) -> bool | None:
+    """Return whether the predictions' split chose this checkpoint; None where it is not known."""
+    from mllm_affect.model.split_uses import SELECTION, purposes, split_uses
+
+    examples, uses = settings.get("examples"), split_uses(model)
+    if examples is None or not uses:
+        return None
+    return SELECTION in purposes(uses, examples, settings.get("split"))
 
 
 def _hash(path: Path) -> str:
@@ -184,9 +180,17 @@ def _print(scoring: "TaskScoring", path: Path) -> None:
         f"temperature {scoring.temperature:.3f}, bias {scoring.bias:+.3f}, "
         f"threshold {scoring.threshold:.3f} ({scoring.threshold_policy})"
     )
+    low, high = scoring.out_of_fold.macro_f1_interval or (0.0, 1.0)
     out.print(
         f"calibration error {scoring.before.calibration_error:.3f} before, "
-        f"{scoring.out_of_fold.calibration_error:.3f} after (out-of-fold); macro-F1 "
-        f"{scoring.before.macro_f1:.3f} before, {scoring.out_of_fold.macro_f1:.3f} after"
+        f"{scoring.out_of_fold.calibration_error:.3f} after; macro-F1 "
+        f"{scoring.before.macro_f1:.3f} before, {scoring.out_of_fold.macro_f1:.3f} after (95 % "
+        f"{low:.3f} to {high:.3f}). After: pooling, calibration and threshold all chosen on other "
+        "participants."
     )
+    if made.chose_checkpoint:
+        out.print(
+            "[yellow]These videos also chose the checkpoint during training, so all figures above "
+            "are higher than on new people.[/]"
+        )
     out.print(f"{path}: calibration {scoring.id[:12]}", highlight=False)

@@ -48,6 +48,7 @@ def fit_calibration(probability_N: Floats, positive_N: Flags, with_bias: bool) -
     Raises UserError `one_sided_labels` when every video is positive or none is.
     """
     from scipy.optimize import minimize
+    from scipy.special import expit
 
     positives = int(positive_N.sum())
     negatives = len(positive_N) - positives
@@ -63,7 +64,7 @@ def fit_calibration(probability_N: Floats, positive_N: Flags, with_bias: bool) -
     def loss(weights: Floats) -> tuple[float, Floats]:
         steepness = np.exp(weights[0])  # one over the temperature
         score_N = steepness * logit_N + weights[1]
-        error_N = np.array([sigmoid(float(value)) for value in score_N]) - target_N
+        error_N = expit(score_N) - target_N
         value = (np.logaddexp(0.0, score_N) - target_N * score_N).sum() + (weights**2).sum() / 2
         slope = np.array([steepness * (error_N * logit_N).sum(), error_N.sum()]) + weights
         return float(value) / len(logit_N), slope / len(logit_N)

@@ -36,8 +36,12 @@ def calibration_error(probability_N: Floats, positive_N: Flags, bins: int = BINS
 
 
 def macro_f1(probability_N: Floats, positive_N: Flags, threshold: float) -> float:
+    """Return the mean F1 of both classes, answered positive from `threshold` on."""
+    return macro_f1_of(probability_N >= threshold, positive_N)
+
+
+def macro_f1_of(said_N: Flags, positive_N: Flags) -> float:
     """Return the mean F1 of both classes; one that is neither labelled nor answered is left out."""
-    said_N = probability_N >= threshold
     scores = []
     for label_N, answer_N in ((positive_N, said_N), (~positive_N, ~said_N)):
         labelled_or_answered = int(label_N.sum() + answer_N.sum())

@@ -20,6 +20,12 @@ from mllm_affect.scoring.thresholds import ThresholdPolicy
 FILE_NAME = "scoring.json"
 Interval = tuple[float, float]
 
+ADDED_LATER = (
+    *((part, "macro_f1_interval") for part in ("before", "out_of_fold", "fitted")),
+    ("made_from", "chose_checkpoint"),
+)
+"""Fields that older files lack: left out of the id where they are null, so that ids stay."""
+
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -50,15 +56,23 @@ class Choice(_Frozen):
 
 
 class Figures(_Frozen):
-    """Of the positive answer's probability over the videos of the fit."""
+    """Of the positive answer's probability over the videos of the fit.
+
+    The interval is 95 %, participants redrawn; None in files of versions that gave none.
+    """
 
     negative_log_likelihood: float
     calibration_error: float
     macro_f1: float
+    macro_f1_interval: Interval | None = None
 
 
 class MadeFrom(_Frozen):
-    """The videos of the fit, and what gave their segment answers; None where it is not known."""
+    """The videos of the fit, and what gave their segment answers; None where it is not known.
+
+    `chose_checkpoint`: whether the same videos chose this checkpoint among several of a training;
+    every figure of the entry then flatters.
+    """
 
     split: str | None
     videos: int
@@ -68,14 +82,16 @@ class MadeFrom(_Frozen):
     examples_sha256: str | None = None
     predictions_sha256: str | None = None
     weights: str | None = None
+    chose_checkpoint: bool | None = None
     version: str
 
 
 class TaskScoring(_Frozen):
     """How one task is scored, with all that this was fitted for.
 
-    `before` and `out_of_fold` are the pooled probabilities as they were and as calibrated by fits
-    on other participants; `fitted` are those of the final fit on its own videos.
+    `before`: figures of the pooled probabilities as they were, at threshold 0.5.  `out_of_fold`:
+    of answers for which pooling, calibration and threshold were all chosen on other participants.
+    `fitted`: of the final rule on the videos that it was fitted on.
     """
 
     task: str
@@ -101,6 +117,9 @@ class TaskScoring(_Frozen):
     def id(self) -> str:
         """The calibration's id: the SHA-256 of the whole entry.  Travels with every answer."""
         stated = self.model_dump(mode="json") | {"sampling": self.sampling.facts()}
+        for part, field in ADDED_LATER:
+            if stated[part][field] is None:
+                del stated[part][field]
         return sha256_json(stated)
 
 

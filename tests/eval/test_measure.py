@@ -14,6 +14,7 @@ from eval.answerers import ECHO, open_answerer
 from eval.predictions import read_predictions
 from mllm_affect.cli.app import app
 from mllm_affect.data.examples import read_examples, write_examples
+from mllm_affect.data.labelled import read_labelled
 from mllm_affect.data.made.clips import make_clip, plan_clips
 from mllm_affect.data.made.folders import example_of, write_clip_file
 from mllm_affect.errors import UserError
@@ -169,3 +170,29 @@ def test_a_service_is_never_asked_with_a_modality_missing() -> None:
         open_answerer(task, None, "http://127.0.0.1:9", "audio"),
     ):
         pass
+
+
+def test_figures_on_a_split_that_made_the_checkpoint_are_labelled(
+    clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # the echo engine's checkpoint is called echo, in this folder
+    (tmp_path / "echo").mkdir()
+    examples = {"examples_sha256": read_labelled(clips).sha256}
+    manifest = {
+        "recipe": {"split": "train", "evaluation": {"split": "test"}}, "rows": examples,
+        "evaluations": [{"step": 1, "macro_f1": 1.0}],
+    }  # fmt: skip
+    (tmp_path / "echo" / "manifest.json").write_text(json.dumps(manifest))
+    words = f"ah_demo --data {clips} --split test --model echo --out out --no-thumbnails".split()
+    status, told = invoke(*words)
+    assert status == 0
+    assert "used for selection of this checkpoint" in " ".join(told.split())
+    metrics = json.loads((tmp_path / "out/metrics.json").read_text())
+    assert metrics["settings"]["split_used_for"] == ["selection"]
+    assert "used for selection of this checkpoint" in (tmp_path / "out/report.html").read_text()
+    again = measure.from_file(tmp_path / "out" / "predictions.jsonl")
+    assert "used for selection" in again.note
+    (tmp_path / "echo" / "manifest.json").unlink()
+    assert invoke(*[*words[:-3], "--out", "other", "--json"])[0] == 0
+    settings = json.loads((tmp_path / "other/metrics.json").read_text())["settings"]
+    assert "split_used_for" not in settings

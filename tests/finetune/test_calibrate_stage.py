@@ -69,3 +69,15 @@ def test_a_split_that_cannot_calibrate_is_refused_before_training(
         run(recipe.model_copy(update={"data": one_sided}), tmp_path / "out")
     assert caught.value.code == "one_sided_labels"
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("chosen_on", "same"), [("test", True), ("val", False), (None, False)])
+def test_a_fit_on_the_split_that_chose_the_checkpoint_says_so(
+    clips: Path, tmp_path: Path, chosen_on: str | None, same: bool
+) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    calibrate_checkpoint(
+        tmp_path, PROFILE, clips, CalibrateStage(split="test", folds=3, poolings=("mean",)),
+        [TASK], 5.0, EchoEngine(), lambda _: None, chosen_on=chosen_on, trusted=True,
+    )  # fmt: skip
+    assert read_scoring(tmp_path).tasks["ah_demo"].made_from.chose_checkpoint is same

@@ -10,10 +10,10 @@ from mllm_affect.scoring.fitting import (
     FittingPlan,
     Origin,
     ScoredVideo,
-    deal_participants,
     fit_scoring,
 )
 from mllm_affect.scoring.measures import calibration_error
+from mllm_affect.scoring.nested_folds import deal_participants
 from mllm_affect.scoring.pooling import find_pooling
 from mllm_affect.scoring.scoring_file import TaskScoring
 from mllm_affect.tasks.prompts import load_task, question_task

@@ -7,6 +7,7 @@ import pytest
 from scoring_entry import SEGMENTER, entry
 
 from mllm_affect.errors import UserError
+from mllm_affect.files import sha256_json
 from mllm_affect.media.sampling.policy import FixedCount
 from mllm_affect.media.types import Clip, Sampling, Segment
 from mllm_affect.model.weights_hash import weights_hash
@@ -156,3 +157,13 @@ def test_the_quality_of_a_clip() -> None:
     assert quality_of(clip) == Quality(brightness=1.0, has_sound=False)
     heard = Clip(segment, Sampling(), white * 0, np.zeros(2), silence + 1)
     assert quality_of(heard) == Quality(brightness=0.0, has_sound=True)
+
+
+def test_the_id_of_an_entry_written_before_its_newest_fields_stays() -> None:
+    old = entry().model_dump(mode="json") | {"sampling": entry().sampling.facts()}
+    for part in ("before", "out_of_fold", "fitted"):
+        del old[part]["macro_f1_interval"]
+    del old["made_from"]["chose_checkpoint"]
+    assert entry().id == sha256_json(old)
+    made = entry().made_from.model_copy(update={"chose_checkpoint": True})
+    assert entry(made_from=made).id != entry().id
