@@ -20,6 +20,7 @@ from mllm_affect.errors import UserError
 from mllm_affect.exports.analysis import Analysis
 from mllm_affect.exports.table import CORPUS_FORMATS, write_tables
 from mllm_affect.media.video import following_links
+from mllm_affect.safe_text import json_text
 from mllm_affect.scoring.answers import VideoAnswer
 from mllm_affect.tasks.task import Task
 
@@ -66,9 +67,9 @@ def answer_corpus(plan: CorpusPlan, ask: Ask, advance: Advance) -> CorpusRun:
     journal.parent.mkdir(parents=True, exist_ok=True)
     with journal.open("a", encoding="utf-8") as kept:
         if not before and not journal.stat().st_size:
-            kept.write(json.dumps({"settings": plan.settings}) + "\n")
+            kept.write(json_text({"settings": plan.settings}) + "\n")
         for line in _answered(plan, ask, open_questions):
-            kept.write(json.dumps(line, ensure_ascii=False) + "\n")
+            kept.write(json_text(line) + "\n")
             kept.flush()
             lines[line["video"], line["task"]] = line
             advance(len(lines), len(wanted))

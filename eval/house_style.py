@@ -6,9 +6,12 @@ matplotlib wants fixed colours, a page wants variables: we draw with stand-in co
 them by CSS variables in the SVG text.
 """
 
+import html
 import io
 import re
 from typing import TYPE_CHECKING, Any
+
+from mllm_affect.safe_text import xml_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -55,7 +58,10 @@ def as_svg(figure: "Figure", label: str) -> str:
     import matplotlib as mpl
 
     stream = io.StringIO()
-    settings: Any = {"svg.fonttype": "none", "svg.hashsalt": label, "font.size": 11}
+    _words_as_written(figure)
+    settings: Any = {
+        "svg.fonttype": "none", "svg.hashsalt": label, "font.size": 11, "text.parse_math": False,
+    }  # fmt: skip
     with mpl.rc_context(settings):
         figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None})
     text = stream.getvalue()
@@ -65,4 +71,18 @@ def as_svg(figure: "Figure", label: str) -> str:
         text = text.replace(colour, variable)
     text = re.sub(r"font-family: [^;\"]*", "font-family: var(--sans)", text)
     text = re.sub(r'(<svg [^>]*?)width="[^"]*" height="[^"]*"', r"\1", text, count=1)
-    return text.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
+    return text.replace("<svg ", f'<svg role="img" aria-label="{html.escape(label)}" ', 1)
+
+
+def _words_as_written(figure: "Figure") -> None:
+    """Let no text be read as a formula, and none hold what an SVG cannot.
+
+    Names of topics and answers come from data; `$\\foo{$` is a name like any other.
+    """
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)
+        words = xml_text(text.get_text())
+        if words != text.get_text():
+            text.set_text(words)

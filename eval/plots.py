@@ -25,6 +25,7 @@ from eval.house_style import (
 )
 from eval.intervals import Interval
 from eval.metrics import CalibrationBin
+from mllm_affect.safe_text import xml_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -127,7 +128,8 @@ def _horizontal(bars: Sequence[Bar], texts: Sequence[str]) -> tuple["Figure", "A
         axes.barh(row, bar.value, height=0.56, color=colour)
         axes.plot([bar.interval.low, bar.interval.high], [row, row], color=INK, linewidth=1.6)
         axes.text(1.02, row, text, va="center", color=INK)
-    axes.set_yticks(range(len(bars)), [bar.name for bar in reversed(bars)])
+    # An axis sets the text of its ticks anew whenever it is drawn: clean it before.
+    axes.set_yticks(range(len(bars)), [xml_text(bar.name) for bar in reversed(bars)])
     axes.tick_params(axis="y", length=0, labelcolor=INK)
     axes.spines["left"].set_visible(False)
     axes.set_xlim(0, 1)

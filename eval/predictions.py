@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from mllm_affect.errors import UserError
-from mllm_affect.files import write_json, write_jsonl
+from mllm_affect.files import lines_of, write_json, write_jsonl
+from mllm_affect.safe_text import json_text
 
 FILE_NAME = "predictions.jsonl"
 SETTINGS_NAME = "run.json"
@@ -107,7 +108,7 @@ def read_predictions(path: Path) -> list[Prediction]:
         )
     predictions: list[Prediction] = []
     seen: set[tuple[str, str]] = set()
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(lines_of(path.read_text(encoding="utf-8")), start=1):
         if not line.strip():
             continue
         try:
@@ -174,7 +175,7 @@ class PredictionsLog:
     def append(self, prediction: Prediction) -> None:
         """Add one row and keep it, whatever happens next."""
         with self.path.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(as_row(prediction), ensure_ascii=False) + "\n")
+            stream.write(json_text(as_row(prediction)) + "\n")
         self.done[prediction.video] = prediction
 
     def _take_up(self) -> dict[str, Prediction]:
@@ -183,7 +184,7 @@ class PredictionsLog:
         text = self.path.read_text(encoding="utf-8")
         whole = text[: text.rfind("\n") + 1]
         if whole != text:
-            write_jsonl(self.path, [json.loads(line) for line in whole.splitlines()])
+            write_jsonl(self.path, [json.loads(line) for line in lines_of(whole)])
         return {prediction.video: prediction for prediction in read_predictions(self.path)}
 
 

@@ -4,7 +4,6 @@ Does: put figures, pictures and one whole answer on a page that needs no network
 Does not: compute figures (eval.summary) or draw (eval.plots).
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -16,6 +15,7 @@ from eval.intervals import Interval
 from eval.metrics import CalibrationBin
 from eval.summary import Summary
 from mllm_affect.files import write_text
+from mllm_affect.safe_text import encodable, json_text
 
 MADE_CLIPS_NOTE = (
     "Measured on made clips: drawn faces and synthetic voices. They prove that the chain works "
@@ -78,13 +78,13 @@ def render(page: Page) -> str:
     template = environment.from_string(
         (files("eval") / "templates" / "report.html").read_text(encoding="utf-8")
     )
-    answer = json.dumps(page.answer, indent=2, ensure_ascii=False) if page.answer else ""
+    answer = json_text(page.answer, indent=2) if page.answer else ""
     return template.render(page=page, answer=answer)
 
 
 def write_report(path: Path, page: Page) -> None:
     """Write the page, whole or not at all."""
-    write_text(path, render(page))
+    write_text(path, encodable(render(page)))
 
 
 def share(value: float) -> str:

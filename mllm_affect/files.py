@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mllm_affect.errors import UserError
+from mllm_affect.safe_text import json_text
 
 CHUNK_BYTES = 1 << 20
 
@@ -60,12 +61,12 @@ def write_text(path: Path, content: str) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as indented JSON with sorted keys left as given."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    write_text(path, json_text(value, indent=2) + "\n")
 
 
 def write_jsonl(path: Path, rows: Iterable[Any]) -> int:
     """Write one compact JSON object a line; return how many."""
-    lines = [json.dumps(row, ensure_ascii=False) for row in rows]
+    lines = [json_text(row) for row in rows]
     write_text(path, "".join(line + "\n" for line in lines))
     return len(lines)
 
@@ -74,6 +75,16 @@ def read_jsonl(path: Path) -> list[Any]:
     """Read one JSON value a line, blank lines skipped."""
     with path.open(encoding="utf-8") as lines:
         return [json.loads(line) for line in lines if line.strip()]
+
+
+def lines_of(text: str) -> list[str]:
+    """Return the lines of a file's text, ended by a line feed, a carriage return or both.
+
+    Unlike `str.splitlines`, which also ends lines at U+2028 and other characters that names,
+    answers and transcripts may hold.
+    """
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return lines[:-1] if lines[-1] == "" else lines
 
 
 def sha256_file(path: Path) -> str:
@@ -94,4 +105,4 @@ def sha256_descriptor(descriptor: int) -> str:
 def sha256_json(value: Any) -> str:
     """Return the hex SHA-256 of `value` as canonical JSON (sorted keys, no spaces)."""
     canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(canonical.encode("utf-8")).hexdigest()
+    return hashlib.sha256(canonical.encode("utf-8", "backslashreplace")).hexdigest()

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mllm_affect.errors import UserError
+from mllm_affect.files import lines_of
 
 SHOWN = 10
 """How many offending ids of a kind one sentence names."""
@@ -61,7 +62,7 @@ def read_order(reference: Path) -> list[str]:
     if not reference.is_file():
         raise UserError("bad_reference", f"No reference list at {reference}; check the path.")
     try:
-        lines = reference.read_text(encoding="utf-8-sig").splitlines()
+        lines = lines_of(reference.read_text(encoding="utf-8-sig"))
     except UnicodeDecodeError as error:
         raise UserError("bad_reference", f"{reference} is not UTF-8 text.") from error
     order = [line.split(",", 1)[0].strip() for line in lines if line.strip()]

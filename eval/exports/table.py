@@ -4,14 +4,13 @@ Does: flatten predictions.  Does not: summarise.  Videos without segments (they 
 about) keep one row with empty times, so that none disappears.
 """
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from eval.predictions import Prediction, SegmentPrediction
-from mllm_affect.files import write_text
+from mllm_affect.files import write_bytes
+from mllm_affect.safe_text import csv_bytes
 
 COLUMNS = (
     "video",
@@ -42,11 +41,7 @@ def table_rows(predictions: Sequence[Prediction]) -> tuple[list[str], list[dict[
 def write_table(predictions: Sequence[Prediction], out: Path) -> int:
     """Write the table, whole or not at all; return its number of rows."""
     columns, rows = table_rows(predictions)
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(out, text.getvalue())
+    write_bytes(out, csv_bytes(columns, rows))
     return len(rows)
 
 

@@ -23,7 +23,7 @@ from mllm_affect.data.megc.question_files import (
 )
 from mllm_affect.errors import UserError
 from mllm_affect.expressions.viewer import Viewer
-from mllm_affect.files import sha256_file, write_text
+from mllm_affect.files import sha256_file, write_bytes, write_text
 from mllm_affect.scoring.clip_profile import LabelPrior, learn_prior
 from mllm_affect.scoring.event_answers import CountForm, count_form
 from mllm_affect.scoring.event_timeline import timeline_csv, timeline_json, timeline_webvtt
@@ -123,7 +123,7 @@ def write_timelines(folder: Path, row: Predicted, events: Sequence[Event]) -> No
     """Write the events of one long video as JSON, CSV and WebVTT."""
     stem = re.sub(r"[^A-Za-z0-9._-]+", "_", f"{row.dataset}_{row.video_id}")
     write_text(folder / f"{stem}.json", timeline_json(events, row.video_id))
-    write_text(folder / f"{stem}.csv", timeline_csv(events))
+    write_bytes(folder / f"{stem}.csv", timeline_csv(events))
     write_text(folder / f"{stem}.vtt", timeline_webvtt(events))
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from mllm_affect.errors import UserError
-from mllm_affect.files import write_jsonl
+from mllm_affect.files import lines_of, write_jsonl
 
 FILE_NAME = "unit-predictions.jsonl"
 
@@ -64,7 +64,7 @@ def read_unit_predictions(paths: Sequence[Path]) -> list[UnitPrediction]:
     for path in paths:
         if not path.is_file():
             raise UserError("bad_predictions", f"There is no file {path}.")
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        for number, line in enumerate(lines_of(path.read_text(encoding="utf-8")), start=1):
             try:
                 row = UnitPrediction.model_validate(json.loads(line))
             except (ValueError, ValidationError) as error:

@@ -6,7 +6,6 @@ Exit status 0 is success, 1 a check that failed or an engine that is away, 2 bad
 """
 
 import functools
-import json
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
@@ -16,6 +15,7 @@ import typer
 from rich.console import Console
 
 from mllm_affect.errors import EngineError, UserError
+from mllm_affect.safe_text import json_text
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -72,7 +72,7 @@ Force = Annotated[
 
 def print_json(value: Any) -> None:
     """Print one JSON value on one line of standard output."""
-    typer.echo(json.dumps(value, ensure_ascii=False))
+    typer.echo(json_text(value))
 
 
 def three_counts(text: str, option: str) -> tuple[int, int, int]:

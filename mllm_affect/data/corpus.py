@@ -14,6 +14,7 @@ from mllm_affect.data.bah.layout import is_release
 from mllm_affect.data.examples import FILE_NAME
 from mllm_affect.data.labelled import read_labelled
 from mllm_affect.errors import UserError
+from mllm_affect.files import lines_of
 from mllm_affect.media.decoding.opening import sniff
 from mllm_affect.media.images.naming import is_image
 
@@ -66,7 +67,7 @@ def _labelled(folder: Path) -> Corpus:
 
 def _listed(path: Path) -> Corpus:
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = lines_of(path.read_text(encoding="utf-8-sig"))
     except UnicodeDecodeError as error:
         raise UserError(
             "bad_list", f"{path} is no list of videos (not UTF-8 text); give a folder or a list."

@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from mllm_affect.errors import UserError
-from mllm_affect.files import write_jsonl
+from mllm_affect.files import lines_of, write_jsonl
 
 FILE_NAME = "examples.jsonl"
 
@@ -72,7 +72,7 @@ def read_examples(folder: Path) -> list[Example]:
     examples: list[Example] = []
     seen: set[str] = set()
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = lines_of(path.read_text(encoding="utf-8-sig"))
     except UnicodeDecodeError as error:
         raise UserError("bad_examples", f"{path} is not UTF-8 text.") from error
     for number, line in enumerate(lines, start=1):

@@ -8,6 +8,7 @@ import html
 from collections.abc import Iterator
 
 from mllm_affect.exports.analysis import NOTICE, Analysis
+from mllm_affect.safe_text import xml_text
 from mllm_affect.scoring.answers import SegmentAnswer
 from mllm_affect.scoring.event_timeline import webvtt_time
 
@@ -51,4 +52,4 @@ def _words(part: SegmentAnswer) -> Iterator[str]:
 
 def _line(text: str) -> str:
     """Return text as one line of a cue: nothing in it can end the cue or begin a tag."""
-    return html.escape(" ".join(text.split()), quote=False)
+    return html.escape(xml_text(" ".join(text.split())), quote=False)

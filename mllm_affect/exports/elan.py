@@ -8,7 +8,6 @@ tier may touch, not overlap, and last at least a millisecond; ids are unique in 
 """
 
 import mimetypes
-import re
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,13 +18,13 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from mllm_affect import __version__
 from mllm_affect.exports.analysis import NOTICE, Analysis, stretches
+from mllm_affect.safe_text import xml_text
 from mllm_affect.scoring.answers import VideoAnswer
 
 SCHEMA = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
 KIND = "model output"
 """Name of the one linguistic type: tiers aligned to the video's time."""
 ANY_VIDEO = "video/*"
-NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 Mark = tuple[float, float, str]
@@ -66,7 +65,7 @@ def as_eaf(analysis: Analysis, made: datetime | None = None) -> bytes:
 
 def _add_header(document: Element, analysis: Analysis, annotations: int) -> None:
     header = SubElement(document, "HEADER", {"MEDIA_FILE": "", "TIME_UNITS": "milliseconds"})
-    place = quote(_clean(analysis.video))
+    place = quote(xml_text(analysis.video))
     media = {
         "MEDIA_URL": f"file:///{place}",
         "MIME_TYPE": mimetypes.guess_type(analysis.video)[0] or ANY_VIDEO,
@@ -80,7 +79,7 @@ def _add_header(document: Element, analysis: Analysis, annotations: int) -> None
         "models": ", ".join(dict.fromkeys(answer.model for answer in analysis.answers)),
     }
     for name, value in told.items():
-        SubElement(header, "PROPERTY", {"NAME": name}).text = _clean(value)
+        SubElement(header, "PROPERTY", {"NAME": name}).text = xml_text(value)
 
 
 def _add_annotations(document: Element, tiers: Mapping[str, Sequence[Annotation]]) -> None:
@@ -103,7 +102,11 @@ def _add_annotations(document: Element, tiers: Mapping[str, Sequence[Annotation]
 
 
 def _tiers(analysis: Analysis) -> Iterator[tuple[str, list[Annotation]]]:
-    """Yield each tier's name and annotations; what overlaps on one tier goes on to a further."""
+    """Yield each tier's name and annotations; what overlaps on one tier goes on to a further.
+
+    No two tiers have one name, however tasks and answers are called.
+    """
+    used: set[str] = set()
     for name, marks in _marked(analysis):
         lanes: list[list[Annotation]] = []
         for annotation in _placed(marks, analysis.origin_s):
@@ -113,8 +116,16 @@ def _tiers(analysis: Analysis) -> Iterator[tuple[str, list[Annotation]]]:
                 lanes.append([annotation])
             else:
                 lane.append(annotation)
-        for number, lane in enumerate(lanes, start=1):
-            yield f"{name} ({number})" if number > 1 else name, lane
+        for lane in lanes:
+            yield _unused(" ".join(xml_text(name).split()), used), lane
+
+
+def _unused(name: str, used: set[str]) -> str:
+    """Return the name, or else with the first number that makes it a new one; note it as used."""
+    numbered = (f"{name} ({number})" for number in count(2))
+    found = name if name not in used else next(one for one in numbered if one not in used)
+    used.add(found)
+    return found
 
 
 def _placed(marks: Iterable[Mark], origin_s: float) -> list[Annotation]:
@@ -123,12 +134,12 @@ def _placed(marks: Iterable[Mark], origin_s: float) -> list[Annotation]:
     for start_s, end_s, value in marks:
         start_ms = max(0, round((start_s - origin_s) * 1000))
         end_ms = max(start_ms + 1, round((end_s - origin_s) * 1000))
-        placed.append(Annotation(start_ms, end_ms, _clean(value)))
+        placed.append(Annotation(start_ms, end_ms, xml_text(value)))
     return sorted(placed, key=lambda item: (item.start_ms, item.end_ms))
 
 
 def _marked(analysis: Analysis) -> Iterator[tuple[str, list[Mark]]]:
-    """Yield each tier's name and what stands on it; names differ because tasks do."""
+    """Yield what each tier is called and what stands on it; two may be called alike."""
     for told in analysis.answers:
         yield from _marked_by(told)
     yield "speech", [(span.start_s, span.end_s, "speech") for span in analysis.speech()]
@@ -159,8 +170,3 @@ def _marked_by(told: VideoAnswer) -> Iterator[tuple[str, list[Mark]]]:
         f"{told.task} stretches",
         [(stretch.start_s, stretch.end_s, stretch.answer) for stretch in stretches(told)],
     )
-
-
-def _clean(text: str) -> str:
-    """Return the text without characters that XML 1.0 has no way to write."""
-    return NOT_XML.sub("", text)

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 from mllm_affect.errors import UserError
 from mllm_affect.exports.analysis import NOTICE, Analysis
 from mllm_affect.media.observed import Observed
+from mllm_affect.safe_text import json_text
 from mllm_affect.scoring.answers import VideoAnswer
 from mllm_affect.scoring.event_timeline import timeline_rows
 from mllm_affect.scoring.video_events import Event
@@ -33,7 +34,7 @@ def as_json(analysis: Analysis) -> bytes:
         "events": timeline_rows(analysis.events),
         "observed": [asdict(one) for one in analysis.observed],
     }
-    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
+    return (json_text(value, indent=2) + "\n").encode()
 
 
 def read_export(path: Path) -> Analysis:

@@ -8,9 +8,7 @@ Column names say their unit: `_s` seconds on the video's own timestamps, `_px` p
 `_share` 0 to 1.  Measures of a face are means over the segment's frames that show it.
 """
 
-import csv
 import io
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ from mllm_affect.errors import UserError
 from mllm_affect.exports.analysis import NOTICE, Analysis
 from mllm_affect.files import write_bytes
 from mllm_affect.media.observed import Observed
+from mllm_affect.safe_text import csv_bytes, encodable, json_text
 from mllm_affect.scoring.answers import SegmentAnswer, VideoAnswer
 
 FIXED = {
@@ -65,13 +64,9 @@ def table_rows(*analyses: Analysis) -> tuple[dict[str, type], list[Row]]:
 
 
 def as_csv(*analyses: Analysis) -> bytes:
-    """Return the table as CSV (RFC 4180, UTF-8, lines ended by a line feed)."""
+    """Return the table as CSV for spreadsheets and programs alike; see `safe_text.csv_bytes`."""
     columns, rows = table_rows(*analyses)
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(columns), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue().encode()
+    return csv_bytes(list(columns), rows)
 
 
 def as_parquet(*analyses: Analysis) -> bytes:
@@ -91,11 +86,12 @@ def as_parquet(*analyses: Analysis) -> bytes:
     columns, rows = table_rows(*analyses)
     provenance = [one for analysis in analyses for one in _provenance(analysis)]
     schema = pyarrow.schema(
-        [(name, arrow_of[kind]) for name, kind in columns.items()],
-        metadata={"notice": NOTICE, "answers": json.dumps(provenance)},
+        [(encodable(name), arrow_of[kind]) for name, kind in columns.items()],
+        metadata={"notice": NOTICE, "answers": json_text(provenance)},
     )
     written = io.BytesIO()
-    parquet.write_table(pyarrow.Table.from_pylist(rows, schema=schema), written)
+    typed = pyarrow.Table.from_pylist([_encodable(row) for row in rows], schema=schema)
+    parquet.write_table(typed, written)
     return written.getvalue()
 
 
@@ -106,6 +102,13 @@ CORPUS_FORMATS = {".parquet": as_parquet, ".csv": as_csv}
 def write_tables(analyses: Sequence[Analysis], path: Path) -> None:
     """Write one table about many videos, whole or not at all; see CORPUS_FORMATS."""
     write_bytes(path, CORPUS_FORMATS[path.suffix](*analyses))
+
+
+def _encodable(row: Row) -> Row:
+    return {
+        encodable(name): encodable(value) if isinstance(value, str) else value
+        for name, value in row.items()
+    }
 
 
 def _rows_of(told: VideoAnswer, analysis: Analysis) -> Iterator[Row]:

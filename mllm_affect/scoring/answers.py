@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from mllm_affect.media.types import Clip, Sampling
+from mllm_affect.safe_text import encodable
 from mllm_affect.scoring.abstention import Quality, Remark, quality_of
 from mllm_affect.scoring.logits import segment_logit
 from mllm_affect.tasks.task import Task
@@ -109,7 +110,7 @@ def segment_answer(
         start_s=clip.segment.start_s,
         end_s=clip.segment.end_s,
         has_audio=clip.audio_S is not None,
-        answer=answer,
+        answer=encodable(answer),
         probabilities=probabilities,
         logit=segment_logit(probabilities, task.positive) if scored and task.positive else None,
         quality=quality_of(clip),

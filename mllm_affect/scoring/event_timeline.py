@@ -3,13 +3,11 @@
 Does: write texts.  Does not: write files or choose events.
 """
 
-import csv
-import io
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mllm_affect.data.megc.vocabulary import in_order, join_units
+from mllm_affect.safe_text import csv_bytes, json_text
 from mllm_affect.scoring.video_events import Event
 
 COLUMNS = ("event", "type", "onset_s", "apex_s", "offset_s", "probability", "action_units")
@@ -37,17 +35,15 @@ def timeline_rows(events: Sequence[Event]) -> list[dict[str, Any]]:
 def timeline_json(events: Sequence[Event], video: str) -> str:
     """Return the timeline as one JSON object."""
     value = {"video": video, "events": timeline_rows(events)}
-    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    return json_text(value, indent=2) + "\n"
 
 
-def timeline_csv(events: Sequence[Event]) -> str:
+def timeline_csv(events: Sequence[Event]) -> bytes:
     """Return the timeline as CSV, one row an event."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    for row in timeline_rows(events):
-        writer.writerow(row | {"action_units": _shown(row["action_units"])})
-    return text.getvalue()
+    return csv_bytes(
+        COLUMNS,
+        (row | {"action_units": _shown(row["action_units"])} for row in timeline_rows(events)),
+    )
 
 
 def timeline_webvtt(events: Sequence[Event]) -> str:

@@ -164,3 +164,20 @@ def test_who_refused_publications_is_never_shown(folder: Path, tmp_path: Path) -
     assert "<image" not in html, "only the first four have videos"
     assert not any(item.video in html for item in examples[:4])
     assert any(item.video in html for item in examples[4:]), "others are shown"
+
+
+def test_topics_and_answers_named_awkwardly_do_not_break_the_report(tmp_path: Path) -> None:
+    rows = [
+        replace(
+            prediction(f"v{number}.mp4", "yes" if number % 2 else "no", 0.6, f"p{number}"),
+            topic=topic,
+        )
+        for number, topic in enumerate(["$\\foo{$", "<i>&\x00", "\ud800", "a_1^{", "=1"] * 2)
+    ]
+    write_predictions(tmp_path / "rows.jsonl", rows)
+    measurement = measure.closer(measure.from_file(tmp_path / "rows.jsonl"))
+    measure.write(measurement, tmp_path / "out")
+    html = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "$\\foo{$" in html
+    assert "<i>&" not in html
+    assert json.loads((tmp_path / "out" / "metrics.json").read_text())["videos"] == 10

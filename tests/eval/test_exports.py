@@ -101,7 +101,7 @@ def test_tasks_without_what_the_form_needs_are_refused() -> None:
 def test_the_table_has_a_row_a_segment_and_keeps_videos_without_segments(tmp_path: Path) -> None:
     rows = [*ROWS, prediction("x/c.mp4", "no", None)]
     assert write_table(rows, tmp_path / "t.csv") == 5
-    with (tmp_path / "t.csv").open(newline="") as stream:
+    with (tmp_path / "t.csv").open(newline="", encoding="utf-8-sig") as stream:
         table = list(csv.DictReader(stream))
     assert [row["video"] for row in table] == ["x/b.mp4"] * 2 + ["x/a.mp4"] * 2 + ["x/c.mp4"]
     assert (table[1]["segment"], table[1]["start_s"], table[1]["end_s"]) == ("1", "5.0", "7.5")

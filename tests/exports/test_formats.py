@@ -1,12 +1,17 @@
 """JSON that is read back, formats by suffix, and the verbs that write them."""
 
 import csv
+import io
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from lxml import etree
 from made_answers import EVENTS, OBSERVED, analysis, counted, scored, spoken, told
+from pyarrow import parquet
 from typer.testing import CliRunner
 
 from mllm_affect import client
@@ -16,6 +21,8 @@ from mllm_affect.exports.analysis import OF_EVENTS, Analysis, stretches
 from mllm_affect.exports.formats import MEDIA_TYPES, Format, exported, format_of
 from mllm_affect.exports.json_file import as_json, read_export
 from mllm_affect.expressions.answering import POOLING
+from mllm_affect.safe_text import encodable
+from mllm_affect.scoring.answers import SegmentAnswer
 
 
 def run(*words: object) -> Any:
@@ -124,5 +131,31 @@ def test_segments_that_are_events_do_not_move_the_clock() -> None:
 def test_an_answer_without_any_event_can_be_had_too(form: Format) -> None:
     content = exported(Analysis("v", (counted(),)), form)
     if form is Format.csv:
-        (row,) = csv.DictReader(content.decode().splitlines())
+        (row,) = csv.DictReader(content.decode("utf-8-sig").splitlines())
         assert (row["video_answer"], row["start_s"]) == ("0", "")
+
+
+ANY_TEXT = st.text(st.characters(exclude_categories=()), min_size=1, max_size=12)
+
+
+@given(ANY_TEXT, st.lists(ANY_TEXT, min_size=2, max_size=2, unique=True))
+@settings(max_examples=60, deadline=None)
+def test_any_format_holds_whatever_an_answer_says(video: str, answers: list[str]) -> None:
+    """Control characters, lone surrogates, U+FFFE, formulas, tags, ends of cues."""
+    segment = SegmentAnswer(
+        index=0, start_s=0.0, end_s=5.0, has_audio=True, answer=answers[0],
+        probabilities={answers[0]: 0.75, answers[1]: 0.25},
+    )  # fmt: skip
+    # The name of another tier, and answers that may be alike once characters are left out.
+    found = Analysis(video, (told("speech", (segment,), positive=answers[0]),), EVENTS, OBSERVED)
+    files = {form: exported(found, form) for form in Format}
+    document = etree.fromstring(files[Format.eaf])
+    names = [tier.get("TIER_ID") for tier in document.iter("TIER")]
+    assert len(names) == len(set(names)) >= 4
+    assert etree.fromstring(files[Format.eaf]).findtext(".//ANNOTATION_VALUE") is not None
+    (row, *_) = csv.DictReader(io.StringIO(files[Format.csv].decode("utf-8-sig"), newline=""))
+    assert row["answer"].removeprefix("'") == encodable(answers[0])
+    assert json.loads(files[Format.json])["answers"][0]["segments"][0]["answer"] == answers[0]
+    assert files[Format.vtt].decode("utf-8").count("-->") == 3
+    table = parquet.read_table(io.BytesIO(files[Format.parquet])).to_pylist()
+    assert table[0]["answer"] == encodable(answers[0])

@@ -180,7 +180,7 @@ def test_every_export_is_downloaded(
         "segments": exported.answers[0].as_dict()["segments"],
     }
     assert (exported.video, len(exported.observed)) == ("video", 4)
-    rows = list(csv.DictReader(io.StringIO(files[".csv"].read_text())))
+    rows = list(csv.DictReader(io.StringIO(files[".csv"].read_text(encoding="utf-8-sig"))))
     assert [float(row["start_s"]) for row in rows] == [0.0, 5.0, 10.0, 15.0]
     assert all(row["speech_share"] for row in rows)
     assert files[".parquet"].read_bytes()[:4] == b"PAR1"

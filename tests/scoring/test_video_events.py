@@ -229,7 +229,7 @@ def test_timelines_hold_every_event_in_order() -> None:
     rows = json.loads(timeline_json(LIST, "made.mp4"))["events"]
     assert [row["onset_s"] for row in rows] == [1.0, 5.0, 9.0]
     assert rows[2]["action_units"] == {"dimpler": 0.9, "lips part": 0.2}
-    table = list(csv.DictReader(io.StringIO(timeline_csv(LIST))))
+    table = list(csv.DictReader(io.StringIO(timeline_csv(LIST).decode("utf-8-sig"))))
     assert [row["action_units"] for row in table] == ["brow lowerer", "jaw drop", "dimpler"]
     captions = timeline_webvtt([*LIST, event(3661.5, 0.5, 0.0)])
     assert captions.startswith("WEBVTT\n\n1\n00:00:01.000 --> 00:00:01.300\nmicro-expression")
