@@ -70,6 +70,131 @@ def test_subrip(tmp_path: Path, line_end: str) -> None:
     assert told.chunks == (Chunk("Well,", 1.0, 2.5), Chunk("1 < 2", 3.0, 4.0))
 
 
+def words_of(tmp_path: Path, content: str, name: str = "said.vtt") -> list[str]:
+    return read_transcript(written(tmp_path, name, content)).text.split()
+
+
+ROLLING = """WEBVTT
+Kind: captions
+Language: en
+
+00:00:00.080 --> 00:00:02.149 align:start position:0%
+~
+well<00:00:00.480><c> then</c><00:00:00.799><c> no</c><00:00:01.199> no<00:00:01.600> no
+
+00:00:02.149 --> 00:00:02.159 align:start position:0%
+well then no no no
+~
+
+00:00:02.159 --> 00:00:04.000 align:start position:0%
+well then no no no
+yes
+
+00:00:04.000 --> 00:00:04.010 align:start position:0%
+yes
+~
+
+00:00:04.010 --> 00:00:06.000 align:start position:0%
+yes
+yes
+
+00:00:06.000 --> 00:00:06.010 align:start position:0%
+yes
+~
+
+00:00:08.000 --> 00:00:09.000 align:start position:0%
+yes
+but<00:00:08.480><c> not</c><00:00:08.8><c> now</c>
+""".replace("~", " ")
+"""Ten words; three of them are repeated on purpose, and so is one line."""
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_rolling_captions_say_each_word_once(tmp_path: Path, line_end: str) -> None:
+    told = read_transcript(written(tmp_path, "said.vtt", ROLLING.replace("\n", line_end)))
+    assert told.text == "well then no no no yes yes but not now"
+    assert [(chunk.start_s, chunk.end_s) for chunk in told.chunks] == [
+        (0.08, 2.149), (2.159, 4.0), (4.01, 6.0), (8.0, 9.0),
+    ]  # fmt: skip
+    assert told.repairs == Repairs(rolled_over=6)
+    assert "rolled over: 6" in told.repairs.sentence()
+
+
+def test_rolling_captions_as_subrip_without_times_of_words(tmp_path: Path) -> None:
+    content = """1
+00:00:01,000 --> 00:00:02,000
+so it goes
+
+2
+00:00:02,000 --> 00:00:03,000
+so it goes
+on and on
+
+3
+00:00:03,000 --> 00:00:04,000
+on and on
+on and on
+"""
+    assert words_of(tmp_path, content, "a.srt") == [
+        "so",
+        "it",
+        "goes",
+        "on",
+        "and",
+        "on",
+        "on",
+        "and",
+        "on",
+    ]
+
+
+@pytest.mark.parametrize(
+    "cues",
+    [
+        (("00:01.000 --> 00:02.000", "No."), ("00:02.000 --> 00:03.000", "No.")),
+        (("00:01.000 --> 00:02.000", "Never."), ("00:05.000 --> 00:06.000", "Never.\nI said it.")),
+        (
+            ("00:01.000 --> 00:02.000", "- Yes.\n- Sure?"),
+            ("00:02.000 --> 00:03.000", "- Sure?\n- Yes."),
+            ("00:03.000 --> 00:04.000", "- Then come.\n- Now?"),
+        ),
+        (
+            ("00:01.000 --> 00:02.000", "la<00:01.500> la"),
+            ("00:02.000 --> 00:03.000", "la<00:02.500> la\nla<00:02.700> la"),
+        ),
+    ],
+    ids=["two cues alike", "after a gap", "in dialogue", "with times of words"],
+)
+def test_words_repeated_on_purpose_are_kept(
+    tmp_path: Path, cues: tuple[tuple[str, str], ...]
+) -> None:
+    content = "WEBVTT\n\n" + "\n\n".join("\n".join(cue) for cue in cues) + "\n"
+    spoken = " ".join(text for _, text in cues)
+    for time in ("<00:01.500>", "<00:02.500>", "<00:02.700>"):
+        spoken = spoken.replace(time, "")
+    assert words_of(tmp_path, content) == spoken.split()
+
+
+def test_a_line_of_blanks_does_not_end_a_cue_and_times_begin_one(tmp_path: Path) -> None:
+    content = """WEBVTT
+
+00:01.000 --> 00:02.000
+one
+\t
+two
+00:03.000 --> 00:04.000
+three
+\x20
+4
+00:05.000 --> 00:06.000
+four
+"""
+    told = read_transcript(written(tmp_path, "said.vtt", content))
+    assert told.chunks == (
+        Chunk("one two", 1.0, 2.0), Chunk("three", 3.0, 4.0), Chunk("four", 5.0, 6.0),
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize("value", [CHUNKS, {"text": "…", "chunks": CHUNKS}])
 def test_chunks_as_json(tmp_path: Path, value: object) -> None:
     told = read_transcript(written(tmp_path, "said.json", json.dumps(value)), duration_s=31.0)

@@ -57,7 +57,7 @@ class Repairs:
     overlaps: a start was moved to its predecessor's end.  reversed: an end before its start was
     moved there.  negative: a time before zero became zero.  beyond_end: a chunk reached beyond the
     video and was cut.  reordered: a cue came after one that starts later.  empty: a chunk without
-    text was dropped.
+    text was dropped.  rolled_over: a line of rolling captions was shown again and is counted once.
     """
 
     restarts: int = 0
@@ -69,6 +69,7 @@ class Repairs:
     beyond_end: int = 0
     reordered: int = 0
     empty: int = 0
+    rolled_over: int = 0
 
     @property
     def total(self) -> int:
@@ -115,12 +116,15 @@ def one_timeline(
     return _transcript(placed, repairs, duration_s, clock.uncertain_s)
 
 
-def subtitles(cues: Sequence[RawChunk], duration_s: float | None = None) -> Transcript:
+def subtitles(
+    cues: Sequence[RawChunk], duration_s: float | None = None, rolled_over: int = 0
+) -> Transcript:
     """Place cues in order of their starts; they may overlap, as when two people speak.
 
-    Raises UserError `bad_transcript` for a time that is missing or no number of seconds.
+    `rolled_over`: lines that were left out before, for the record.  Raises UserError
+    `bad_transcript` for a time that is missing or no number of seconds.
     """
-    repairs: Counter[str] = Counter()
+    repairs: Counter[str] = Counter(rolled_over=rolled_over)
     placed: list[Chunk] = []
     latest_s = 0.0
     for place, cue in enumerate(cues, start=1):

@@ -1,23 +1,23 @@
 """Reading a transcript from a file: plain text, WebVTT, SubRip, or chunks as JSON or YAML.
 
 Does: decode, recognise the kind by the file's name, parse, hand over to the timeline.
-Does not: repair times (transcript does), guess at encodings other than UTF-8, or build objects.
+Does not: read cues (subtitle_cues) or repair times (transcript), guess at encodings other than
+UTF-8, or build objects.
 
 WebVTT: W3C WebVTT, the cue part (notes, styles and regions are passed over, tags removed).
 Chunks: `{"chunks": [{"text": …, "timestamp": [a, b]}]}` as transformers' Whisper pipeline gives, or
 `{"segments": [{"text": …, "start": a, "end": b}]}` as openai-whisper does, or such a list alone.
 """
 
-import html
 import json
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from mllm_affect.errors import UserError
+from mllm_affect.media.speech.subtitle_cues import read_cues
 from mllm_affect.media.speech.transcript import (
     RawChunk,
     Repairs,
@@ -31,13 +31,6 @@ MAX_BYTES = 8 << 20
 MAX_CHUNKS = 100_000
 MAX_DEPTH = 20
 """Deepest nesting of JSON or YAML."""
-
-CUE_TIMES = re.compile(
-    r"^\s*(?:(\d{1,4}):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})\s*-->"
-    r"\s*(?:(\d{1,4}):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})(?:\s.*)?$"
-)
-CUE_TAG = re.compile(r"</?[A-Za-z0-9][^<>]*>|\{\\[^{}]*\}")
-NOT_CUES = ("WEBVTT", "NOTE", "STYLE", "REGION")
 
 
 def read_transcript(path: Path, duration_s: float | None = None) -> Transcript:
@@ -105,7 +98,8 @@ def _parse(text: str, suffix: str, duration_s: float | None) -> Transcript:
     if suffix in (".vtt", ".srt"):
         if suffix == ".vtt" and not text.startswith("WEBVTT"):
             raise UserError("bad_transcript", "It does not begin with WEBVTT.")
-        return subtitles(_limited(_cues(text)), duration_s)
+        cues, rolled_over = read_cues(text, MAX_CHUNKS)
+        return subtitles(cues, duration_s, rolled_over)
     if suffix == ".json":
         return _from_chunks(_json(text), duration_s)
     if suffix in (".yml", ".yaml"):
@@ -117,37 +111,6 @@ def _parse(text: str, suffix: str, duration_s: float | None) -> Transcript:
 
 def _from_chunks(value: Any, duration_s: float | None) -> Transcript:
     return one_timeline(chunks_of(value), duration_s)
-
-
-def _limited(cues: Iterator[RawChunk]) -> list[RawChunk]:
-    listed: list[RawChunk] = []
-    for cue in cues:
-        if len(listed) == MAX_CHUNKS:
-            raise UserError("bad_transcript", f"It holds more than {MAX_CHUNKS} cues.")
-        listed.append(cue)
-    return listed
-
-
-def _cues(text: str) -> Iterator[RawChunk]:
-    """Yield the cues of subtitles.  A block is lines up to an empty one."""
-    for number, block in enumerate(re.split(r"\n[ \t]*\n", text), start=1):
-        lines = [line for line in block.strip("\n").split("\n") if line.strip()]
-        if not lines or (lines[0].split()[0] in NOT_CUES and "-->" not in lines[0]):
-            continue
-        at = next((i for i, line in enumerate(lines[:2]) if "-->" in line), None)
-        times = CUE_TIMES.match(lines[at]) if at is not None else None
-        if at is None or times is None:
-            raise UserError(
-                "bad_transcript", f"Block {number} has no line of times like 00:01.000 --> 00:02.5."
-            )
-        words = html.unescape(CUE_TAG.sub("", "\n".join(lines[at + 1 :])))
-        yield RawChunk(words, _clock(times.groups()[:4]), _clock(times.groups()[4:]))
-
-
-def _clock(parts: tuple[str | None, ...]) -> float:
-    hours, minutes, seconds, fraction = parts
-    whole = int(hours or 0) * 3600 + int(minutes or 0) * 60 + int(seconds or 0)
-    return whole + float(f"0.{fraction}")
 
 
 def _json(text: str) -> Any:
