@@ -120,7 +120,7 @@ def _data(rows: Mapping[str, Any]) -> Iterator[str]:
     unclear = rows.get("segments_unclear", 0)
     yield f"- balance: {rows['balance']}; segments left out as unclear: {unclear}"
     for reason, count in rows["data"]["left_out"].items():
-        yield f"- {count} videos left out: {reason}"
+        yield f"- left out, {reason}: {count}"
     yield "- nobody is in two splits (checked by participant and voice)"
     yield f"- rows `{rows['rows_sha256'][:16]}`"
     if rows.get("examples_sha256"):

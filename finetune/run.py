@@ -130,8 +130,9 @@ def _run(plan: Plan, data: Path, report: Report, cache: ClipCache | None, truste
     report(Progress("merge"))
     adapter, checkpoint, agreement = _collect(plan, saved)
     folders = [checkpoint, *filter(None, [adapter])]
+    profile = with_units(_profile(plan), rows)
     for folder in folders:
-        write_profile(folder, _profile(plan))
+        write_profile(folder, profile)
     calibrations = _calibrate(plan, data, checkpoint, report, cache, trusted)
     manifest = training_facts(
         recipe, plan.base, plan.tasks, rows, steps, time.monotonic() - started, plan.command
@@ -145,7 +146,7 @@ def _run(plan: Plan, data: Path, report: Report, cache: ClipCache | None, truste
     for folder in folders:
         write_json(folder / MANIFEST_NAME, manifest)
         write_card(folder)
-    write_profile(plan.out, _profile(plan))
+    write_profile(plan.out, profile)
     write_json(plan.out / MANIFEST_NAME, manifest)
     shutil.rmtree(plan.out / WORK)
     return Outcome(checkpoint, adapter, steps[-1].done, steps[-1].loss, manifest)
@@ -340,3 +341,10 @@ def _profile(plan: Plan) -> ModelProfile:
             "prompt_hashes": known | asked,
         }
     )
+
+
+def with_units(profile: ModelProfile, rows: dict[str, Any]) -> ModelProfile:
+    """Add the action units besides the challenge's 25 that the rows of long videos teach."""
+    learned = rows.get("data", {}).get("other_units", ())
+    units = tuple(dict.fromkeys((*profile.other_units, *learned)))
+    return profile.model_copy(update={"other_units": units})

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from mllm_affect.data.megc.labels import ClipLabel
-from mllm_affect.data.megc.vocabulary import ACTION_UNITS
+from mllm_affect.data.megc.vocabulary import ACTION_UNITS, in_order
 from mllm_affect.tasks.family import Family
 from mllm_affect.tasks.task import Task
 
@@ -48,20 +48,21 @@ def shown_questions(family: Family, units: Sequence[str], others: Sequence[str])
 
 
 class Absent:
-    """Draws action units that a clip does not show.
+    """Draws action units that a clip does not show: of the challenge's 25 and of those in `shown`.
 
     Half of them are units that other clips show, the more often the more frequent, so that asking
     for a unit says nothing about the answer; half are those that nobody shows.
     """
 
     def __init__(self, shown: Sequence[Sequence[str]], no_per_yes: float, seed: int) -> None:
-        counts = {name: sum(name in units for units in shown) for name in ACTION_UNITS}
+        names = in_order([*ACTION_UNITS, *(name for units in shown for name in units)])
+        counts = {name: sum(name in units for units in shown) for name in names}
         self._counts: Mapping[str, int] = counts
         self._share, self._random = no_per_yes, np.random.default_rng((seed, 25))
 
     def draw(self, units: Sequence[str]) -> list[str]:
         """Return units besides `units`, `no_per_yes` for each of these."""
-        others = [name for name in ACTION_UNITS if name not in units]
+        others = [name for name in self._counts if name not in units]
         wanted = min(len(others), round(self._share * max(1, len(units))))
         counts_N = np.array([self._counts[name] for name in others], dtype=np.float64)
         never_N = (counts_N == 0).astype(np.float64)

@@ -13,6 +13,7 @@ from typing import Any
 from finetune.labelling import Balance, balanced
 from finetune.megc.clip_rows import Question
 from finetune.megc.rule import ExpressionRule
+from mllm_affect.data.megc.vocabulary import OTHER_UNITS
 from mllm_affect.errors import UserError
 from mllm_affect.files import sha256_file, sha256_json, write_json, write_jsonl
 from mllm_affect.media.cutting import MAX_SECONDS, SEGMENTER
@@ -21,7 +22,7 @@ from mllm_affect.tasks.family import Family
 from mllm_affect.tasks.rows import without_answer
 
 ROWS_NAME, GRPO_NAME, MANIFEST_NAME = "rows.jsonl", "grpo.jsonl", "manifest.json"
-ROWS_VERSION = 1
+ROWS_VERSION = 2
 """Raise it when the same clip would be written differently."""
 
 BY_RULE = frozenset({"unit_shown", "event_here"})
@@ -30,11 +31,15 @@ BY_RULE = frozenset({"unit_shown", "event_here"})
 
 @dataclass
 class Gathered:
-    """Rows by family and kind, and what is counted on the way."""
+    """Rows by family and kind, and what is counted on the way.
+
+    `units`: every action unit that events of long videos show.
+    """
 
     rows: dict[tuple[str, str], list[tuple[dict[str, Any], str]]] = field(default_factory=dict)
     allowed: dict[str, tuple[str, ...]] = field(default_factory=dict)
     people: set[str] = field(default_factory=set)
+    units: set[str] = field(default_factory=set)
     left_out: Counter[str] = field(default_factory=Counter)
     inputs: dict[str, str] = field(default_factory=dict)
     clips: int = 0
@@ -93,7 +98,11 @@ class Gathered:
             "segmenter": {"name": SEGMENTER, "max_seconds": MAX_SECONDS},
             "sampling": sampling.facts(),
             "scan": {family.id: family.scan.model_dump() for family in families},
-            "data": {"kind": "megc", "left_out": dict(sorted(self.left_out.items()))},
+            "data": {
+                "kind": "megc",
+                "left_out": dict(sorted(self.left_out.items())),
+                "other_units": [name for name in OTHER_UNITS if name in self.units],
+            },
             "inputs_sha256": self.inputs,
             "rows_version": ROWS_VERSION,
             "rows_sha256": sha256_file(out / ROWS_NAME),

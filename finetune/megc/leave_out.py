@@ -5,6 +5,7 @@ files, which `predict megc` and `evaluate megc` take.  Does not: choose whom.
 """
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -42,13 +43,24 @@ def leave_out(rows: Sequence[Trained], left: str) -> Fold[Trained]:
 
 
 def write_left_out(rows: Sequence[Trained], task: Task, finder: ClipFinder, out: Path) -> None:
-    """Write rows as question files with their answers, one a dataset, into `out`/left_out."""
+    """Write rows as question files with their answers, one per dataset, into `out`/left_out.
+
+    As in the organisers' files `video_id` is unique per row and `video` per clip.  `subject` says
+    who is filmed.
+    """
     by_set: dict[str, list[str]] = {}
+    counts: Counter[str] = Counter()
     for row in rows:
-        found = finder.find(row.filename, row.subject).path
+        found = finder.find(row.filename, row.subject, row.dataset).path
+        clip = f"{person(row.dataset, row.subject)}/{row.filename}"
+        counts[clip] += 1
         line = {
-            "video_id": f"{person(row.dataset, row.subject)}/{row.filename}",
-            "video": row.filename if found is None else str(found.relative_to(finder.root)),
+            "video_id": f"{clip}_{counts[clip]}",
+            # People may share file names, so a clip without files is named with its subject.
+            "video": f"{row.subject}/{row.filename}"
+            if found is None
+            else str(found.relative_to(finder.root)),
+            "subject": row.subject,
             "question": row.text,
             "answer": row.answer,
         }

@@ -22,7 +22,7 @@ from mllm_affect.data.megc.clip_folders import ClipFiles, ClipFinder
 from mllm_affect.data.megc.labels import ClipLabel, VideoLabel, clip_labels, video_labels
 from mllm_affect.data.megc.layout import CLIPS, frame_rate, long_sheets, train_rows
 from mllm_affect.data.megc.question_files import Task, Trained
-from mllm_affect.data.megc.vocabulary import ACTION_UNITS
+from mllm_affect.data.megc.vocabulary import ALL_UNITS
 from mllm_affect.data.unit_labels import UNKNOWN
 from mllm_affect.expressions.sources import read_long, read_short
 from mllm_affect.expressions.windows import overlapping, scanned
@@ -125,11 +125,14 @@ class _Making:
         sampling = self.preparation.profile.fit(family.task("event_here")).sampling
         for label, files in self._found(labels):
             rate = frame_rate(files, label.dataset)
-            events = on_the_clock(label.events, files, rate)
+            clocked = on_the_clock(label, files, rate)
+            self.gathered.left_out.update(clocked.left_out)
+            self.gathered.units |= {name for event in clocked.events for name in event.units}
             how = scanned(family.scan, sampling)
             clips = read_long(files, rate, how, trusted=self.trusted)
             windows = overlapping(clips, family.scan, sampling)
-            for window in label_windows(windows, events, self.preparation.rule, random):
+            rule = self.preparation.rule
+            for window in label_windows(windows, clocked, rule, family.scan, random):
                 coding = self._coding(label, units_of(window))
                 self._add(window.clip, window_questions(window, family, absent), family, coding)
                 self.gathered.windows += 1
@@ -138,7 +141,7 @@ class _Making:
         """Yield labels with their files; count those that have none."""
         for done, label in enumerate(labels):
             self.report(Progress("prepare", done, len(labels)))
-            files = self.finder.find(label.filename, label.subject)
+            files = self.finder.find(label.filename, label.subject, label.dataset)
             if not files.usable:
                 self.gathered.left_out[f"frames {files.state}"] += 1
                 continue
@@ -154,7 +157,7 @@ class _Making:
         """Return what a model with evidence is told of a row; units None where not coded."""
         if not self.preparation.with_units:
             return {}
-        numbers = None if units is None else [str(ACTION_UNITS[name]) for name in units]
+        numbers = None if units is None else [str(ALL_UNITS[name]) for name in units]
         listed = UNKNOWN if numbers is None else ",".join(numbers)
         return {"participant": label.person, "units": listed}
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mllm_affect.cli.common import Json, Precision, Trusted, out, print_json, verb
+from mllm_affect.cli.common import Json, Precision, Trusted, err, out, print_json, verb
 from mllm_affect.cli.finetune_plan import plan_training
 from mllm_affect.cli.stage_bars import stage_bars
 
@@ -93,7 +93,7 @@ def run_recipe(
     loss = "" if outcome.loss is None else f", last loss {outcome.loss:.3f}"
     left_out = outcome.manifest["rows"]["data"]["left_out"]
     for reason, count in left_out.items():
-        out.print(f"{count} videos left out ({reason})", highlight=False)
+        err.print(f"[yellow]warning[/] left out, {reason}: {count}", highlight=False)
     out.print(f"{outcome.steps} steps on {outcome.manifest['rows']['rows']} rows{loss}")
     out.print(f"checkpoint: {outcome.checkpoint}", highlight=False)
 

@@ -5,7 +5,7 @@ which action units.  Does not: cut windows (see windows) or make events of them
 (scoring.video_events).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from itertools import islice
 
@@ -32,9 +32,12 @@ class WindowTasks:
     closer: dict[str, Task]
 
 
-def window_tasks(family: Family) -> WindowTasks:
-    """Return the tasks of a family; raises UserError `unknown_task` where it lacks a kind."""
-    units = {name: family.task(UNIT, unit=name) for name in ACTION_UNITS}
+def window_tasks(family: Family, other_units: Collection[str] = ()) -> WindowTasks:
+    """Return the tasks of a family: the challenge's action units and `other_units` are asked about.
+
+    Raises UserError `unknown_task` where the family lacks a kind.
+    """
+    units = {name: family.task(UNIT, unit=name) for name in (*ACTION_UNITS, *other_units)}
     return WindowTasks(family.task(EVENT), {TYPE: family.task(TYPE), **units})
 
 
@@ -71,6 +74,6 @@ def _ask_about(
             windows.append(Window(start_s, end_s, value))
             continue
         found = next(told)
-        units = {name: found[name]["yes"] for name in ACTION_UNITS}
+        units = {name: found[name]["yes"] for name in tasks.closer if name != TYPE}
         windows.append(Window(start_s, end_s, value, units, found[TYPE][MICRO]))
     return windows

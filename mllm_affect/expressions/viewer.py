@@ -55,4 +55,5 @@ class Viewer:
         rate = frame_rate(files, dataset)
         clips = read_long(files, rate, scanned(family.scan, sampling), trusted=self.trusted)
         windows = overlapping(clips, family.scan, sampling)
-        return scan(windows, window_tasks(family), self.engine, rule, report)
+        tasks = window_tasks(family, self.profile.other_units)
+        return scan(windows, tasks, self.engine, rule, report)

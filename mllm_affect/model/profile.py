@@ -26,8 +26,9 @@ class ModelProfile(BaseModel):
 
     `sampling` None: use the task's.  Its rate and size hold for every task; which frames are chosen
     is the task's own affair, unless `policies` says, by task id, by which policy the checkpoint
-    learned it.  `prompt_hashes` maps task ids to the prompt hashes it was trained with.  `note` is
-    shown to whoever asks the model.
+    learned it.  `prompt_hashes` maps task ids to the prompt hashes it was trained with.
+    `other_units`: action units besides the micro-expression challenge's 25 that it learned to see
+    in long videos.  `note` is shown to whoever asks the model.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -36,6 +37,7 @@ class ModelProfile(BaseModel):
     sampling: Sampling | None = None
     policies: dict[str, SamplingPolicy] = {}
     prompt_hashes: dict[str, str] = {}
+    other_units: tuple[str, ...] = ()
     note: str = ""
 
     def fit(self, task: Task) -> Task:

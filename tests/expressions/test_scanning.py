@@ -56,6 +56,15 @@ def test_calm_windows_are_asked_one_question_and_no_window_is_heard() -> None:
     assert all(made.audio_S is None for made in engine.asked)
 
 
+def test_units_outside_the_25_are_asked_of_a_checkpoint_that_learned_them() -> None:
+    family, engine = load_family("me_lvqa"), SeeingEngine()
+    windows = list(overlapping(video(2.0, [(0.4, 0.8)]), SCAN, SHOWN))
+    (event,) = accepted(find_events(scan(windows, window_tasks(family, ("blink",)), engine)))
+    assert event.units.keys() == ACTION_UNITS.keys() | {"blink"}
+    assert any("blink" in made.text for made in engine.asked)
+    assert "blink" not in window_tasks(family).closer
+
+
 def test_answers_come_back_under_the_question_they_belong_to() -> None:
     family = load_family("me_lvqa")
     tasks = {name: family.task("unit_shown", unit=name) for name in ("dimpler", "cheek raiser")}

@@ -57,7 +57,7 @@ def test_the_card_tells_data_training_use_limits_and_duties(checkpoint: Path) ->
     text = write_card(checkpoint).read_text()
     for said in (
         "base_model: Some-Omni", "40 videos of 9 participants", "no 60, yes 40",
-        "3 videos left out: no consent", "LoRA rank 8", "7 steps of 64 rows", "2.0e-06 over 64",
+        "left out, no consent: 3", "LoRA rank 8", "7 steps of 64 rows", "2.0e-06 over 64",
         "at most 5 seconds", "faculty for academic use", "Not evaluated", "Not for",
     ):  # fmt: skip
         assert said in text

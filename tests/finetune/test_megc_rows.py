@@ -1,6 +1,7 @@
 """Rows of the micro-expression tasks: the same pictures as prediction, true answers, folds."""
 
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,10 +11,12 @@ from PIL import Image
 
 from finetune.megc.prepare import ExpressionPreparation, prepare_expressions
 from finetune.megc.rule import ExpressionRule, TimedEvent, peaking_in, shown_in
+from finetune.run import with_units
 from mllm_affect.data.megc.clip_folders import ClipFinder
+from mllm_affect.data.megc.coding_sheets import LAYOUTS, read_sheet
 from mllm_affect.data.megc.made_data import make_megc
 from mllm_affect.data.megc.made_plan import MadeClip, MegcPlan, plan_train
-from mllm_affect.data.megc.question_files import read_question_file
+from mllm_affect.data.megc.question_files import by_clip, read_question_file
 from mllm_affect.data.megc.vocabulary import ACTION_UNITS
 from mllm_affect.engine.echo import EchoEngine
 from mllm_affect.engine.types import AnswerScores
@@ -162,9 +165,39 @@ def test_who_is_left_out_is_in_no_row_and_can_be_predicted(made: Path, tmp_path:
     finder = ClipFinder(made / "clips")
     assert {finder.find(row.video).state for row in file.rows} == {"frames"}
     assert all("006" in row.video and row.answer for row in file.rows)
+    assert len({row.video_id for row in file.rows}) == len(file.rows)
+    assert len(by_clip(file.rows)) == PLAN.clips_each
+    assert {row.subject for row in file.rows} == {"6"}
     before = manifest["answers_before_balance"]["me_vqa-coarse"]
     questions = [row["answer"] for row in rows_in(tmp_path) if "coarse" in row["question"]]
     assert {questions.count(name) for name in before} == {max(before.values())}
+
+
+def test_an_event_that_misses_a_coded_image_is_left_out_and_counted(
+    made: Path, tmp_path: Path
+) -> None:
+    data = tmp_path / "made"
+    shutil.copytree(made, data)
+    for name, units in (("casme3", "27"), ("samm", "4+99")):
+        sheet = data / f"sheets/long_{name}.csv"
+        lines = sheet.read_text().splitlines()
+        cells = lines[-1].split(",")
+        sheet.write_text("\n".join([*lines[:-1], ",".join([*cells[:5], units, *cells[6:]])]) + "\n")
+    (first, *_) = read_sheet(data / "sheets/long_samm.csv", LAYOUTS["samm"])
+    (data / f"clips/long/{first.clip}/img{first.onset_frame}.jpg").unlink()
+    out = tmp_path / "out"
+    manifest = prepare_expressions(
+        data, ExpressionPreparation(FAMILIES[1:], PROFILE), out, trusted=True
+    )
+    assert manifest["data"]["left_out"] == {
+        "action unit without a known name": 1, "event with a coded frame missing": 1,
+    }  # fmt: skip
+    assert "mouth stretch" in manifest["data"]["other_units"]
+    asked = FAMILIES[1].task("unit_shown", unit="mouth stretch").question
+    answers = {row["answer"] for row in rows_in(out) if row["question"] == asked}
+    assert answers == {"yes", "no"}
+    learned = with_units(PROFILE.model_copy(update={"other_units": ("wink",)}), manifest)
+    assert learned.other_units == ("wink", *manifest["data"]["other_units"])
 
 
 @pytest.mark.parametrize("name", ["samm/99", "casme3", "nobody"])

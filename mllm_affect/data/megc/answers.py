@@ -12,6 +12,7 @@ from mllm_affect.data.megc.questions import COUNTS, ONE_UNIT, SEVERAL_UNITS, Ask
 from mllm_affect.data.megc.sentences import read_analysis, read_joint_sentence
 from mllm_affect.data.megc.vocabulary import (
     ACTION_UNITS,
+    ALL_UNITS,
     COARSE,
     COARSE_OF_FINE,
     EVENT_TYPES,
@@ -46,8 +47,9 @@ def read_answer(asked: Asked, answer: Any) -> Said:
     """Read an answer to a question.
 
     Raises ValueError, in words for a user, when it is no answer: of another type, off the
-    vocabulary, misspelt, or with as many action units as the wording rules out.  Only the action
-    units of a long video may be empty: our reading of a video without events.
+    vocabulary, misspelt, or with as many action units as the wording rules out.  The action units
+    of a long video may be empty, our reading of a video without events, and may be any of the
+    Facial Action Coding System; those of a clip are the challenge's 25.
     """
     if asked.kind in COUNTS:
         return Said(count=read_count(answer))
@@ -110,7 +112,8 @@ def _joint(kind: Kind, answer: str) -> Said:
 
 def _units(kind: Kind, listed: str) -> frozenset[str]:
     names = listed.split(SEPARATOR)
-    strange = [name for name in names if name not in ACTION_UNITS]
+    known = ALL_UNITS if kind is Kind.distinct_units else ACTION_UNITS
+    strange = [name for name in names if name not in known]
     if strange:
         raise ValueError(f"{', '.join(map(repr, strange))} is no action unit")
     if len(set(names)) != len(names):

@@ -76,8 +76,8 @@ LAYOUTS: Final[Mapping[str, SheetLayout]] = MappingProxyType(
 class Coded:
     """One clip as its sheet codes it.
 
-    Frames are the sheet's own numbers, None where it has none.  `units` are names in the
-    vocabulary's order; `unread` is what of `units_text` is no action unit of the vocabulary.
+    Frames are the sheet's own numbers, None where it has none.  `units` are names (vocabulary
+    ALL_UNITS) in order; `unread` is what of `units_text` is no action unit with a known name.
     """
 
     row: int

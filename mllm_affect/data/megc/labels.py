@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from mllm_affect.data.megc.answers import Said, read_answer
+from mllm_affect.data.megc.answers import Said, read_answer, read_count
 from mllm_affect.data.megc.coding_sheets import Coded
 from mllm_affect.data.megc.folds import person
 from mllm_affect.data.megc.question_files import Trained
@@ -39,22 +39,34 @@ class ClipLabel:
 
 @dataclass(frozen=True)
 class EventLabel:
-    """One expression of a long video: numbers of its frames, and its action units in order."""
+    """One expression of a long video: numbers of its frames, and its action units in order.
+
+    `apex_frame` is None where it is not coded, or not between onset and offset.
+    """
 
     onset_frame: int
-    apex_frame: int
+    apex_frame: int | None
     offset_frame: int
     units: tuple[str, ...]
 
 
 @dataclass(frozen=True)
+class PartlyCoded:
+    """An expression whose sheet lacks onset or offset (None): nobody knows how long it lasts."""
+
+    onset_frame: int | None
+    offset_frame: int | None
+
+
+@dataclass(frozen=True)
 class VideoLabel:
-    """A long video and all its events, by onset."""
+    """A long video and all its events, by onset; `partly_coded` ones cannot be learned from."""
 
     dataset: str
     subject: str
     filename: str
     events: tuple[EventLabel, ...]
+    partly_coded: tuple[PartlyCoded, ...] = ()
 
     @property
     def person(self) -> str:
@@ -88,36 +100,54 @@ def video_labels(
 ) -> tuple[list[VideoLabel], dict[str, int]]:
     """Return the events of every long video that training rows ask about.
 
-    `coded`: the lines of the sheets of long videos, one an event.  Left out are videos of whose
-    events none is coded although rows count some, and events without onset or offset.
+    `coded`: the lines of the sheets of long videos, one per event.  Left out are videos of whose
+    events none is coded although rows count some, events without onset or offset or with an offset
+    before the onset, and action units without a known name.
     """
     events: dict[tuple[str, str], list[EventLabel]] = {}
+    partly: dict[tuple[str, str], list[PartlyCoded]] = {}
     left_out: Counter[str] = Counter()
     for item in coded:
-        if item.onset_frame is None or item.offset_frame is None:
+        video = (person(item.dataset, item.subject), item.clip)
+        onset, apex, offset = item.onset_frame, item.apex_frame, item.offset_frame
+        if item.unread:
+            left_out["action unit without a known name"] += len(item.unread)
+        if onset is None or offset is None:
             left_out["event without onset or offset"] += 1
-            continue
-        middle = (item.onset_frame + item.offset_frame) // 2
-        event = EventLabel(
-            item.onset_frame, item.apex_frame or middle, item.offset_frame, item.units
-        )
-        events.setdefault((person(item.dataset, item.subject), item.clip), []).append(event)
+            partly.setdefault(video, []).append(PartlyCoded(onset, offset))
+        elif offset < onset:
+            left_out["event with times out of order"] += 1
+            partly.setdefault(video, []).append(PartlyCoded(offset, onset))
+        else:
+            if apex is not None and not onset <= apex <= offset:
+                apex = None
+            events.setdefault(video, []).append(EventLabel(onset, apex, offset, item.units))
     counted: dict[tuple[str, str, str], int] = {}
     for row in rows:
         if row.asked is None or row.asked.kind in VQA:
             continue
-        said = row.answer if row.asked.kind is Kind.count_all else 0
         key = (row.dataset, row.subject, row.filename)
-        counted[key] = max(counted.get(key, 0), int(said))
+        counted[key] = max(counted.get(key, 0), _counted(row))
     labels = []
     for (dataset, subject, filename), count in counted.items():
-        found = events.get((person(dataset, subject), filename), [])
+        video = (person(dataset, subject), filename)
+        found = sorted(events.get(video, ()), key=lambda event: event.onset_frame)
         if count and not found:
             left_out["video without coded events"] += 1
             continue
-        found.sort(key=lambda event: event.onset_frame)
-        labels.append(VideoLabel(dataset, subject, filename, tuple(found)))
+        also = tuple(partly.get(video, ()))
+        labels.append(VideoLabel(dataset, subject, filename, tuple(found), also))
     return labels, dict(left_out)
+
+
+def _counted(row: Trained) -> int:
+    """Return how many events a row counts, 0 for other questions and unreadable counts."""
+    if row.asked is None or row.asked.kind is not Kind.count_all:
+        return 0
+    try:
+        return read_count(row.answer)
+    except ValueError:
+        return 0
 
 
 Truth = tuple[tuple[str, ...], str | None, str | None, dict[str, str]]

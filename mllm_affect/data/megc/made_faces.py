@@ -15,9 +15,9 @@ import numpy as np
 from mllm_affect.data.made.acting import Pose, Span
 from mllm_affect.data.made.drawing import Painter, draw_light
 from mllm_affect.data.made.people import Split, draw_face
-from mllm_affect.data.megc.vocabulary import ACTION_UNITS
+from mllm_affect.data.megc.vocabulary import ALL_UNITS
 
-DRAWN_UNITS: Final = ("AU1", "AU2", "AU4", "AU5", "AU6", "AU12", "AU15", "AU26")
+DRAWN_UNITS: Final = ("AU1", "AU2", "AU4", "AU5", "AU6", "AU12", "AU15", "AU26", "AU45")
 """The action units that made faces can show."""
 
 QUALITY = 92
@@ -75,10 +75,11 @@ class MadeFace:
         units: dict[str, float] = {}
         for movement in self.movements:
             for name in movement.units:
-                unit = f"AU{ACTION_UNITS[name]}"
+                unit = f"AU{ALL_UNITS[name]}"
                 units[unit] = max(units.get(unit, 0.0), movement.at(time_s))
         sway = 0.06 * float(np.sin(0.7 * time_s + self.light % 7))
-        return Pose(units, 0.0, 0.0, 1.0, turn=sway, tilt=0.5 * sway, jaw=0.05)
+        eyelids = 1.0 - units.get("AU45", 0.0)
+        return Pose(units, 0.0, 0.0, eyelids, turn=sway, tilt=0.5 * sway, jaw=0.05)
 
 
 def write_frames(folder: Path, face: MadeFace, only: Sequence[int] | None = None) -> int:
@@ -104,4 +105,4 @@ def write_frames(folder: Path, face: MadeFace, only: Sequence[int] | None = None
 
 def unit_numbers(units: Sequence[str]) -> str:
     """Return action units as a coding sheet writes them: `4+15`."""
-    return "+".join(str(ACTION_UNITS[name]) for name in units)
+    return "+".join(str(ALL_UNITS[name]) for name in units)

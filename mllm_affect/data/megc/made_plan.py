@@ -24,6 +24,11 @@ EXPRESSIONS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
 }
 """Sets of action units that made faces can show, by fine class."""
 
+BEYOND_VOCABULARY: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
+    "anger": (("brow lowerer", "blink"),),
+}
+"""Sets with a unit outside the challenge's 25 names; only macro-expressions show them."""
+
 SUBJECT_NAMES = {"casme2": "sub{:02d}", "samm": "{}", "smic": "s{:02d}", "casme3": "spNO.{}"}
 FOLDER_NAMES = SUBJECT_NAMES | {"samm": "{:03d}"}
 """Training rows of SAMM do not pad the subject, its folders do."""
@@ -102,11 +107,13 @@ def plan_long(plan: MegcPlan, split: Split) -> list[MadeClip]:
     videos = []
     for place, dataset in enumerate(TEST_SETS):
         for number in range(plan.long_videos):
+            # In the test sets two videos are of one person.
+            someone = number // 2 if split == "test" else number
             seconds = float(random.uniform(*plan.long_s))
             count = int(random.integers(plan.events[0], plan.events[1] + 1))
             face = MadeFace(
                 split=split,
-                number=40 * (place + 4) + number % 20,
+                number=40 * (place + 4) + someone % 20,
                 light=int(random.integers(2**31)),
                 rate_fps=30.0,
                 seconds=seconds,
@@ -114,7 +121,10 @@ def plan_long(plan: MegcPlan, split: Split) -> list[MadeClip]:
                 grey=dataset == "samm",
                 first_number=1,
             )
-            videos.append(_named(dataset, 50 + number, f"{dataset}_long{number + 8}_{split}", face))
+            name = f"{dataset}_long{number + 8}_train"
+            if split == "test":
+                name = f"{place + 1}_{50 + someone:03d}_{number % 2 + 1}"
+            videos.append(_named(dataset, 50 + someone, name, face))
     return videos
 
 
@@ -157,7 +167,7 @@ def _movement(
 ) -> Movement:
     classes = tuple(EXPRESSIONS)
     fine = fine or classes[int(random.integers(len(classes)))]
-    sets = EXPRESSIONS[fine]
+    sets = EXPRESSIONS[fine] if micro else EXPRESSIONS[fine] + BEYOND_VOCABULARY.get(fine, ())
     lasts_s = float(random.uniform(0.25, 0.45) if micro else random.uniform(0.9, 2.0))
     return Movement(
         units=sets[int(random.integers(len(sets)))],

@@ -1,6 +1,7 @@
 """The challenge's words: action units, fine and coarse classes, event types.
 
-Does: list them in the challenge's exact spelling and map between them.  Does not: know questions.
+Does: list them in the challenge's exact spelling and map between them; name the other action units
+of the Facial Action Coding System.  Does not: know questions.
 """
 
 from collections.abc import Iterable, Mapping
@@ -38,11 +39,55 @@ ACTION_UNITS: Final[Mapping[str, int]] = MappingProxyType(
 )
 """The 25 names with their number in the Facial Action Coding System (Ekman and Friesen 1978).
 
-The order is the challenge's, and ours wherever action units are listed.
+The order is the challenge's, and ours wherever action units are listed.  Questions about short
+clips name these alone.
 """
 
+OTHER_UNITS: Final[Mapping[str, int]] = MappingProxyType(
+    {
+        "lips toward each other": 8,
+        "nasolabial deepener": 11,
+        "sharp lip puller": 13,
+        "lip pucker": 18,
+        "tongue show": 19,
+        "lip funneler": 22,
+        "mouth stretch": 27,
+        "lip suck": 28,
+        "jaw thrust": 29,
+        "jaw sideways": 30,
+        "lip bite": 32,
+        "cheek blow": 33,
+        "cheek puff": 34,
+        "cheek suck": 35,
+        "tongue bulge": 36,
+        "lip wipe": 37,
+        "lid droop": 41,
+        "slit": 42,
+        "squint": 44,
+        "blink": 45,
+        "wink": 46,
+        "head turn left": 51,
+        "head turn right": 52,
+        "head up": 53,
+        "head down": 54,
+        "tilt left": 55,
+        "head forward": 57,
+        "head back": 58,
+        "eyes right": 62,
+        "eyes up": 63,
+        "eyes down": 64,
+    }
+)
+"""The other names of the Facial Action Coding System, which macro-expressions may show.
+
+Answers about long videos may list them.  How the organisers spell them is not known; the names are
+the system's, in the challenge's style.
+"""
+
+ALL_UNITS: Final[Mapping[str, int]] = MappingProxyType({**ACTION_UNITS, **OTHER_UNITS})
+
 UNIT_OF_NUMBER: Final[Mapping[int, str]] = MappingProxyType(
-    {number: name for name, number in ACTION_UNITS.items()}
+    {number: name for name, number in ALL_UNITS.items()}
 )
 
 COARSE: Final = ("positive", "negative", "surprise")
@@ -74,14 +119,17 @@ YES_NO: Final = ("yes", "no")
 SEPARATOR: Final = ", "
 """Between action units in an answer."""
 
-_PLACE = {name: place for place, name in enumerate(ACTION_UNITS)}
+_PLACE = {name: place for place, name in enumerate(ALL_UNITS)}
 
 
 def in_order(units: Iterable[str]) -> tuple[str, ...]:
-    """Return action units without repeats, in the vocabulary's order.  Raises KeyError."""
+    """Return action units without repeats: the challenge's in its order, then others by number.
+
+    Raises KeyError for a name that is none.
+    """
     return tuple(sorted(set(units), key=lambda name: _PLACE[name]))
 
 
 def join_units(units: Iterable[str]) -> str:
-    """Return the answer that lists these action units, in the vocabulary's order."""
+    """Return the answer that lists these action units, in the same order."""
     return SEPARATOR.join(in_order(units))
