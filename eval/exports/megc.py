@@ -13,12 +13,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from eval.megc.predictions import Key, Predicted
+from eval.megc.predictions import Predicted
 from mllm_affect.data.megc.answers import contradictions, read_answer
 from mllm_affect.data.megc.question_files import (
     Answer,
+    ClipKey,
     Question,
     QuestionFile,
+    RowKey,
     Task,
     read_question_file,
 )
@@ -60,7 +62,7 @@ class Submission:
 
 def prepare(
     questions: Sequence[Path],
-    predicted: Mapping[Key, Predicted],
+    predicted: Mapping[RowKey, Predicted],
     task: Task,
     counts: CountForm | None = None,
 ) -> Submission:
@@ -120,9 +122,9 @@ def _refuse_other_files(files: Sequence[QuestionFile]) -> None:
 
 
 def _answer_of(
-    row: Question, predicted: Mapping[Key, Predicted], counts: CountForm | None
+    row: Question, predicted: Mapping[RowKey, Predicted], counts: CountForm | None
 ) -> Answer | None:
-    found = predicted.get((row.dataset, row.video_id, row.text))
+    found = predicted.get(row.key)
     if found is None or row.asked is None or row.asked.kind not in COUNTS or counts is None:
         return _given(row, found)
     try:
@@ -142,12 +144,12 @@ def _given(row: Question, found: Predicted | None) -> Answer | None:
 
 def _problems(file: QuestionFile, answers: Sequence[Answer | None]) -> list[Problem]:
     found = []
-    by_clip: dict[str, list[int]] = {}
-    seen: dict[tuple[str, str], int] = {}
+    places_of: dict[ClipKey, list[int]] = {}
+    seen: dict[RowKey, int] = {}
     for place, (row, answer) in enumerate(zip(file.rows, answers, strict=True)):
         where = f"line {row.line.number} ({row.video_id}: {row.text})"
-        by_clip.setdefault(row.video_id, []).append(place)
-        if seen.setdefault((row.video_id, row.text), place) != place:
+        places_of.setdefault(row.clip, []).append(place)
+        if seen.setdefault(row.key, place) != place:
             found.append(Problem("asked_twice", file.path.name, where, "is asked a second time"))
         if answer is None:
             found.append(Problem("missing_row", file.path.name, where, "has no prediction"))
@@ -157,21 +159,21 @@ def _problems(file: QuestionFile, answers: Sequence[Answer | None]) -> list[Prob
             except ValueError as error:
                 code = "wrong_count" if row.asked.kind in COUNTS else "off_vocabulary"
                 found.append(Problem(code, file.path.name, where, str(error)))
-    for clip, places in by_clip.items():
+    for (_, video), places in places_of.items():
         answered = [
             (asked, answers[place])
             for place in places
             if (asked := file.rows[place].asked) is not None
         ]
         found += [
-            Problem("contradiction", file.path.name, clip, sentence)
+            Problem("contradiction", file.path.name, video, sentence)
             for sentence in contradictions(answered)
         ]
     return found
 
 
 def _mixed_forms(
-    files: Sequence[QuestionFile], predicted: Mapping[Key, Predicted], counts: CountForm | None
+    files: Sequence[QuestionFile], predicted: Mapping[RowKey, Predicted], counts: CountForm | None
 ) -> list[Problem]:
     """Refuse counts that are numbers here and texts there, unless told how to write them."""
     if counts is not None:
@@ -179,7 +181,7 @@ def _mixed_forms(
     forms: dict[bool, str] = {}
     for file in files:
         for row in file.rows:
-            found = predicted.get((row.dataset, row.video_id, row.text))
+            found = predicted.get(row.key)
             if row.asked is None or row.asked.kind not in COUNTS or found is None:
                 continue
             forms.setdefault(isinstance(found.answer, str), f"line {row.line.number}")
@@ -193,22 +195,17 @@ def _mixed_forms(
     ]  # fmt: skip
 
 
-def _warnings(files: Sequence[QuestionFile], predicted: Mapping[Key, Predicted]) -> list[str]:
+def _warnings(files: Sequence[QuestionFile], predicted: Mapping[RowKey, Predicted]) -> list[str]:
     rows = [row for file in files for row in file.rows]
-    blind = {
-        (row.dataset, row.video_id)
-        for row in rows
-        for found in [predicted.get((row.dataset, row.video_id, row.text))]
-        if found is not None and found.fallback
-    }
-    of_blind = sum((row.dataset, row.video_id) in blind for row in rows)
+    blind_rows = [row for row in rows if row.key in predicted and predicted[row.key].fallback]
+    blind = {row.clip for row in blind_rows}
     unknown = sum(row.asked is None for row in rows)
-    asked = {(row.dataset, row.video_id, row.text) for row in rows}
+    asked = {row.key for row in rows}
     strange = sum(key not in asked for key in predicted)
     said = []
     if blind:
         said.append(
-            f"{len(blind)} clips ({of_blind} rows) were answered without pictures: "
+            f"{len(blind)} clips ({len(blind_rows)} rows) were answered without pictures: "
             "their folder is missing or cannot be used."
         )
     if unknown:

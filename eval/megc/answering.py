@@ -1,16 +1,17 @@
-"""Answering whole question files: from rows and clip folders to predictions.
+"""Answering question files: from rows and clip folders to predictions.
 
-Does: group rows by clip, have each clip asked once, write all its answers from what was said; a
-missing clip gets the fallback and says so.  Does not: know how a clip is shown to a model: that is
-the caller's `ask` or `scan`.
+Does: group rows by clip, over all files given; ask the model once about each clip, or scan each
+long video once; write all its answers from that.  A clip without usable files gets the fallback,
+and its rows say so.  Does not: know how a clip is shown to a model: that is the caller's `ask` or
+`scan`.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from eval.megc.predictions import Predicted
 from mllm_affect.data.megc.clip_folders import ClipFiles, ClipFinder
-from mllm_affect.data.megc.question_files import Answer, Question, QuestionFile
+from mllm_affect.data.megc.question_files import Answer, ClipKey, Question, by_clip
 from mllm_affect.data.megc.questions import Asked
 from mllm_affect.scoring.clip_answers import answer_clip
 from mllm_affect.scoring.clip_profile import ClipEvidence, LabelPrior, evidence_of
@@ -20,24 +21,24 @@ from mllm_affect.tasks.clip_tasks import clip_tasks
 from mllm_affect.tasks.family import Family
 from mllm_affect.tasks.task import Task
 
-AskClip = Callable[[ClipFiles, Mapping[Asked, Task]], Mapping[Asked, Mapping[str, float]]]
-"""Returns the probability of every answer of each task about one clip."""
+AskClip = Callable[[ClipFiles, str, Mapping[Asked, Task]], Mapping[Asked, Mapping[str, float]]]
+"""Returns the probability of every answer of each task about one clip of a dataset."""
 
-ScanVideo = Callable[[ClipFiles], Sequence[Window]]
-"""Returns the scores of a long video's windows."""
+ScanVideo = Callable[[ClipFiles, str], Sequence[Window]]
+"""Returns the scores of the windows of one long video of a dataset."""
 
 
 @dataclass(frozen=True)
 class AnsweredVideo:
     """A long video's predictions and the events they rest on."""
 
-    video: str
+    key: ClipKey
     rows: tuple[Predicted, ...]
     events: tuple[Event, ...]
 
 
 def answer_clips(
-    file: QuestionFile,
+    rows: Iterable[Question],
     finder: ClipFinder,
     family: Family,
     ask: AskClip,
@@ -49,17 +50,17 @@ def answer_clips(
     A clip that cannot be shown is answered from `prior` and marked as a fallback.  Raises UserError
     `contradicting_questions`, and what `ask` raises.
     """
-    for rows in _by_video(file):
-        clip = finder.find(rows[0].video)
-        asked = [row.asked for row in rows if row.asked is not None]
-        scored = ask(clip, clip_tasks(asked, family)) if clip.usable else {}
+    for (dataset, video), of_clip in by_clip(rows).items():
+        clip = finder.find(video, dataset=dataset)
+        asked = [row.asked for row in of_clip if row.asked is not None]
+        scored = ask(clip, dataset, clip_tasks(asked, family)) if clip.usable else {}
         evidence = evidence_of(scored) if clip.usable else ClipEvidence()
         answers = answer_clip(asked, evidence, prior, alone).answers
-        yield _rows(rows, answers, clip)
+        yield _predicted(of_clip, answers, clip)
 
 
 def answer_videos(
-    file: QuestionFile,
+    rows: Iterable[Question],
     finder: ClipFinder,
     scan: ScanVideo,
     form: CountForm,
@@ -67,26 +68,22 @@ def answer_videos(
 ) -> Iterator[AnsweredVideo]:
     """Yield the predictions and events of one long video after another.
 
-    A video that cannot be shown has no events but those that its questions presuppose, and is
-    marked as a fallback.
+    A video has at least as many events as the largest number that any of its rows asks about.  A
+    video that cannot be shown has these alone, and is marked as a fallback.
     """
-    for rows in _by_video(file):
-        clip = finder.find(rows[0].video)
-        asked = [row.asked for row in rows if row.asked is not None]
-        found = find_events(scan(clip), rule) if clip.usable else []
+    for key, of_video in by_clip(rows).items():
+        dataset, video = key
+        clip = finder.find(video, dataset=dataset)
+        asked = [row.asked for row in of_video if row.asked is not None]
+        found = find_events(scan(clip, dataset), rule) if clip.usable else []
         profile = settle(asked, found, rule)
         answers = answer_video(asked, profile, form)
-        yield AnsweredVideo(rows[0].video, tuple(_rows(rows, answers, clip)), profile.events)
+        yield AnsweredVideo(key, tuple(_predicted(of_video, answers, clip)), profile.events)
 
 
-def _by_video(file: QuestionFile) -> list[list[Question]]:
-    groups: dict[str, list[Question]] = {}
-    for row in file.rows:
-        groups.setdefault(row.video_id, []).append(row)
-    return list(groups.values())
-
-
-def _rows(rows: Sequence[Question], answers: Sequence[Answer], clip: ClipFiles) -> list[Predicted]:
+def _predicted(
+    rows: Sequence[Question], answers: Sequence[Answer], clip: ClipFiles
+) -> list[Predicted]:
     """Pair questions with answers; a question of unknown wording gets none."""
     left = iter(answers)
     return [
@@ -97,6 +94,7 @@ def _rows(rows: Sequence[Question], answers: Sequence[Answer], clip: ClipFiles) 
             answer=next(left) if row.asked is not None else None,
             clip=clip.state,
             fallback=not clip.usable,
+            video=row.video,
         )
         for row in rows
     ]

@@ -1,7 +1,7 @@
 """Figures as functions of sums over rows, so that one redraw serves all of them.
 
 Does: gather named figures, each from its own rows and columns, and give every one a value and an
-interval over redrawn clips.  Does not: know which figures there are.
+interval over redrawn clips or people.  Does not: know which figures there are.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,13 +19,13 @@ Sums = NDArray[np.float64]
 class SumFigure:
     """A figure that depends on column sums alone.
 
-    value_NK: one row a question; clips: the clip of each row; `of` turns the K sums into the
-    figure, NaN where it does not exist.
+    value_NK: one row a question; `redrawn`: the clip or person of each row, redrawn as a whole;
+    `of` turns the K sums into the figure, NaN where it does not exist.
     """
 
     name: str
     value_NK: NDArray[np.float64]
-    clips: tuple[str, ...]
+    redrawn: tuple[str, ...]
     of: Callable[[Sums], float]
 
 
@@ -40,15 +40,15 @@ class Figure:
 
 
 def evaluate(figure: SumFigure, seed: int = 0, resamples: int = 1000) -> Figure:
-    """Return the figure and its 95 % interval, whole clips redrawn."""
+    """Return the figure and its 95 % interval, whole clips or people redrawn."""
     rows = len(figure.value_NK)
     if not rows:
         return Figure(figure.name, None, None, 0)
     value = figure.of(figure.value_NK.sum(axis=0))
     if not resamples:
         return Figure(figure.name, value, None, rows)
-    redrawn_RK = resampled_sums(figure.value_NK, figure.clips, seed, resamples)
-    interval = middle(np.array([figure.of(sums_K) for sums_K in redrawn_RK]))
+    sums_RK = resampled_sums(figure.value_NK, figure.redrawn, seed, resamples)
+    interval = middle(np.array([figure.of(sums_K) for sums_K in sums_RK]))
     return Figure(figure.name, value, interval, rows)
 
 

@@ -16,8 +16,10 @@ from eval.megc.predictions import Predicted
 from mllm_affect.data.megc.clip_folders import ClipFinder
 from mllm_affect.data.megc.labels import clip_labels
 from mllm_affect.data.megc.question_files import (
-    QuestionFile,
+    ClipKey,
+    Question,
     Task,
+    by_clip,
     read_question_file,
     read_train_file,
 )
@@ -61,7 +63,7 @@ class PredictionPlan:
 class Predictions:
     """What was predicted: where, how many rows and clips, and how many of these without pictures.
 
-    `events`: of every long video by its name, those found in this run only.
+    `events`: of every long video (dataset and name), those found in this run only.
     """
 
     path: Path
@@ -69,7 +71,7 @@ class Predictions:
     clips: int
     fallback: int
     answered_before: int
-    events: Mapping[str, Sequence[Event]] = field(default_factory=dict)
+    events: Mapping[ClipKey, Sequence[Event]] = field(default_factory=dict)
 
 
 def predict(
@@ -93,36 +95,38 @@ def predict(
         for kind in family.kinds:
             viewer.profile.refuse_other_prompt(family.task(kind))
     log = PredictionLog(plan.out, _settings(plan, family, viewer, made_with))
-    before = len(log.done)
-    total = len({(row.dataset, row.video_id) for file in files for row in file.rows})
-    events: dict[str, Sequence[Event]] = {}
-    advance(len(log.done), total)
-    learned = _Learned.from_file(plan)
-    for file in files:
-        todo = _unanswered(file, log)
-        if todo is None:
-            continue
-        for rows, found in _answers(plan, todo, finder, family, viewer, learned):
-            if found is not None:
-                write_timelines(plan.out / TIMELINES, rows[0], found)
-                events[rows[0].video_id] = found
-            log.append(rows)
-            advance(len(log.done), total)
-    kept = list(log.done.values())
+    # The same row may be in two files given; it is answered once.
+    clips = by_clip({row.key: row for file in files for row in file.rows}.values())
+    todo = [
+        row for rows in clips.values() for row in rows if any(r.key not in log.done for r in rows)
+    ]
+    before = len(clips) - len(by_clip(todo))
+    events: dict[ClipKey, Sequence[Event]] = {}
+    done = before
+    advance(done, len(clips))
+    for rows, found in _answers(plan, todo, finder, family, viewer, _Learned.from_file(plan)):
+        if found is not None:
+            key = (rows[0].dataset, rows[0].video)
+            write_timelines(plan.out / TIMELINES, key, found)
+            events[key] = found
+        log.append(rows)
+        done += 1
+        advance(done, len(clips))
     return Predictions(
         path=log.path,
-        rows=sum(map(len, kept)),
-        clips=len(kept),
-        fallback=sum(rows[0].fallback for rows in kept),
+        rows=len(log.done),
+        clips=len(clips),
+        fallback=sum(log.done[rows[0].key].fallback for rows in clips.values()),
         answered_before=before,
         events=events,
     )
 
 
-def write_timelines(folder: Path, row: Predicted, events: Sequence[Event]) -> None:
+def write_timelines(folder: Path, key: ClipKey, events: Sequence[Event]) -> None:
     """Write the events of one long video as JSON, CSV and WebVTT."""
-    stem = re.sub(r"[^A-Za-z0-9._-]+", "_", f"{row.dataset}_{row.video_id}")
-    write_text(folder / f"{stem}.json", timeline_json(events, row.video_id))
+    dataset, video = key
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "_", f"{dataset}_{video}")
+    write_text(folder / f"{stem}.json", timeline_json(events, video))
     write_bytes(folder / f"{stem}.csv", timeline_csv(events))
     write_text(folder / f"{stem}.vtt", timeline_webvtt(events))
 
@@ -148,32 +152,26 @@ class _Learned:
 
 def _answers(
     plan: PredictionPlan,
-    file: QuestionFile,
+    rows: Sequence[Question],
     finder: ClipFinder,
     family: Family,
     viewer: Viewer,
     learned: _Learned,
 ) -> Iterator[tuple[list[Predicted], Sequence[Event] | None]]:
     if plan.task == "vqa":
-        for rows in answer_clips(
-            file, finder, family,
-            lambda clip, tasks: viewer.ask(clip, file.dataset, family, tasks),
+        for predicted in answer_clips(
+            rows, finder, family,
+            lambda clip, dataset, tasks: viewer.ask(clip, dataset, family, tasks),
             learned.prior, plan.alone,
         ):  # fmt: skip
-            yield rows, None
+            yield predicted, None
         return
     for video in answer_videos(
-        file, finder,
-        lambda clip: viewer.scan(clip, file.dataset, family, plan.rule),
+        rows, finder,
+        lambda clip, dataset: viewer.scan(clip, dataset, family, plan.rule),
         learned.counts, plan.rule,
     ):  # fmt: skip
         yield list(video.rows), video.events
-
-
-def _unanswered(file: QuestionFile, log: PredictionLog) -> QuestionFile | None:
-    """Return the file with the rows of clips that have no answer yet, None where all have."""
-    rows = tuple(row for row in file.rows if (row.dataset, row.video_id) not in log.done)
-    return QuestionFile(file.path, file.task, file.dataset, file.version, rows) if rows else None
 
 
 def _settings(
@@ -182,6 +180,7 @@ def _settings(
     files = [*plan.questions, *([plan.train] if plan.train else [])]
     return {
         "task": plan.task,
+        "clip_key": ["dataset", "video"],  # earlier logs grouped by video_id
         "family": family.model_dump(mode="json"),
         "profile": viewer.profile.model_dump(mode="json"),
         "files": {path.name: sha256_file(path) for path in files},

@@ -1,7 +1,7 @@
-"""Predictions as they come, clip by clip, so that a stopped run can go on.
+"""Predictions on disk, written clip by clip, so that a stopped run can go on.
 
-Does: keep the rows of whole clips in one file that grows, take them up again under the same
-settings.  Does not: ask a model.
+Does: append the rows of whole clips to one file, read them again under the same settings.
+Does not: ask a model.
 """
 
 import json
@@ -11,17 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from eval.megc.predictions import Predicted, read_predicted
+from mllm_affect.data.megc.question_files import RowKey
 from mllm_affect.errors import UserError
 from mllm_affect.files import write_json, write_text
 
 FILE_NAME, SETTINGS_NAME = "predictions.jsonl", "settings.json"
 
-ClipKey = tuple[str, str]
-"""Dataset and video_id."""
-
 
 class PredictionLog:
-    """The rows of every clip answered so far, in `done`; each clip is written whole or not at all.
+    """The rows answered so far, in `done`; the rows of a clip are written together or not at all.
 
     Raises UserError `other_run` when the folder holds answers made under other settings.
     """
@@ -49,9 +47,9 @@ class PredictionLog:
         lines[-1] = json.dumps(asdict(rows[-1]) | {"last": True}, ensure_ascii=False)
         with self.path.open("a", encoding="utf-8") as stream:
             stream.write("".join(line + "\n" for line in lines))
-        self.done[rows[0].dataset, rows[0].video_id] = list(rows)
+        self.done |= {row.key: row for row in rows}
 
-    def _take_up(self) -> dict[ClipKey, list[Predicted]]:
+    def _take_up(self) -> dict[RowKey, Predicted]:
         """Drop what was cut short by a stop: everything after the last whole clip."""
         if not self.path.exists():
             return {}
@@ -59,10 +57,7 @@ class PredictionLog:
         while lines and not (lines[-1].endswith("\n") and '"last": true' in lines[-1]):
             lines.pop()
         write_text(self.path, "".join(lines))
-        done: dict[ClipKey, list[Predicted]] = {}
-        for row in read_predicted([self.path]).values():
-            done.setdefault((row.dataset, row.video_id), []).append(row)
-        return done
+        return read_predicted([self.path])
 
 
 def _differences(path: Path, stated: Mapping[str, Any]) -> list[str]:

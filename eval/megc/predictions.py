@@ -3,9 +3,9 @@
 Does: describe, read and write rows, and look an answer up by its question.  Does not: check
 answers (see eval.exports.megc) or compare them (see pairs).
 
-A row has `dataset`, `video_id`, `question` and `answer`; `clip` says what stood behind the name
-(mllm_affect.data.megc.clip_folders) and `fallback` that the answer rests on no picture.  Other keys
-are kept out of here and do no harm.  An organisers' file with answers is read as predictions too.
+A row has `dataset`, `video_id`, `question` and `answer`; `video` names the clip, `clip` says what
+files it has (mllm_affect.data.megc.clip_folders) and `fallback` that the answer was given without
+pictures.  Other keys are ignored.  An organisers' file with answers is read as predictions too.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,13 +18,11 @@ from mllm_affect.data.megc.question_files import (
     TO_ANSWER,
     Answer,
     QuestionFile,
+    RowKey,
     read_question_file,
 )
 from mllm_affect.errors import UserError
 from mllm_affect.files import write_jsonl
-
-Key = tuple[str, str, str]
-"""Dataset, video_id and question: what tells two rows apart."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +35,11 @@ class Predicted:
     answer: Answer | None
     clip: str = ""
     fallback: bool = False
+    video: str = ""
 
     @property
-    def key(self) -> Key:
-        """What tells this row from others."""
+    def key(self) -> RowKey:
+        """What tells this row from all others."""
         return self.dataset, self.video_id, self.question
 
 
@@ -49,12 +48,12 @@ def write_predicted(path: Path, rows: Iterable[Predicted]) -> int:
     return write_jsonl(path, (asdict(row) for row in rows))
 
 
-def read_predicted(paths: Sequence[Path]) -> dict[Key, Predicted]:
+def read_predicted(paths: Sequence[Path]) -> dict[RowKey, Predicted]:
     """Read predictions from one or more files.
 
     Raises UserError `bad_predictions` (unreadable, a key missing, a question answered twice).
     """
-    rows: dict[Key, Predicted] = {}
+    rows: dict[RowKey, Predicted] = {}
     for path in paths:
         for row in _rows(path):
             if row.key in rows:
@@ -69,7 +68,7 @@ def read_predicted(paths: Sequence[Path]) -> dict[Key, Predicted]:
 def of_file(questions: QuestionFile) -> list[Predicted]:
     """Return the rows of a question file that holds answers."""
     return [
-        Predicted(row.dataset, row.video_id, row.text, _answer(row.answer))
+        Predicted(row.dataset, row.video_id, row.text, _answer(row.answer), video=row.video)
         for row in questions.rows
     ]
 
@@ -95,6 +94,7 @@ def _rows(path: Path) -> list[Predicted]:
                 answer=_answer(values["answer"]),
                 clip=str(values.get("clip", "")),
                 fallback=bool(values.get("fallback", False)),
+                video=str(values.get("video", "")),
             )
         )
     return rows

@@ -3,6 +3,7 @@
 Does: gather figures, intervals and what they were made with; write them.  Does not: print.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -10,14 +11,19 @@ from typing import Any
 
 from eval.megc.comparing import Comparison, compare
 from eval.megc.figures import Figure, evaluate
-from eval.megc.floor import NoVision
+from eval.megc.floor import STATEMENT, floors
 from eval.megc.lvqa_scores import lvqa_figures
 from eval.megc.pairs import Pair, pair_up, unanswered
 from eval.megc.predictions import read_predicted
 from eval.megc.text_scores import provenance
 from eval.megc.vqa_scores import vqa_figures
 from mllm_affect import __version__
-from mllm_affect.data.megc.question_files import Task, Trained, read_question_file, read_train_file
+from mllm_affect.data.megc.question_files import (
+    Task,
+    Trained,
+    read_question_file,
+    read_train_file,
+)
 from mllm_affect.errors import UserError
 from mllm_affect.files import sha256_file, write_json
 
@@ -28,6 +34,8 @@ STANDING = "unofficial: the organisers' scorer could not be read"
 class Summary:
     """The figures; `floor` holds the same without vision, None where no training file was given.
 
+    `redrawn`: how many clips (task 1) or people (task 2) were redrawn for the intervals; `filmed`:
+    for how many long videos a subject, the training file, the name or nothing told who is filmed.
     `against`: the share of right answers beside that of other predictions, where some were given.
     """
 
@@ -39,6 +47,8 @@ class Summary:
     figures: tuple[Figure, ...]
     floor: dict[str, float | None] | None
     made_with: dict[str, str]
+    redrawn: int = 0
+    filmed: dict[str, int] = field(default_factory=dict)
     inputs: dict[str, str] = field(default_factory=dict)
     standing: str = STANDING
     against: Comparison | None = None
@@ -63,10 +73,9 @@ def summarise(
     if not pairs:
         raise UserError("no_rows", "There is no question to score.")
     gather = vqa_figures if task == "vqa" else lvqa_figures
-    floor = None
-    if train is not None:
-        blind = gather(NoVision(train).answered(pairs))
-        floor = {item.name: evaluate(item, resamples=0).value for item in blind}
+    filmed: Counter[str] = Counter(
+        source for _, source in {(p.clip, p.filmed.source) for p in pairs if p.filmed is not None}
+    )
     return Summary(
         task=task,
         clips=len({pair.clip for pair in pairs}),
@@ -74,13 +83,34 @@ def summarise(
         unanswered=unanswered(pairs),
         unknown_questions=sum(pair.asked is None for pair in pairs),
         figures=tuple(evaluate(item, seed, resamples) for item in gather(pairs)),
-        floor=floor,
+        floor=floors(gather, pairs, train) if train is not None else None,
         made_with={
             "mllm-affect": __version__,
-            "interval": f"95 % percentile bootstrap, whole clips redrawn {resamples} times, "
-            f"seed {seed}",
+            "interval": _interval(task, pairs, filmed, seed, resamples),
+            **({"floor": STATEMENT} if train is not None else {}),
             **(provenance() if task == "vqa" else {}),
         },
+        redrawn=len({pair.redrawn for pair in pairs}),
+        filmed=dict(filmed),
+    )
+
+
+def _interval(
+    task: Task, pairs: Sequence[Pair], filmed: Counter[str], seed: int, resamples: int
+) -> str:
+    """Say how the intervals are made, and what told who is filmed."""
+    count = len({pair.redrawn for pair in pairs})
+    what = f"{count} whole {'clips' if task == 'vqa' else 'people'}"
+    told = {
+        "subject": "by the truth file's subject",
+        "training file": "by the training file's subject",
+        "name": "by the three digits in the video's name",
+        "nothing": "unknown, each taken for a person of its own",
+    }
+    known = "; ".join(f"{filmed[source]} {said}" for source, said in told.items() if filmed[source])
+    return (
+        f"95 % percentile bootstrap, {what} redrawn {resamples} times, seed {seed}"
+        f"{f' (who is filmed in a video: {known})' if known else ''}"
     )
 
 
@@ -99,14 +129,16 @@ def from_files(
     files = [read_question_file(path) for path in truth]
     if not files:
         raise UserError("no_truth", "Give at least one question file with its true answers.")
-    pairs = pair_up(files, read_predicted(predictions))
     rows = read_train_file(train) if train is not None else None
+    pairs = pair_up(files, read_predicted(predictions), rows or ())
     summary = summarise(files[0].task, pairs, rows, seed, resamples)
     used = [*truth, *predictions, *([train] if train else [])]
     return replace(
         summary,
         inputs={path.name: sha256_file(path) for path in used},
-        against=compare(pairs, pair_up(files, read_predicted(against))) if against else None,
+        against=compare(pairs, pair_up(files, read_predicted(against), rows or ()))
+        if against
+        else None,
     )
 
 

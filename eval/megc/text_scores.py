@@ -35,6 +35,14 @@ def bleu_counts(truth: Sequence[str], said: Sequence[str]) -> Floats:
     return np.array(rows, dtype=np.float64).reshape(-1, BLEU_COLUMNS)
 
 
+def sentence_bleu(truth: Sequence[str], said: Sequence[str]) -> Floats:
+    """Return the BLEU of each row by itself, 0 to 1, of the orders that its answer has: (N,)."""
+    bleu = _bleu()
+    pairs = zip(truth, said, strict=True)
+    scores = [bleu.sentence_score(answer, [true]).score / 100.0 for true, answer in pairs]
+    return np.array(scores, dtype=np.float64)
+
+
 def corpus_bleu(sums_K: Floats) -> float:
     """Return corpus BLEU, 0 to 1, from the sums of `bleu_counts`."""
     counts = [round(value) for value in sums_K.tolist()]
@@ -80,7 +88,7 @@ def _bleu() -> Any:
         from sacrebleu.metrics import BLEU
     except ImportError as error:
         raise _missing("sacrebleu") from error
-    # The effective order changes a row's own score, which nobody reads, and no count.
+    # The effective order changes a row's own score (see sentence_bleu), and no count.
     return BLEU(max_ngram_order=ORDER, tokenize="13a", effective_order=True)
 
 

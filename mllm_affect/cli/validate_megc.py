@@ -12,7 +12,7 @@ from mllm_affect.cli.common import Json, out, print_json, verb
 from mllm_affect.errors import UserError
 
 if TYPE_CHECKING:
-    from mllm_affect.data.megc.validating import Validation
+    from mllm_affect.data.megc.findings import Validation
 
 SHOWN = 5
 """How many findings of each code are printed in full."""

@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mllm_affect.data.megc.clip_folders import ClipFinder, ClipState, frame_number
+from mllm_affect.data.megc.clip_folders import (
+    ClipFiles,
+    ClipFinder,
+    ClipState,
+    frame_number,
+    number_gaps,
+)
 from mllm_affect.data.megc.coding_sheets import LAYOUTS, read_sheet, read_units
 from mllm_affect.data.megc.folds import leaks, leave_one_dataset_out, leave_one_subject_out, person
 from mllm_affect.data.megc.question_files import (
@@ -193,9 +199,31 @@ def test_clips_are_found_whatever_the_nesting_and_sorted_naturally(tmp_path: Pat
     assert {name: finder.find(name).state for name in states} == states
     assert finder.find("a_1", subject="6").path == tmp_path / "train/006/a_1"
     assert finder.find("a_1", subject="11").state is ClipState.single_image
+    touch("SAMM/CLIP-1/1.png", "CAS/CLIP-1/1.png", "smic/CLIP-1/1.png")
+    assert finder.find("CLIP-1").state is ClipState.missing  # folders are listed once
+    finder = ClipFinder(tmp_path)
+    assert finder.find("CLIP-1").state is ClipState.ambiguous
+    for dataset, folder in (("samm", "SAMM"), ("casme3", "CAS"), ("smic", "smic")):
+        assert finder.find("CLIP-1", dataset=dataset).path == tmp_path / folder / "CLIP-1"
     with pytest.raises(UserError) as caught:
         ClipFinder(tmp_path / "nowhere")
     assert caught.value.code == "missing_frames"
+
+
+@pytest.mark.parametrize(
+    ("numbers", "gaps"),
+    [
+        ([3, 4, 5, 6], []),
+        ([3, 4, 6, 7, 11], [(5, 5), (8, 10)]),
+        ([2, 4, 6, 10], [(8, 8)]),  # every second frame was kept
+        ([1, 4, 5, 9, 11], []),  # no even numbering
+        ([7], []),
+        ([], []),
+    ],
+)
+def test_gaps_in_a_folders_numbers(numbers: list[int], gaps: list[tuple[int, int]]) -> None:
+    images = tuple(Path(f"clip/img{number}.jpg") for number in numbers)
+    assert number_gaps(ClipFiles("clip", ClipState.frames, Path("clip"), images)) == gaps
 
 
 ROWS: list[list[Any]] = [

@@ -1,5 +1,6 @@
 """Made data in the challenge's shape holds its traps; validation finds what is wrong."""
 
+import shutil
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,15 +12,16 @@ from mllm_affect.data.megc.coding_sheets import LAYOUTS, read_sheet
 from mllm_affect.data.megc.made_data import LVQA_TRAIN, VQA_TRAIN, make_megc
 from mllm_affect.data.megc.made_faces import DRAWN_UNITS
 from mllm_affect.data.megc.made_plan import (
+    BEYOND_VOCABULARY,
     EXPRESSIONS,
     MegcPlan,
     plan_long,
     plan_test,
     plan_train,
 )
-from mllm_affect.data.megc.question_files import read_question_file, read_train_file
+from mllm_affect.data.megc.question_files import by_clip, read_question_file, read_train_file
 from mllm_affect.data.megc.validating import validate
-from mllm_affect.data.megc.vocabulary import ACTION_UNITS
+from mllm_affect.data.megc.vocabulary import ACTION_UNITS, ALL_UNITS
 from mllm_affect.errors import UserError
 
 PLAN = MegcPlan(subjects=2, clips_each=2, test_clips=3, long_videos=1, long_s=(3.0, 4.0),
@@ -45,7 +47,9 @@ def everything(folder: Path) -> dict[str, object]:
 def test_made_data_is_sound_but_for_its_traps(made: Path) -> None:
     found = validate(**everything(made))  # type: ignore[arg-type]
     assert found.sound, found.findings
-    assert sorted(f.code for f in found.findings) == ["clip_missing", "clip_single_image"]
+    assert sorted(f.code for f in found.findings) == [
+        "clip_missing", "clip_single_image", "images_missing",
+    ]  # fmt: skip
     events = sum(len(video.face.movements) for video in plan_long(PLAN, "train"))
     assert found.counts["coded_clips"] == 12 + events > 12
     assert found.counts["train_clips"] == 14
@@ -108,9 +112,35 @@ def test_plans_are_balanced_short_and_share_nobody() -> None:
         assert len(moves) <= 6
         assert all(b.onset_s - a.offset_s >= 0.5 - 1e-9 for a, b in pairwise(moves))
         assert all(m.offset_s <= video.face.seconds for m in moves)
-    drawn = {name for sets in EXPRESSIONS.values() for units in sets for name in units}
-    assert {f"AU{ACTION_UNITS[name]}" for name in drawn} <= set(DRAWN_UNITS)
+    usual, macro = (
+        {name for sets in choices.values() for units in sets for name in units}
+        for choices in (EXPRESSIONS, BEYOND_VOCABULARY)
+    )
+    assert {f"AU{ALL_UNITS[name]}" for name in usual | macro} <= set(DRAWN_UNITS)
+    assert usual <= ACTION_UNITS.keys()
+    assert macro - ACTION_UNITS.keys() == {"blink"}
     assert plan_train(plan) == plan_train(plan)
+
+
+def test_every_row_has_an_id_of_its_own_and_the_clip_is_named_in_video(made: Path) -> None:
+    for path in sorted((made / "test").glob("*.jsonl")):
+        file = read_question_file(path)
+        clips = by_clip(file.rows)
+        assert len({row.video_id for row in file.rows}) == len(file.rows) > len(clips)
+        for (dataset, video), rows in clips.items():
+            assert [row.video_id for row in rows] == [
+                f"{dataset}_test_{video}_{number}" for number in range(1, len(rows) + 1)
+            ]
+            assert len(rows) == (6 if file.task == "lvqa" else 5)
+
+
+def test_two_long_test_videos_are_of_one_person_who_stands_in_their_names() -> None:
+    videos = plan_long(MegcPlan(long_videos=4), "test")
+    named = [video.name for video in videos if video.dataset == "samm"]
+    assert named == ["2_050_1", "2_050_2", "2_051_1", "2_051_2"]
+    faces = [video.face.number for video in videos]
+    assert len(set(faces)) == 4
+    assert faces[0] == faces[1] != faces[2] == faces[3]
 
 
 def test_a_folder_in_use_is_left_alone(made: Path) -> None:
@@ -160,6 +190,16 @@ def test_validation_finds_what_is_wrong_in_questions_and_sheets(made: Path, tmp_
                                              "What are the action units?", 1))  # fmt: skip
     codes = {f.code for f in validate(questions=[both]).findings}
     assert "contradicting_questions" in codes
+    truth = made / "test/truth" / source.name
+    for old, new in (('"answer": "yes"', '"answer": "no"'), ('"answer": "no"', '"answer": "yes"')):
+        if old in truth.read_text():
+            across = change(truth, tmp_path, old, new, 1)
+            found = validate(questions=[across])
+            assert [f.code for f in found.findings] == ["contradiction"]
+            assert not found.sound
+    blank = change(truth, tmp_path, '"answer": "negative"', '"answer": ""', 1)
+    assert [f.code for f in validate(questions=[blank]).findings] == ["off_vocabulary"]
+    assert validate(questions=[truth, source]).findings == ()
     sheet = tmp_path / "samm.csv"
     sheet.write_text(
         "Subject,Filename,Onset Frame,Apex Frame,Offset Frame,Action Units\n6,a,9,5,12,4+99\n"
@@ -169,3 +209,37 @@ def test_validation_finds_what_is_wrong_in_questions_and_sheets(made: Path, tmp_
     with pytest.raises(UserError) as caught:
         validate(sheets={"other": sheet})
     assert caught.value.code == "unknown_dataset"
+
+
+def test_an_image_that_a_sheet_codes_is_missed_by_name(made: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "made"
+    shutil.copytree(made, folder)
+    first = read_sheet(folder / "sheets/long_samm.csv", LAYOUTS["samm"])[0]
+    (folder / f"clips/long/{first.clip}/img{first.onset_frame}.jpg").unlink()
+    found = {f.code: f for f in validate(**everything(folder)).findings}  # type: ignore[arg-type]
+    coded = found["coded_frame_missing"]
+    assert coded.where == f"row {first.row}"
+    assert f"{first.clip} lacks the image of frame {first.onset_frame} (onset)" in coded.sentence
+    assert "leaves the event out" in coded.sentence
+    gaps = [f for f in validate(**everything(folder)).findings if f.code == "images_missing"]  # type: ignore[arg-type]
+    assert {f.where for f in gaps} >= {first.clip}
+    assert (
+        f"lacks the images numbered {first.onset_frame}"
+        in {f.where: f.sentence for f in gaps}[first.clip]
+    )
+
+
+def test_units_outside_the_25_are_kept_for_long_videos_alone(tmp_path: Path) -> None:
+    sheet = tmp_path / "samm.csv"
+    sheet.write_text(
+        "Subject,Filename,Onset Frame,Apex Frame,Offset Frame,Action Units\n6,a,9,10,12,4+L18+99\n"
+    )
+    (row,) = read_sheet(sheet, LAYOUTS["samm"])
+    assert (row.units, row.unread) == (("brow lowerer", "lip pucker"), ("99",))
+    long = validate(sheets={"long_samm": sheet})
+    assert [f.sentence for f in long.findings] == [
+        "99 is no action unit with a known name and is not learned"
+    ]
+    assert long.counts["units_outside_the_25"] == 1
+    (short,) = validate(sheets={"samm": sheet}).findings
+    assert short.sentence == "99, lip pucker is no action unit of the vocabulary"

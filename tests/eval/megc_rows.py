@@ -33,15 +33,23 @@ EVIDENCE = ClipEvidence(fine={"fear": 0.6, "happiness": 0.4}, shown={"dimpler": 
 EVENTS = [Event(1.0, 1.1, 1.3, 0.9, "micro-expression", {"dimpler": 0.8})]
 
 
-def write_questions(folder: Path, task: str, clips: int = 2) -> list[Path]:
-    """One compact and one spaced file with an extra key, neither with a final newline."""
+def row_id(dataset: str, clip: int, row: int, shared: bool) -> str:
+    """As the organisers write it, one per row, or one `shared` by all rows of a clip."""
+    return f"{dataset}_test_MADE-{clip}" if shared else f"{dataset}_test_MADE-{clip}_{row}"
+
+
+def write_questions(folder: Path, task: str, clips: int = 2, shared: bool = False) -> list[Path]:
+    """One compact and one spaced file with an extra key, neither with a final newline.
+
+    Both sets call their clips the same.
+    """
     paths = []
     for dataset, separators in (("casme3", (",", ":")), ("samm", (", ", ": "))):
         rows = [
-            {"note": "é", "video_id": f"{dataset[0]}{n}", "video": f"MADE-{n}", "question": text,
-             "answer": ""}
+            {"note": "é", "video_id": row_id(dataset, n, place, shared), "video": f"MADE-{n}",
+             "question": text, "answer": ""}
             for n in range(clips)
-            for text in (VQA if task == "vqa" else LVQA)
+            for place, text in enumerate(VQA if task == "vqa" else LVQA, start=1)
         ]  # fmt: skip
         lines = [json.dumps(row, separators=separators, ensure_ascii=dataset == "samm")
                  for row in rows]  # fmt: skip
@@ -51,7 +59,7 @@ def write_questions(folder: Path, task: str, clips: int = 2) -> list[Path]:
     return paths
 
 
-def predict(task: str, clips: int = 2) -> list[Predicted]:
+def predict(task: str, clips: int = 2, shared: bool = False) -> list[Predicted]:
     """Consistent answers to all of them; the first clip of each set is said to be missing."""
     rows = []
     for dataset in ("casme3", "samm"):
@@ -64,8 +72,8 @@ def predict(task: str, clips: int = 2) -> list[Predicted]:
                 else answer_video(asked, settle(asked, EVENTS), "number")
             )
             rows += [
-                Predicted(dataset, f"{dataset[0]}{n}", text, answer,
-                          "missing" if n == 0 else "frames", n == 0)
-                for text, answer in zip(texts, answers, strict=True)
+                Predicted(dataset, row_id(dataset, n, place, shared), text, answer,
+                          "missing" if n == 0 else "frames", n == 0, f"MADE-{n}")
+                for place, (text, answer) in enumerate(zip(texts, answers, strict=True), start=1)
             ]  # fmt: skip
     return rows

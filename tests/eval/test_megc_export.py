@@ -14,12 +14,15 @@ from mllm_affect.errors import UserError
 
 
 def prepared(
-    folder: Path, task: str, rows: list[Predicted] | None = None, **options: object
+    folder: Path,
+    task: str,
+    rows: list[Predicted] | None = None,
+    shared: bool = False,
+    **options: object,
 ) -> Submission:
-    rows = predict(task) if rows is None else rows
-    return prepare(
-        write_questions(folder, task), {row.key: row for row in rows}, task, **options  # type: ignore[arg-type]
-    )  # fmt: skip
+    rows = predict(task, shared=shared) if rows is None else rows
+    paths = write_questions(folder, task, shared=shared)
+    return prepare(paths, {row.key: row for row in rows}, task, **options)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("task", ["vqa", "lvqa"])
@@ -68,13 +71,14 @@ BAD_VQA = [
 ]
 
 
+@pytest.mark.parametrize("shared", [False, True], ids=["an id per row", "an id per clip"])
 @pytest.mark.parametrize(("place", "answer", "code", "said"), BAD_VQA)
 def test_each_defect_of_a_clip_is_listed_and_nothing_written(
-    tmp_path: Path, place: int, answer: str | None, code: str, said: str
+    tmp_path: Path, place: int, answer: str | None, code: str, said: str, shared: bool
 ) -> None:
-    rows = predict("vqa")
+    rows = predict("vqa", shared=shared)
     rows[place] = replace(rows[place], answer=answer)
-    submission = prepared(tmp_path, "vqa", rows)
+    submission = prepared(tmp_path, "vqa", rows, shared)
     assert code in [problem.code for problem in submission.problems]
     assert any(said in problem.sentence for problem in submission.problems)
     with pytest.raises(UserError) as caught:
@@ -85,6 +89,7 @@ def test_each_defect_of_a_clip_is_listed_and_nothing_written(
 
 BAD_LVQA = [
     (0, 3, "contradiction", "3 events are not 1 micro- and 1 macro"),
+    (0, 1, "contradiction", "1 events, but event 2 is asked about"),
     (0, "two", "wrong_count", "'two' is no count"),
     (0, -2, "wrong_count", "is no count"),
     (3, None, "contradiction", "2 events show 0 action units"),
@@ -94,13 +99,14 @@ BAD_LVQA = [
 ]
 
 
+@pytest.mark.parametrize("shared", [False, True], ids=["an id per row", "an id per video"])
 @pytest.mark.parametrize(("place", "answer", "code", "said"), BAD_LVQA)
 def test_each_defect_of_a_long_video_is_listed(
-    tmp_path: Path, place: int, answer: str | int | None, code: str, said: str
+    tmp_path: Path, place: int, answer: str | int | None, code: str, said: str, shared: bool
 ) -> None:
-    rows = predict("lvqa")
+    rows = predict("lvqa", shared=shared)
     rows[place] = replace(rows[place], answer=answer)
-    problems = prepared(tmp_path, "lvqa", rows).problems
+    problems = prepared(tmp_path, "lvqa", rows, shared).problems
     assert code in [problem.code for problem in problems]
     assert any(said in problem.sentence for problem in problems)
 
@@ -108,7 +114,7 @@ def test_each_defect_of_a_long_video_is_listed(
 def test_every_defect_is_listed_at_once(tmp_path: Path) -> None:
     problems = prepared(tmp_path, "vqa", predict("vqa")[3:]).problems
     assert [problem.code for problem in problems] == ["missing_row"] * 3
-    assert "line 1 (c0: What is the coarse" in str(problems[0])
+    assert "line 1 (casme3_test_MADE-0_1: What is the coarse" in str(problems[0])
 
 
 def test_counts_take_the_form_asked_for_or_must_have_one(tmp_path: Path) -> None:
@@ -119,6 +125,17 @@ def test_counts_take_the_form_asked_for_or_must_have_one(tmp_path: Path) -> None
     mixed = prepared(tmp_path, "lvqa", rows).problems
     assert [problem.code for problem in mixed] == ["mixed_counts"]
     assert prepared(tmp_path, "lvqa", rows, counts="number").problems == ()
+
+
+def test_a_long_video_may_show_units_outside_the_challenges_names(tmp_path: Path) -> None:
+    rows = predict("lvqa")
+    rows[3] = replace(rows[3], answer="dimpler, lip pucker")
+    assert prepared(tmp_path, "lvqa", rows).problems == ()
+    rows[3] = replace(rows[3], answer="dimpler, lip puckerer")
+    assert [p.code for p in prepared(tmp_path, "lvqa", rows).problems] == ["off_vocabulary"]
+    clip = predict("vqa")
+    clip[2] = replace(clip[2], answer="dimpler, lip pucker")
+    assert "off_vocabulary" in [p.code for p in prepared(tmp_path, "vqa", clip).problems]
 
 
 def test_both_sets_of_one_version_are_needed(tmp_path: Path) -> None:

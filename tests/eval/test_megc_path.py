@@ -44,7 +44,9 @@ def clips_by_name() -> dict[str, MadeClip]:
     return named | {clip.name: clip for clip in plan_long(PLAN, "test")}
 
 
-def sees_all(clip: ClipFiles, tasks: Mapping[Asked, Task]) -> dict[Asked, dict[str, float]]:
+def sees_all(
+    clip: ClipFiles, _dataset: str, tasks: Mapping[Asked, Task]
+) -> dict[Asked, dict[str, float]]:
     truth = clips_by_name()[clip.name]
     right = {Kind.coarse: truth.coarse, Kind.fine: truth.movement.fine, Kind.unit: truth.units[0]}
     found = {}
@@ -58,7 +60,7 @@ def sees_all(clip: ClipFiles, tasks: Mapping[Asked, Task]) -> dict[Asked, dict[s
     return found
 
 
-def scans_all(clip: ClipFiles) -> Sequence[Window]:
+def scans_all(clip: ClipFiles, _dataset: str) -> Sequence[Window]:
     truth = clips_by_name()[clip.name].face
     windows = []
     for start_s in np.arange(0.0, truth.seconds, 0.05):
@@ -74,7 +76,7 @@ def predict_clips(made: Path) -> tuple[list[Path], list[Predicted]]:
     rows = [
         row
         for path in paths
-        for clip in answer_clips(read_question_file(path), finder, family, sees_all, PRIOR)
+        for clip in answer_clips(read_question_file(path).rows, finder, family, sees_all, PRIOR)
         for row in clip
     ]
     return paths, rows
@@ -111,10 +113,10 @@ def test_long_videos_reach_a_submission_and_their_scores(made: Path, tmp_path: P
     videos = [
         video
         for path in paths
-        for video in answer_videos(read_question_file(path), finder, scans_all, form)
+        for video in answer_videos(read_question_file(path).rows, finder, scans_all, form)
     ]
     for video in videos:
-        movements = clips_by_name()[video.video].face.movements
+        movements = clips_by_name()[video.key[1]].face.movements
         assert [event.onset_s for event in video.events] == pytest.approx(
             [movement.onset_s for movement in movements], abs=0.06
         )
@@ -133,15 +135,17 @@ def test_long_videos_reach_a_submission_and_their_scores(made: Path, tmp_path: P
 def test_the_ablation_answers_each_question_alone(made: Path) -> None:
     path = made / "test/me_vqa_casme3_v2_test_to_answer.jsonl"
 
-    def torn(clip: ClipFiles, tasks: Mapping[Asked, Task]) -> dict[Asked, dict[str, float]]:
-        said = sees_all(clip, tasks)
+    def torn(
+        clip: ClipFiles, dataset: str, tasks: Mapping[Asked, Task]
+    ) -> dict[Asked, dict[str, float]]:
+        said = sees_all(clip, dataset, tasks)
         said[Asked(Kind.fine)] = dict.fromkeys(said[Asked(Kind.fine)], 0.1) | {"happiness": 0.5}
         said[Asked(Kind.coarse)] = {"positive": 0.01, "negative": 0.98, "surprise": 0.01}
         return said
 
     def answers(alone: bool) -> set[tuple[object, object]]:
         finder, family = ClipFinder(made / "clips/test"), load_family("me_vqa")
-        clips = answer_clips(read_question_file(path), finder, family, torn, alone=alone)
+        clips = answer_clips(read_question_file(path).rows, finder, family, torn, alone=alone)
         return {(rows[0].answer, rows[1].answer) for rows in clips}
 
     assert answers(alone=True) == {("negative", "happiness")}

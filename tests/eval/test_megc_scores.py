@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,14 @@ from hypothesis import strategies as st
 
 from eval.megc import class_scores, text_scores
 from eval.megc.comparing import compare
-from eval.megc.figures import evaluate
+from eval.megc.figures import SumFigure, evaluate
 from eval.megc.lvqa_scores import f1_and_jaccard, lvqa_figures, unit_set
-from eval.megc.pairs import Pair, unanswered
+from eval.megc.pairs import Pair, pair_up, unanswered
+from eval.megc.people import Filmed
+from eval.megc.predictions import read_predicted
 from eval.megc.summary import from_files, summarise
 from eval.megc.vqa_scores import COLUMNS, vqa_figures
-from mllm_affect.data.megc.question_files import Trained
+from mllm_affect.data.megc.question_files import Trained, read_question_file
 from mllm_affect.data.megc.questions import Asked, Kind, recognise, word
 from mllm_affect.errors import UserError
 
@@ -203,6 +206,10 @@ def test_counts_are_the_same_as_number_and_as_text() -> None:
     assert as_numbers["RMSE events SAMM"] == pytest.approx(math.sqrt(8 / 3))
     unread = values(counts("samm", [4, 1], ["", "four"]), "lvqa")
     assert unread["MAE events SAMM"] == pytest.approx((4 + 1) / 2)
+    # A blank or unreadable count is never right, also where there is nothing to count.
+    none = values(counts("samm", [0, 0, 0, 0], ["", "none", "0.0", 0]), "lvqa")
+    assert none["MAE events SAMM"] == pytest.approx(3 / 4)
+    assert none["RMSE events SAMM"] == pytest.approx(math.sqrt(3 / 4))
     with pytest.raises(UserError) as caught:
         values(counts("samm", ["many"], [1]), "lvqa")
     assert caught.value.code == "bad_truth"
@@ -238,23 +245,6 @@ def trained(text: str, answer: str | int) -> Trained:
     return Trained(1, "1", "samm", "i", "6", "f", text, recognise(text), answer)
 
 
-def test_the_floor_answers_by_wording_and_ties_go_to_the_first() -> None:
-    shown = "Is the action unit {} shown on the face?".format
-    train = [
-        trained(COARSE, "positive"), trained(COARSE, "negative"),
-        trained(shown("dimpler"), "yes"), trained(shown("lips part"), "no"),
-        trained(shown("lips part"), "no"),
-        trained(word(Asked(Kind.event_type, number=1)), "macro-expression"),
-    ]  # fmt: skip
-    asked = [COARSE, shown("dimpler"), shown("jaw drop"), FINE, "What now?"]
-    asked.append(word(Asked(Kind.event_type, number=7)))
-    from eval.megc.floor import NoVision
-
-    floor = NoVision(train)
-    found = [floor.answer(pair("samm", text, "", "")) for text in asked]
-    assert found == ["positive", "yes", "no", "", "", "macro-expression"]
-
-
 def test_the_floor_stands_beside_the_figures_and_intervals_hold_them() -> None:
     rows = coarse_rows("samm", "nn nn np pp pn ss nn nn")
     summary = summarise("vqa", rows, [trained(COARSE, "negative")], resamples=200)
@@ -285,6 +275,90 @@ def test_clips_are_redrawn_whole() -> None:
     assert (none.low, none.high) == (0.5, 0.5)
 
 
+def test_a_perfect_answerer_has_a_perfect_interval_however_rare_a_class() -> None:
+    rows = coarse_rows("samm", "pp " + "nn " * 6 + "ss")
+    micro, macro = "micro-expression", "macro-expression"
+    types = [
+        pair("samm", word(Asked(Kind.event_type, number=1)), name, name, f"v{n}")
+        for n, name in enumerate([micro, *[macro] * 7])
+    ]
+    fine = [pair("samm", FINE, p.truth, p.said, p.video) for p in rows]
+    figures = [*vqa_figures(rows + fine), *lvqa_figures(types)]
+    found = [evaluate(item) for item in figures if item.name.startswith(("UF1", "UAR"))]
+    found = [item for item in found if item.rows]
+    assert len(found) == 2 * 6 + 2 * 2
+    for item in found:
+        assert item.interval is not None
+        assert item.value == item.interval.low == item.interval.high == 1.0, item.name
+
+
+def uar_coarse(answers: str) -> SumFigure:
+    figures = vqa_figures(coarse_rows("samm", answers))
+    return next(item for item in figures if item.name == "UAR Coarse SAMM")
+
+
+def test_a_class_that_the_truth_lacks_scores_nothing_in_every_redraw() -> None:
+    found = evaluate(uar_coarse("pp nn nn nn"))
+    assert found.interval is not None
+    assert (found.value, found.interval.low, found.interval.high) == pytest.approx([2 / 3] * 3)
+
+
+def test_a_class_that_a_redraw_lacks_leaves_its_mean() -> None:
+    figure = uar_coarse("pp nn nx sn")
+    # Classes score 1, 1/2 and 0; a redraw of the last two clips knows no positive.
+    drawn = figure.value_NK[[1, 2, 3]].sum(axis=0)
+    assert figure.of(figure.value_NK.sum(axis=0)) == pytest.approx((1 + 1 / 2 + 0) / 3)
+    assert figure.of(drawn) == pytest.approx((1 / 2 + 0) / 2)
+
+
+def test_people_are_redrawn_whole_in_long_videos(tmp_path: Path) -> None:
+    text = word(Asked(Kind.count_all))
+    videos = [("a", 0, 0), ("a", 0, 0), ("b", 0, 4), ("b", 0, 4)]
+    rows = [
+        replace(pair("samm", text, true, said, f"v{n}"), filmed=Filmed(f"samm/{who}", "subject"))
+        for n, (who, true, said) in enumerate(videos)
+    ]
+    by_name = {item.name: item for item in lvqa_figures(rows)}
+    interval = evaluate(by_name["MAE events SAMM"]).interval
+    assert interval is not None
+    # Of two people drawn, both may be a or both b; of four videos hardly.
+    assert (interval.low, interval.high) == (0.0, 4.0)
+    found = compare(rows, [replace(row, said=row.truth) for row in rows])
+    assert (found.clips, found.redrawn, found.unit) == (4, 2, "people")
+    assert "over 2 people." in found.sentence()
+    summary = summarise("lvqa", rows, resamples=10)
+    assert (summary.clips, summary.redrawn, summary.filmed) == (4, 2, {"subject": 4})
+    assert "2 whole people redrawn 10 times" in summary.made_with["interval"]
+    assert "4 by the truth file's subject" in summary.made_with["interval"]
+
+
+@pytest.mark.parametrize(
+    ("video", "extra", "person", "source"),
+    [
+        ("1_001_2", {"subject": "s7"}, "samm/s7", "subject"),
+        ("test/clip_b.mp4", {}, "samm/6", "training file"),
+        ("clip_of_two", {}, "samm/clip_of_two", "nothing"),
+        ("1_001_2", {}, "samm/1", "name"),
+        ("long/006_1", {}, "samm/6", "name"),
+        ("CLIP-001", {}, "samm/CLIP-001", "nothing"),
+        ("1_0012_2", {}, "samm/1_0012_2", "nothing"),
+    ],
+)
+def test_who_is_filmed_is_told_by_subject_training_name_or_nothing(
+    tmp_path: Path, video: str, extra: dict[str, str], person: str, source: str
+) -> None:
+    train = [
+        replace(trained(COARSE, "negative"), subject=subject, filename=name)
+        for subject, name in [
+            ("6", "clip_b"), ("006", "clip_b"), ("6", "clip_of_two"), ("7", "clip_of_two"),
+        ]
+    ]  # fmt: skip
+    truth = read_question_file(lvqa_truth(tmp_path, {video: (1, "dimpler")}, **extra))
+    pairs = pair_up([truth], {}, train)
+    assert {p.filmed for p in pairs} == {Filmed(person, source)}  # type: ignore[arg-type]
+    assert {p.redrawn for p in pairs} == {person}
+
+
 def test_two_predictions_are_compared_clip_by_clip() -> None:
     units = word(Asked(Kind.units))
     truth = [("a", COARSE, "negative"), ("a", units, "brow lowerer, chin raiser")]
@@ -303,11 +377,45 @@ def test_two_predictions_are_compared_clip_by_clip() -> None:
     assert (found.interval.low, found.interval.high) == (-1.0, 1.0)
 
 
-def test_nothing_is_an_answer_where_there_is_nothing_to_say() -> None:
-    text = word(Asked(Kind.distinct_units))
-    calm = pair("samm", text, truth="", said="", video="calm")
-    silent = pair("samm", text, truth="brow lowerer", said="", video="silent")
-    assert unanswered([calm, silent]) == 1
+def lvqa_truth(folder: Path, videos: dict[str, tuple[int, str]], **extra: str) -> Path:
+    """A truth file with a count and a list of units for each video, an id per row."""
+    path = folder / "me_lvqa_samm_test_to_answer.jsonl"
+    rows = [
+        {"video_id": f"samm_test_{video}_{place}", "video": video, "question": text,
+         "answer": answer, **extra}
+        for video, answers in videos.items()
+        for place, (text, answer) in enumerate(
+            zip((word(Asked(Kind.count_all)), UNITS), answers, strict=True), start=1
+        )
+    ]  # fmt: skip
+    path.write_text("\n".join(map(json.dumps, rows)))
+    return path
+
+
+def test_a_blank_list_is_an_answer_beside_a_count_of_none_and_no_other(tmp_path: Path) -> None:
+    truth = read_question_file(
+        lvqa_truth(tmp_path, dict.fromkeys(("said", "counted", "absent", "null"), (0, "")))
+    )
+    said: dict[tuple[str, int], object] = {
+        ("said", 1): 0, ("said", 2): "", ("counted", 1): 2, ("counted", 2): "",
+        ("absent", 1): 0, ("null", 1): None, ("null", 2): None,
+    }  # fmt: skip
+    predictions = tmp_path / "predictions.jsonl"
+    rows = [
+        {"dataset": "samm", "video_id": f"samm_test_{video}_{place}",
+         "question": truth.rows[place - 1].text, "answer": answer}
+        for (video, place), answer in said.items()
+    ]  # fmt: skip
+    predictions.write_text("\n".join(map(json.dumps, rows)))
+    pairs = pair_up([truth], read_predicted([predictions]))
+    answered = {(p.video, p.text == UNITS): p.answered for p in pairs}
+    assert [video for (video, units), told in answered.items() if units and told] == ["said"]
+    assert unanswered(pairs) == 4
+    found = {item.name: evaluate(item, resamples=0).value for item in lvqa_figures(pairs)}
+    assert found["F1_AU SAMM"] == 1 / 4
+    assert found["MAE events SAMM"] == (0 + 2 + 0 + 1) / 4
+    both = compare(pairs, pairs)
+    assert both.ours == (2 + 1) / 8  # counts of two videos, the list of one
 
 
 def test_files_are_joined_by_question_and_missing_answers_counted(tmp_path: Path) -> None:

@@ -50,14 +50,16 @@ def test_every_kind_of_question_is_answered_as_in_a_question_file(
     video: Path, tmp_path: Path, task: str
 ) -> None:
     texts = [word(asked) for asked in ASKED[task]]
-    rows = [  # one question a clip, as one request asks one
-        {"video_id": str(number), "video": "clip", "question": text, "answer": ""}
-        for number, text in enumerate(texts)
-    ]
+    rows = []
+    for number, text in enumerate(texts):  # one question per clip, as one request asks one
+        (tmp_path / f"clip{number}.mp4").symlink_to(video)
+        rows.append(
+            {"video_id": f"{number}_1", "video": f"clip{number}", "question": text, "answer": ""}
+        )
     questions = tmp_path / f"me_{task}_casme3_test_to_answer.jsonl"
     questions.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
     plan = PredictionPlan(
-        "vqa" if task == "vqa" else "lvqa", (questions,), video.parent, tmp_path / "out"
+        "vqa" if task == "vqa" else "lvqa", (questions,), tmp_path, tmp_path / "out"
     )
     done = predict(plan, Viewer(EchoEngine(), PROFILE, trusted=True), {})
     in_file = [str(row.answer) for row in read_predicted([done.path]).values()]

@@ -90,6 +90,31 @@ PRIOR = learn_prior(
 )
 
 
+def test_rates_by_hand() -> None:
+    """12 clips, 9 of them with a lowered brow; 2 clips more at the overall rate of 2/25."""
+    assert pytest.approx(0.08) == UNASKED
+    overall = (9 + 2 * 0.08) / (12 + 2)
+    assert PRIOR.unit["brow lowerer"] == pytest.approx(overall)
+    assert PRIOR.unit["jaw drop"] == pytest.approx(2 * 0.08 / 14)
+    # By class: 2 clips more at the rate over all classes.
+    given = PRIOR.unit_given_fine
+    assert given["anger"]["brow lowerer"] == pytest.approx((5 + 2 * overall) / (5 + 2))
+    assert given["happiness"]["brow lowerer"] == pytest.approx(2 * overall / (3 + 2))
+    assert PRIOR.fine == pytest.approx({"anger": 5 / 12, "happiness": 3 / 12, "disgust": 4 / 12})
+    stronger = learn_prior([({"brow lowerer"}, "anger")], strength=6.0)
+    assert stronger.unit["brow lowerer"] == pytest.approx((1 + 6 * 0.08) / 7)
+
+
+def test_a_unit_that_was_not_asked_about_is_shown_by_two_clips_of_25() -> None:
+    evidence = ClipEvidence(fine={"anger": 1.0}, coarse={}, shown={})
+    profile = infer_profile(evidence, Allowed(1, 1))
+    # One of 25 equal sets.
+    assert profile.probability == pytest.approx(1 / 25)
+    both = infer_profile(evidence, Allowed(1, 2))
+    pairs = 25 * 24 / 2 * (0.08 / 0.92)
+    assert both.probability == pytest.approx(1 / (25 + pairs))
+
+
 def brute_force(
     evidence: ClipEvidence, allowed: Allowed, prior: LabelPrior | None, among: tuple[str, ...]
 ) -> tuple[float, dict[tuple[frozenset[str], str], float]]:

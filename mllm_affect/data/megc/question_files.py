@@ -1,7 +1,11 @@
 """Question files and training files of the challenge.
 
 Does: read both, know each file's task, dataset and version by its name, write a question file back
-byte for byte but for the answers.  Does not: check the answers (see answers).
+byte for byte but for the answers, group rows by clip.  Does not: check the answers (see answers).
+
+In the organisers' files `video_id` is unique per row and `video` names the clip.  The key of a row
+is (dataset, `video_id`, question), that of a clip (dataset, `video`), so files in which all rows of
+a clip share one `video_id` work too.
 
 Names: `me_vqa_SET_test_to_answer.jsonl`, `me_vqa_SET_v2_test_to_answer.jsonl` and
 `me_lvqa_SET_test_to_answer.jsonl`, SET being `casme3` or `samm`; in a submission each ends in
@@ -9,7 +13,7 @@ Names: `me_vqa_SET_test_to_answer.jsonl`, `me_vqa_SET_v2_test_to_answer.jsonl` a
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +25,12 @@ from mllm_affect.errors import UserError
 Task = Literal["vqa", "lvqa"]
 Answer = str | int
 """An answer as JSON holds it: a text, or a number for a count."""
+
+RowKey = tuple[str, str, str]
+"""Dataset, video_id and question: what tells two rows apart."""
+
+ClipKey = tuple[str, str]
+"""Dataset and video: what tells two clips, or two long videos, apart."""
 
 TO_ANSWER, PREDICTED = "_test_to_answer.jsonl", "_test_pred.jsonl"
 
@@ -42,9 +52,25 @@ class Question:
     asked: Asked | None
 
     @property
+    def key(self) -> RowKey:
+        """What tells this row from all others."""
+        return self.dataset, self.video_id, self.text
+
+    @property
+    def clip(self) -> ClipKey:
+        """The clip, or long video, that the row asks about."""
+        return self.dataset, self.video
+
+    @property
     def answer(self) -> Any:
         """What the file holds as answer; None where it has no such key."""
         return self.line.values.get("answer")
+
+    @property
+    def subject(self) -> str | None:
+        """Who is filmed, where the file says so; the organisers' test files do not."""
+        subject = self.line.values.get("subject")
+        return None if subject is None else str(subject)
 
 
 @dataclass(frozen=True)
@@ -138,6 +164,14 @@ def read_train_file(path: Path) -> list[Trained]:
     if not rows:
         raise UserError("bad_train_file", f"{path} holds no row.")
     return rows
+
+
+def by_clip(rows: Iterable[Question]) -> dict[ClipKey, list[Question]]:
+    """Return the rows of each clip, clips and rows in the order in which they first come."""
+    groups: dict[ClipKey, list[Question]] = {}
+    for row in rows:
+        groups.setdefault(row.clip, []).append(row)
+    return groups
 
 
 def unknown_questions(rows: Sequence[Question] | Sequence[Trained]) -> dict[str, int]:
