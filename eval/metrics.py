@@ -205,7 +205,8 @@ def challenge_average_precision(probability_N: Floats, positive_N: NDArray[np.bo
     positives = int(positive_N.sum())
     if not positives:
         return 0.0
-    threshold_K = np.arange(1000) / 1000
+    # Theirs word for word: some of these differ from k / 1000 in the last bit.
+    threshold_K = np.arange(0, 1, 0.001, dtype=np.float64)
     predicted_K = _at_least(probability_N, threshold_K)
     hits_K = _at_least(probability_N[positive_N], threshold_K)
     precision_K = np.where(predicted_K > 0, hits_K / np.maximum(predicted_K, 1), 0.0)

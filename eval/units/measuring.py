@@ -132,6 +132,7 @@ def _row(
     found: Mapping[str, NDArray[np.float64]],
     same: Mapping[str, NDArray[np.float64]],
 ) -> UnitPrediction:
+    # Every digit is kept: a threshold may lie between probabilities that differ in the tenth.
     return UnitPrediction(
         video=example.video,
         participant=example.participant,
@@ -140,7 +141,7 @@ def _row(
         units=units,
         labels=tuple(unit_labels(example.labels[UNITS_LABEL], units)),
         problem=problem,
-        **{name: _rounded(values_A) for name, values_A in {**found, **same}.items()},
+        **{name: tuple(map(float, values_A)) for name, values_A in {**found, **same}.items()},
     )
 
 
@@ -195,7 +196,3 @@ def _flow(
         for seen, read_MA in zip((tuned, tested), found, strict=True)
     )
     return tested_NA, thresholds(tuned_NA, tuned.labels(units))
-
-
-def _rounded(values: NDArray[np.float64]) -> tuple[float, ...]:
-    return tuple(round(float(value), 6) for value in values)

@@ -3,6 +3,10 @@
 Does: binary F1 (of "shown"), the mean of F1 of "shown" and "not shown", what saying "shown" always
 scores; intervals by redrawing people.  Does not: choose thresholds or read files.
 
+A unit that a redraw of people neither shows nor was found in has no F1 there and is left out of
+that redraw's mean; as a 0 it would tell who was drawn, and even faultless decisions would get an
+interval far below 1.
+
 The two kinds of F1 are not comparable: with rare units the second reads some 30 points higher,
 because "not shown" is easy.  Papers report either and often call both F1; here binary F1 leads.
 """
@@ -61,8 +65,8 @@ def score_units(
 ) -> UnitScores:
     """Measure decisions against labels (1, 0, below 0 unknown and left out).
 
-    A unit that is neither labelled nor found anywhere scores 0, as in the challenges' own scoring.
-    Raises ValueError without rows.
+    A unit that is neither labelled nor found anywhere scores 0, as in the challenges' own scoring,
+    in every redraw too.  Raises ValueError without rows.
     """
     counts_NAK = _counts(labels_NA, found_NA)
     sums_RAK = resampled_sums(
@@ -70,7 +74,9 @@ def score_units(
     ).reshape(-1, len(units), KINDS)  # fmt: skip
     whole_AK = counts_NAK.sum(0)
     shown_A, both_A, always_A = _f1(whole_AK), _both(whole_AK), _always(whole_AK)
-    drawn_RA, drawn_both_RA = _f1(sums_RAK), _both(sums_RAK)
+    drawn_RA = _drawn_f1(sums_RAK, whole_AK)
+    drawn_other_RA = _drawn_f1(sums_RAK[..., ::-1], whole_AK[..., ::-1])
+    drawn_both_RA = _mean_defined(np.stack([drawn_RA, drawn_other_RA], axis=-1))
     rows = tuple(
         UnitScore(
             unit=unit,
@@ -87,9 +93,9 @@ def score_units(
     return UnitScores(
         units=rows,
         f1=float(shown_A.mean()),
-        f1_interval=middle(drawn_RA.mean(1)),
+        f1_interval=middle(_mean_defined(drawn_RA)),
         both_f1=float(both_A.mean()),
-        both_f1_interval=middle(drawn_both_RA.mean(1)),
+        both_f1_interval=middle(_mean_defined(drawn_both_RA)),
         always_f1=float(always_A.mean()),
         videos=len(labels_NA),
         people=len(set(participants)),
@@ -106,13 +112,14 @@ def gain(
 
     Both are scored on the same redrawn people, so that what they share cancels out.
     """
-    differences = []
+    drawn = []
     both = [_counts(labels_NA, decided) for decided in (found_NA, other_NA)]
     whole = [_f1(counts.sum(0)).mean() for counts in both]
     for counts in both:
         sums = resampled_sums(counts.reshape(len(counts), -1), participants)
-        differences.append(_f1(sums.reshape(len(sums), -1, KINDS)).mean(1))
-    return float(whole[0] - whole[1]), middle(differences[0] - differences[1])
+        sums_RAK = sums.reshape(len(sums), -1, KINDS)
+        drawn.append(_mean_defined(_drawn_f1(sums_RAK, counts.sum(0))))
+    return float(whole[0] - whole[1]), middle(drawn[0] - drawn[1])
 
 
 def _counts(labels_NA: NDArray[np.int64], found_NA: NDArray[np.bool_]) -> Floats:
@@ -124,6 +131,22 @@ def _counts(labels_NA: NDArray[np.int64], found_NA: NDArray[np.bool_]) -> Floats
 def _f1(counts: Floats) -> Floats:
     hits, alarms, misses = counts[..., 0], counts[..., 1], counts[..., 2]
     return np.asarray(2 * hits / np.maximum(2 * hits + alarms + misses, 1))
+
+
+def _drawn_f1(sums_RAK: Floats, whole_AK: Floats) -> Floats:
+    """Return each unit's F1 in each redraw, NaN where it has none there but has one in all."""
+    occurs_RA, occurs_A = (counts[..., :3].sum(-1) > 0 for counts in (sums_RAK, whole_AK))
+    return np.where(occurs_RA | ~occurs_A, _f1(sums_RAK), np.nan)
+
+
+def _mean_defined(score: Floats) -> Floats:
+    """Return the mean over the last axis, NaN left out; NaN where nothing is left."""
+    known = ~np.isnan(score)
+    count = known.sum(-1)
+    total = np.where(known, score, 0.0).sum(-1)
+    mean = np.full(total.shape, np.nan)
+    np.divide(total, count, out=mean, where=count > 0)
+    return mean
 
 
 def _both(counts: Floats) -> Floats:

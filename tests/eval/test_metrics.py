@@ -110,8 +110,8 @@ def test_a_class_that_never_occurs_does_not_lower_macro_f1() -> None:
 def organisers_average_precision(probability_N: np.ndarray, positive_N: np.ndarray) -> float:
     """The definition read aloud, threshold by threshold."""
     area, last = 0.0, None
-    for step in range(999, -1, -1):
-        predicted = [p >= step / 1000 for p in probability_N]
+    for threshold in reversed(np.arange(0, 1, 0.001)):
+        predicted = [p >= threshold for p in probability_N]
         hits = sum(one and hit for one, hit in zip(predicted, positive_N, strict=True))
         recall = hits / sum(positive_N)
         precision = hits / sum(predicted) if any(predicted) else 0.0
@@ -133,6 +133,15 @@ def test_challenge_average_precision_equals_its_definition(rows: list[tuple[int,
     assert metrics.challenge_average_precision(probability_N, positive_N) == pytest.approx(
         organisers_average_precision(probability_N, positive_N)
     )
+
+
+def test_the_organisers_thresholds_are_theirs_to_the_last_bit() -> None:
+    """numpy.arange(0, 1, .001) lies above k / 1000 at some k: k / 1000 does not reach it."""
+    thresholds = np.arange(0, 1, 0.001)
+    k = int(np.flatnonzero(thresholds > np.arange(1000) / 1000)[0])
+    probability_N, positive_N = np.array([k / 1000, k / 1000 - 1e-9]), np.array([True, False])
+    found = metrics.challenge_average_precision(probability_N, positive_N)
+    assert found == organisers_average_precision(probability_N, positive_N) == 0.25
 
 
 def test_per_class_scores_worked_by_hand() -> None:

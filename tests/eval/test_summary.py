@@ -196,3 +196,16 @@ def test_redrawn_figures_are_those_of_the_redrawn_rows() -> None:
     for name in ("accuracy", "macro_f1", "brier", "calibration_error", "average_precision"):
         at_positions, whole = getattr(arrays, name)(positions), getattr(redrawn, name)
         assert at_positions == pytest.approx(whole(redrawn.everything)), name
+
+
+def test_faultless_answers_have_faultless_intervals_though_a_class_is_rare() -> None:
+    """Redraws of eight people often lack the one `a`: its F1 does not exist there, it is not 0."""
+    rows = [
+        Prediction(
+            video=f"v{n}", participant=f"p{n}", split="test", task="t", label=label, answer=label,
+            classes=("a", "b", "c"),
+        )
+        for n, label in enumerate("abcbcbcb")
+    ]  # fmt: skip
+    summary = summarise(rows)
+    assert (summary.macro_f1_interval.low, summary.macro_f1_interval.high) == (1.0, 1.0)

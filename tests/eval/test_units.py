@@ -42,6 +42,42 @@ def test_scores_are_scikit_learns() -> None:
     assert (scores.videos, scores.people) == (60, 6)
 
 
+def rare(people: int = 8) -> tuple[np.ndarray, list[str]]:
+    """AU1 is shown by one person, AU4 by all but one, AU12 by every second."""
+    labels_NA = np.zeros((people, 3), np.int64)
+    labels_NA[0, 0], labels_NA[1:, 1], labels_NA[::2, 2] = 1, 1, 1
+    return labels_NA, [f"p{number}" for number in range(people)]
+
+
+def test_faultless_decisions_have_faultless_intervals_though_units_are_rare() -> None:
+    labels_NA, people = rare()
+    scores = score_units(UNITS, labels_NA, labels_NA == 1, people)
+    of_units = [unit.f1_interval for unit in scores.units]
+    for between in (scores.f1_interval, scores.both_f1_interval, *of_units):
+        assert (between.low, between.high) == (1.0, 1.0)
+    wrong_NA = (labels_NA == 1) & (np.arange(3) != 0)
+    better, between = gain(labels_NA, labels_NA == 1, wrong_NA, people)
+    assert better == pytest.approx(1 / 3)
+    assert between.low >= 0.0
+
+
+def test_a_unit_that_nobody_shows_or_finds_scores_nothing_in_any_redraw() -> None:
+    labels_NA, people = rare()
+    labels_NA[:, 0] = 0
+    scores = score_units(UNITS, labels_NA, labels_NA == 1, people)
+    assert scores.f1 == pytest.approx(2 / 3)
+    assert scores.f1_interval.low == pytest.approx(2 / 3)
+    assert scores.f1_interval.high == pytest.approx(2 / 3)
+
+
+def test_a_false_alarm_counts_in_redraws_without_the_unit() -> None:
+    labels_NA, people = rare()
+    found_NA = labels_NA == 1
+    found_NA[3, 0] = True
+    scores = score_units(UNITS, labels_NA, found_NA, people)
+    assert scores.units[0].f1_interval.low == 0.0
+
+
 def test_unknown_labels_count_nowhere() -> None:
     labels_NA = np.array([[1], [0], [-1], [-1]])
     found_NA = np.array([[True], [False], [True], [False]])
@@ -94,6 +130,14 @@ def test_what_answers_lean_on_is_what_falls_when_it_is_taken_away() -> None:
     assert summary.flow.f1 == 0.0
     assert summary.over_flow is not None
     assert summary.over_flow.gain == pytest.approx(0.5)
+
+
+def test_no_digit_is_lost_between_a_probability_and_its_threshold(tmp_path: Path) -> None:
+    given = row("a", "1", probabilities=(0.12345674, 0.3), thresholds=(0.123456741, 0.3 + 1e-9))
+    path = write_unit_predictions(tmp_path, [given])
+    (read,) = read_unit_predictions([path])
+    assert read == given
+    assert [unit.found for unit in summarise_units([read]).scores.units] == [0, 0]
 
 
 def test_files_of_folds_are_pooled_and_a_video_that_comes_twice_is_refused(tmp_path: Path) -> None:

@@ -284,3 +284,10 @@ def test_heads_of_trained_checkpoints_are_scored_each_with_thresholds_of_its_own
     assert found["answer"] == pytest.approx(summarise_units(measured).scores.f1)
     text = table({(SHIFTED, head): {0: score} for head, score in found.items()})
     assert f"{found['evidence']:.3f}" in text
+
+
+def test_probabilities_and_thresholds_keep_their_digits(whole: list[UnitPrediction]) -> None:
+    """Rounded to six, a threshold between two near probabilities would turn answers round."""
+    for name in ("probabilities", "thresholds", "flow"):
+        values = [value for row in whole for value in getattr(row, name)]
+        assert any(value != round(value, 6) for value in values), name
