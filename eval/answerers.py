@@ -135,11 +135,13 @@ def open_engine(
     else:
         from mllm_affect.engine.checkpoint import check_checkpoint
         from mllm_affect.engine.vllm_client import VllmEngine
+        from mllm_affect.engine.vocabulary import Vocabulary
         from mllm_affect.model.weights_hash import weights_hash
 
         profile = check_checkpoint(folder)
         rate = (profile.sampling or Sampling()).fps
-        engine = VllmEngine(engine_url, rate, folder.name)
+        vocabulary = Vocabulary.of_checkpoint(folder)
+        engine = VllmEngine(engine_url, rate, folder.name, vocabulary=vocabulary)
         settings = {"engine": "vllm", "weights": weights_hash(folder)}
     try:
         yield engine, profile, settings

@@ -14,7 +14,9 @@ from serve.problems import FieldError
 from serve.told import MAX_TRANSCRIPT_BYTES, TranscriptFile
 
 FILE, TRANSCRIPT = "video", "transcript"
-MOST_FIELDS = 64
+MOST_FIELDS = 96
+"""More than the answers that a question may have, and everything else beside them."""
+
 MOST_FIELD_BYTES = MAX_TRANSCRIPT_BYTES + 64
 MOST_HEADER_BYTES = 8 << 10
 

@@ -19,6 +19,7 @@ from mllm_affect.engine.balanced import BalancedEngine
 from mllm_affect.engine.vllm_client import VllmEngine
 from mllm_affect.engine.vllm_options import SERVED_NAME
 from mllm_affect.engine.vllm_server import VllmServer
+from mllm_affect.engine.vocabulary import Vocabulary
 from mllm_affect.engine.warm_up import warm_up
 from mllm_affect.engine.watched_server import AWAY, WatchedServer
 from mllm_affect.errors import EngineError, UserError
@@ -59,16 +60,20 @@ def engine_of(
     addresses: Sequence[tuple[str, str]],
     plan: ServicePlan,
     sampling: Sampling,
+    vocabulary: Vocabulary,
     key: str | None = None,
 ) -> BalancedEngine:
     """Return one engine over the servers at these addresses; it watches them once started.
 
-    `key`: what they ask for as a bearer token.
+    `vocabulary`: of the checkpoint that they all serve.  `key`: what they ask for as a bearer
+    token.
     """
     return BalancedEngine(
         [
             WatchedServer(
-                VllmEngine(url, sampling.fps, plan.model_name, name, key=key),
+                VllmEngine(
+                    url, sampling.fps, plan.model_name, name, key=key, vocabulary=vocabulary
+                ),
                 partial(warm_up, sampling=sampling),
                 plan.patience,
             )

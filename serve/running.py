@@ -19,6 +19,7 @@ import uvicorn
 from mllm_affect.engine.balanced import BalancedEngine
 from mllm_affect.engine.checkpoint import check_checkpoint
 from mllm_affect.engine.vllm_server import VllmServer, refuse_port_in_use
+from mllm_affect.engine.vocabulary import Vocabulary
 from mllm_affect.errors import UserError
 from mllm_affect.media.types import Sampling
 from mllm_affect.scoring.scoring_file import scoring_of
@@ -86,6 +87,7 @@ def _prepared(plan: ServicePlan, say: Say) -> Iterator[_Parts]:
     set_up_logs(plan.settings.audit_log)
     profile = check_checkpoint(plan.checkpoint)
     scorings = scoring_of(plan.checkpoint, plan.force)
+    vocabulary = Vocabulary.of_checkpoint(plan.checkpoint)
     if profile.note:
         say(profile.note)
     if scorings.tasks:
@@ -93,7 +95,8 @@ def _prepared(plan: ServicePlan, say: Say) -> Iterator[_Parts]:
     signal.signal(signal.SIGTERM, _leave)  # before uvicorn, which raises it again at its end
     sampling = profile.sampling or Sampling()
     with opened_store(plan.settings) as store, model_servers(plan, sampling) as (addresses, child):
-        engine = engine_of(addresses, plan, sampling, None if child is None else child.key)
+        key = None if child is None else child.key
+        engine = engine_of(addresses, plan, sampling, vocabulary, key)
         state = ServiceState(plan.settings, engine, profile, store, scorings, plan.force)
         yield _Parts(state, engine, Worker(state), child)
 

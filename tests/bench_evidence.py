@@ -35,6 +35,7 @@ from mllm_affect.engine.transformers_engine import TransformersEngine
 from mllm_affect.engine.types import Engine
 from mllm_affect.engine.vllm_client import VllmEngine
 from mllm_affect.engine.vllm_server import VllmServer
+from mllm_affect.engine.vocabulary import Vocabulary
 from mllm_affect.engine.warm_up import warm_up
 from mllm_affect.files import read_jsonl, write_jsonl, write_text
 from mllm_affect.media.types import Clip
@@ -182,7 +183,8 @@ def started(checkpoint: Path, log: Path) -> Iterator[Serving]:
     assert sampling is not None
     with VllmServer(checkpoint, sampling, log) as server:
         server.wait_ready()
-        client = VllmEngine(server.url, sampling.fps, checkpoint.name)
+        vocabulary = Vocabulary.of_checkpoint(checkpoint)
+        client = VllmEngine(server.url, sampling.fps, checkpoint.name, vocabulary=vocabulary)
         warm_up(client, sampling)
         serving = Serving(server, client)
         serving.stand_still()

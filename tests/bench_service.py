@@ -39,6 +39,7 @@ from mllm_affect.engine.sent_media import SentMedia
 from mllm_affect.engine.types import AnswerScores, Engine
 from mllm_affect.engine.vllm_client import VllmEngine
 from mllm_affect.engine.vllm_server import VllmServer
+from mllm_affect.engine.vocabulary import Vocabulary
 from mllm_affect.engine.warm_up import warm_up
 from mllm_affect.engine.watched_server import WatchedServer
 from mllm_affect.files import write_text
@@ -242,9 +243,10 @@ def main(words: Sequence[str] | None = None) -> None:
     ):
         videos = make_videos(Path(folder))
         clips = clips_of(videos, sampling)
-        bare = VllmEngine(url, sampling.fps, "miniature", concurrency=max(CONCURRENCIES))
+        vocabulary, most = Vocabulary.of_checkpoint(checkpoint), max(CONCURRENCIES)
+        bare = VllmEngine(url, sampling.fps, "miniature", concurrency=most, vocabulary=vocabulary)
         watched = WatchedServer(
-            VllmEngine(url, sampling.fps, "miniature", concurrency=max(CONCURRENCIES)),
+            VllmEngine(url, sampling.fps, "miniature", concurrency=most, vocabulary=vocabulary),
             partial(warm_up, sampling=sampling),
         )
         engine = BalancedEngine([watched])

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from mllm_affect.engine.vllm_client import VllmEngine
+from mllm_affect.engine.vocabulary import Vocabulary
 from mllm_affect.media.types import Sampling
 
 SHOWING_INPUTS = ("--enable-scale-out",)
@@ -27,7 +28,9 @@ class RunningEngine:
 
     def client(self) -> VllmEngine:
         """A new client of it."""
-        return VllmEngine(self.url, self.sampling.fps, self.checkpoint.name)
+        vocabulary = Vocabulary.of_checkpoint(self.checkpoint)
+        name = self.checkpoint.name
+        return VllmEngine(self.url, self.sampling.fps, name, vocabulary=vocabulary)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

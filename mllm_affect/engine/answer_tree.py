@@ -1,32 +1,41 @@
 """From next-token log-probabilities to the probability of every allowed answer.
 
-Does: walk the tree of the answers' spellings, asking an engine for the next tokens only where
-answers still share a beginning.  Does not: run a model.  See docs/design/0002.
+Does: walk the tree of the answers' tokens, asking an engine for the next tokens only where several
+answers are still possible.  Does not: run a model, or know token ids.  See docs/design/0002.
 """
 
+import heapq
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
+from mllm_affect.engine.control_tokens import control_token_in
 from mllm_affect.engine.types import AnswerScores
+from mllm_affect.engine.vocabulary import END
 from mllm_affect.errors import EngineError, UserError
 
-MOST_ANSWERS = 32
-"""Longer answer spaces would not fit into the tokens that a model server reports for a position."""
+MOST_ANSWERS = 64
+LONGEST_ANSWER = 200
+"""Characters.  Both bounds keep one question from taking a model server's time without end."""
 
 NEGLIGIBLE = 1e-6
-"""Branches less probable than this are not asked about; their answers share the rest evenly."""
+"""Beginnings less probable than this are not asked about; their answers share the rest evenly."""
+
+MOST_BEGINNINGS = 256
+"""So often an engine is asked at most for one input."""
 
 LOWEST = -100.0
 """Stands for the logarithm of a probability that the engine gave as zero."""
 
 MOST_SPELLED = 8
-"""Larger answer spaces are scored in their exact spelling alone: a server reports few tokens."""
+"""Larger answer spaces are scored in their exact spelling alone, which bounds the tokens to ask
+about."""
 
-END = b""
-"""The end of the answer, where a token's bytes are expected."""
+Path = tuple[bytes, ...]
+"""The tokens written so far, each by its bytes; a token need not be whole letters."""
 
-NextTokens = Callable[[bytes, list[bytes]], Mapping[bytes, float]]
-"""Given what was written so far and the endings still allowed, the log-probability of each token
+NextTokens = Callable[[Path, list[bytes]], Mapping[bytes, float]]
+"""Given the tokens written so far and the endings still allowed, the log-probability of each token
 that may come next (its bytes; END for ending here), over those tokens only or over more."""
 
 
@@ -37,10 +46,33 @@ def check_answers(answers: Sequence[str]) -> None:
     if len(set(answers)) != len(answers):
         raise UserError("bad_answers", "Two answers are the same; word them differently.")
     for answer in answers:
-        if not answer or answer != answer.strip():
-            raise UserError(
-                "bad_answers", f"The answer {answer!r} is blank or has blanks around it; trim it."
-            )
+        _check_answer(answer)
+
+
+def _check_answer(answer: str) -> None:
+    shown = repr(answer[:20])
+    if len(answer) > LONGEST_ANSWER:
+        raise UserError(
+            "bad_answers",
+            f"The answer that begins with {shown} has {len(answer)} characters; use at most "
+            f"{LONGEST_ANSWER}.",
+        )
+    if not answer or answer != answer.strip():
+        raise UserError(
+            "bad_answers", f"The answer {shown} is blank or has blanks around it; trim it."
+        )
+    control = control_token_in(answer)
+    if control is not None:
+        raise UserError(
+            "bad_answers",
+            f"An answer contains {control!r}, which steers the model; word it differently.",
+        )
+    try:
+        answer.encode()
+    except UnicodeEncodeError as error:
+        raise UserError(
+            "bad_answers", f"The answer {shown} is not valid Unicode text; word it differently."
+        ) from error
 
 
 def spellings(answers: Sequence[str]) -> dict[str, str]:
@@ -69,50 +101,70 @@ def score_answers(next_tokens: NextTokens, answers: Sequence[str]) -> AnswerScor
     """
     check_answers(answers)
     spelled = {spelling.encode(): owner for spelling, owner in spellings(answers).items()}
-    found = _walk(next_tokens, b"", spelled)
+    found = _walk(next_tokens, spelled, answers)
     return AnswerScores({answer: _log(found[answer]) for answer in answers})
 
 
-def _walk(next_tokens: NextTokens, written: bytes, spelled: dict[bytes, str]) -> dict[str, float]:
-    """Return the probability of each answer of `spelled`, whose keys all begin with `written`."""
-    answers = list(dict.fromkeys(spelled.values()))
-    if len(answers) == 1:
-        return {answers[0]: 1.0}
-    _refuse_half_a_letter(written, list(spelled))
-    endings = [spelling[len(written) :] for spelling in spelled]
-    tokens = next_tokens(written, endings)
-    if not written:
-        # A blank alone decides nothing, and a server cannot be asked to go on from it.
-        tokens = {token: value for token, value in tokens.items() if token.strip() or token == END}
-    shares = _shares(tokens, endings)
+@dataclass
+class _Beginning:
+    """A beginning of answers: its probability, and the most probable tokens that write it."""
+
+    probability: float
+    tokens: Path
+    tokens_probability: float
+
+    def add(self, probability: float, tokens: Path) -> None:
+        """Count another way to write it."""
+        self.probability += probability
+        if probability > self.tokens_probability:
+            self.tokens, self.tokens_probability = tokens, probability
+
+
+def _walk(
+    next_tokens: NextTokens, spelled: Mapping[bytes, str], answers: Sequence[str]
+) -> dict[str, float]:
+    """Return the probability of each answer; `spelled` names the answer of each spelling.
+
+    Raises UserError `bad_answers` where the answers begin alike for too long.
+
+    Beginnings are taken in order of their length, so that all ways to write one have been counted
+    when it is asked about.  Each is asked about once, after its most probable tokens.
+    """
     found = dict.fromkeys(answers, 0.0)
-    for token, share in shares.items():
-        if token == END:
-            found[spelled[written]] += share
+    beginnings = {b"": _Beginning(1.0, (), 1.0)}
+    order = [(0, b"")]
+    asked = 0
+    while order:
+        _, written = heapq.heappop(order)
+        now = beginnings.pop(written)
+        rest = [spelling for spelling in spelled if spelling.startswith(written)]
+        owners = list(dict.fromkeys(spelled[spelling] for spelling in rest))
+        if len(owners) == 1 or now.probability < NEGLIGIBLE:
+            for owner in owners:
+                found[owner] += now.probability / len(owners)
             continue
-        longer = written + token
-        rest = {text: owner for text, owner in spelled.items() if text.startswith(longer)}
-        if share < NEGLIGIBLE:
-            owners = set(rest.values())
-            below = dict.fromkeys(owners, 1.0 / len(owners))
-        else:
-            below = _walk(next_tokens, longer, rest)
-        for answer, part in below.items():
-            found[answer] += share * part
+        asked += 1
+        if asked > MOST_BEGINNINGS:
+            raise UserError(
+                "bad_answers",
+                "The answers begin alike for too long; word them so that they differ earlier.",
+            )
+        endings = [spelling[len(written) :] for spelling in rest]
+        tokens = next_tokens(now.tokens, endings)
+        if not written:
+            # A blank alone decides nothing.
+            tokens = {token: v for token, v in tokens.items() if token.strip() or token == END}
+        for token, share in _shares(tokens, endings).items():
+            if token == END:
+                found[spelled[written]] += now.probability * share
+                continue
+            longer, part = written + token, now.probability * share
+            if longer in beginnings:
+                beginnings[longer].add(part, (*now.tokens, token))
+            else:
+                beginnings[longer] = _Beginning(part, (*now.tokens, token), part)
+                heapq.heappush(order, (len(longer), longer))
     return found
-
-
-def _refuse_half_a_letter(written: bytes, answers: list[bytes]) -> None:
-    """Raise UserError `bad_answers` where answers part inside a letter: no engine goes on there."""
-    try:
-        written.decode()
-    except UnicodeDecodeError as error:
-        names = ", ".join(repr(answer.decode()) for answer in answers)
-        raise UserError(
-            "bad_answers",
-            f"To this model the answers {names} begin with the same part of a letter; "
-            "word them differently.",
-        ) from error
 
 
 def _shares(tokens: Mapping[bytes, float], endings: list[bytes]) -> dict[bytes, float]:

@@ -6,19 +6,16 @@ Does not: send anything, or look at the answer space.
 
 import base64
 import io
-import re
 import wave
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mllm_affect.engine.control_tokens import control_token_in
 from mllm_affect.errors import UserError
 from mllm_affect.media.types import AUDIO_RATE
 from mllm_affect.tasks.model_input import ModelInput
-
-CONTROL_TOKEN = re.compile(r"<\|[^|<>]*\|>|</?(?:think|tool_call|tool_response|tts_[a-z_]+)>")
-"""How this family of models writes tokens that stand for roles, media, thoughts and tools."""
 
 
 def content_parts(made: ModelInput, name: str | None = None) -> list[dict[str, Any]]:
@@ -45,11 +42,11 @@ def named_parts(made: ModelInput, name: str) -> list[dict[str, Any]]:
 
 
 def _refuse_control_tokens(text: str) -> None:
-    steering = CONTROL_TOKEN.search(text)
-    if steering:
+    steering = control_token_in(text)
+    if steering is not None:
         raise UserError(
             "bad_question",
-            f"The question contains {steering.group()!r}, which steers the model; leave it out.",
+            f"The question contains {steering!r}, which steers the model; leave it out.",
         )
 
 

@@ -8,8 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from mllm_affect.engine.answer_tree import END, add_log, check_answers, score_answers
+from mllm_affect.engine.answer_tree import Path as Written
+from mllm_affect.engine.answer_tree import check_answers, score_answers
 from mllm_affect.engine.types import AnswerScores
+from mllm_affect.engine.vocabulary import Vocabulary
 from mllm_affect.errors import UserError
 from mllm_affect.model.quiet_loading import quiet_when_small
 from mllm_affect.tasks.model_input import ModelInput
@@ -46,7 +48,7 @@ class TransformersEngine:
         self._model_id, self._device = model_id, device
         self._processor, self._model = processor, model
         tokenizer = processor.tokenizer
-        self._alphabet = _Alphabet(tokenizer, _turn_ends(tokenizer, model))
+        self._vocabulary = Vocabulary.of_tokenizer(tokenizer, _turn_ends(tokenizer, model))
 
     @property
     def model_id(self) -> str:
@@ -82,26 +84,24 @@ class TransformersEngine:
     def _score_one(
         self, encoded: "dict[str, Tensor]", first_V: "Tensor", answers: Sequence[str]
     ) -> AnswerScores:
-        def next_tokens(written: bytes, endings: list[bytes]) -> Mapping[bytes, float]:
+        def next_tokens(path: Written, endings: list[bytes]) -> Mapping[bytes, float]:
             logits_V = first_V
-            if written:
-                (logits_V,) = self._next_logits([self._continued(encoded, written)])
+            if path:
+                (logits_V,) = self._next_logits([self._continued(encoded, path)])
             log_probabilities_V = logits_V.log_softmax(-1)
-            found: dict[bytes, float] = {}
-            for token, number in self._alphabet.beginnings(endings):
-                value = float(log_probabilities_V[number])
-                found[token] = add_log(found[token], value) if token in found else value
-            return found
+            return {
+                token: float(log_probabilities_V[list(numbers)].logsumexp(-1))
+                for token, numbers in self._vocabulary.beginnings(endings).items()
+            }
 
         return score_answers(next_tokens, answers)
 
-    def _continued(self, encoded: "dict[str, Tensor]", written: bytes) -> "dict[str, Tensor]":
-        """Return the encoding with the beginning of an answer after the prompt."""
+    def _continued(self, encoded: "dict[str, Tensor]", path: Written) -> "dict[str, Tensor]":
+        """Return the encoding with the first tokens of an answer after the prompt."""
         import torch
 
-        ids = self._processor.tokenizer(
-            written.decode(), add_special_tokens=False, return_tensors="pt"
-        )["input_ids"].to(self._device)
+        numbers = [[self._vocabulary.id_of(token) for token in path]]
+        ids = torch.tensor(numbers, device=self._device)
         longer = dict(encoded)
         longer["input_ids"] = torch.cat([encoded["input_ids"], ids], dim=1)
         longer["attention_mask"] = torch.ones_like(longer["input_ids"])
@@ -202,34 +202,6 @@ def together(model: Any, some: "list[dict[str, Tensor]]") -> "dict[str, Tensor]"
                 [pad(encoded[name], (0, frames - encoded[name].shape[-1])) for encoded in heard]
             )
     return batch
-
-
-class _Alphabet:
-    """Which tokens of a byte-level vocabulary begin a piece of text."""
-
-    def __init__(self, tokenizer: Any, ends: set[int]) -> None:
-        from tokenizers.pre_tokenizers import ByteLevel
-
-        self._spell = ByteLevel(add_prefix_space=False, use_regex=False).pre_tokenize_str
-        self._numbers: dict[str, int] = tokenizer.get_vocab()
-        self._ends = ends
-
-    def beginnings(self, endings: Sequence[bytes]) -> set[tuple[bytes, int]]:
-        """Return (bytes, id) of every token that one of `endings` begins with.
-
-        For an empty ending that is every token that ends a turn, each as END.
-        """
-        found: set[tuple[bytes, int]] = set()
-        for ending in endings:
-            if not ending:
-                found |= {(END, number) for number in self._ends}
-                continue
-            # In this spelling every character stands for one byte.
-            spelled = "".join(piece for piece, _ in self._spell(ending.decode()))
-            for length in range(1, len(spelled) + 1):
-                if spelled[:length] in self._numbers:
-                    found.add((ending[:length], self._numbers[spelled[:length]]))
-        return found
 
 
 def _turn_ends(tokenizer: Any, model: Any) -> set[int]:

@@ -1,6 +1,6 @@
 """Questions to a vLLM server over its OpenAI-compatible interface.
 
-Does: ask for log-probabilities under structured outputs, keep several requests in flight, send a
+Does: ask for log-probabilities of tokens by their ids, keep several requests in flight, send a
 clip once for many questions, say plainly when the server is away.  Does not: start a server, sample
 frames or pool answers.
 """
@@ -9,17 +9,19 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any, TypeVar
 
 import httpx
 
-from mllm_affect.engine.answer_tree import END, add_log, check_answers, score_answers
+from mllm_affect.engine.answer_tree import Path, add_log, check_answers, score_answers
 from mllm_affect.engine.connections import Connections
 from mllm_affect.engine.request_parts import content_parts, named_parts
 from mllm_affect.engine.sent_media import SentMedia
 from mllm_affect.engine.server_process import bearer
 from mllm_affect.engine.types import AnswerScores
-from mllm_affect.engine.vllm_options import MAX_LOG_PROBABILITIES, SERVED_NAME
+from mllm_affect.engine.vllm_options import FORCED_TOKENS, SERVED_NAME
+from mllm_affect.engine.vocabulary import Vocabulary
 from mllm_affect.engine.watched_server import Health
 from mllm_affect.errors import EngineError, UserError
 from mllm_affect.tasks.model_input import ModelInput
@@ -31,8 +33,8 @@ HEALTH_SECONDS = 2.0
 ATTEMPTS = 3
 TOO_LONG = re.compile(r"longer than|context length|maximum model length|max_model_len")
 NOT_KEPT = re.compile(r"Cache miss")
-MASKED = -1000.0
-"""Log-probabilities below this belong to tokens that structured outputs forbid."""
+MOST_NAMED = 128
+"""Tokens whose log-probability can be asked for in one request: vLLM's own bound."""
 
 
 class _NotKeptError(EngineError):
@@ -62,7 +64,11 @@ class VllmEngine:
         served_name: str = SERVED_NAME,
         concurrency: int = 8,
         key: str | None = None,
+        *,
+        vocabulary: Vocabulary,
     ) -> None:
+        """Prepare a client; `vocabulary` is the served checkpoint's."""
+        self._vocabulary = vocabulary
         self._fps, self._model_id, self._served_name = fps, model_id, served_name
         self._http = httpx.Client(
             base_url=url,
@@ -140,23 +146,38 @@ class VllmEngine:
     def _score_one(self, made: ModelInput, answers: Sequence[str]) -> AnswerScores:
         asked = self._question(made)
 
-        def next_tokens(written: bytes, endings: list[bytes]) -> Mapping[bytes, float]:
-            wanted = {
-                "max_tokens": 1,
-                "logprobs": True,
-                "top_logprobs": MAX_LOG_PROBABILITIES,
-                "structured_outputs": {"choice": [ending.decode() for ending in endings]},
+        def next_tokens(path: Path, endings: list[bytes]) -> Mapping[bytes, float]:
+            tokens = self._vocabulary.beginnings(endings)
+            numbers = [number for numbers in tokens.values() for number in numbers]
+            values: dict[int, float] = {}
+            for start in range(0, len(numbers), MOST_NAMED):
+                values |= self._after(asked, path, numbers[start : start + MOST_NAMED])
+            return {
+                token: reduce(add_log, [values[number] for number in numbers])
+                for token, numbers in tokens.items()
             }
-            choice = self._ask(asked, written, wanted)
-            try:
-                return _next_tokens(choice["logprobs"]["content"][0]["top_logprobs"], endings)
-            except (KeyError, IndexError, TypeError, ValueError) as error:
-                raise _garbled() from error
 
         return score_answers(next_tokens, answers)
 
+    def _after(self, asked: _Question, path: Path, numbers: Sequence[int]) -> dict[int, float]:
+        """Return the log-probability of each of these tokens after `path`."""
+        written = [self._vocabulary.id_of(token) for token in path]
+        wanted: dict[str, Any] = {
+            "max_tokens": len(written) + 1,
+            "logprobs": True,
+            "logprob_token_ids": list(numbers),
+            "return_tokens_as_token_ids": True,
+        }
+        if written:
+            wanted["vllm_xargs"] = {FORCED_TOKENS: written}
+        choice = self._ask(asked, wanted)
+        try:
+            return _log_probabilities(choice["logprobs"]["content"], written, numbers)
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            raise _garbled() from error
+
     def _write_one(self, made: ModelInput, max_new_tokens: int) -> str:
-        choice = self._ask(self._question(made), b"", {"max_tokens": max_new_tokens})
+        choice = self._ask(self._question(made), {"max_tokens": max_new_tokens})
         try:
             return str(choice["message"]["content"] or "").strip()
         except (KeyError, TypeError) as error:
@@ -166,32 +187,27 @@ class VllmEngine:
         begun = self._connections.hang_ups
         return _Question(made, self._media.name_of(made), begun)
 
-    def _ask(self, asked: _Question, written: bytes, wanted: Mapping[str, Any]) -> Any:
+    def _ask(self, asked: _Question, wanted: Mapping[str, Any]) -> Any:
         """Ask by the name of the media where the server was sent them, else send them."""
         made, name = asked.made, asked.name
         if self._media.has(name):
             parts = named_parts(made, name)
             try:
-                choice = self._send({**self._request(parts, written), **wanted}, asked.begun)
+                choice = self._send({**self._request(parts), **wanted}, asked.begun)
             except _NotKeptError:
                 self._media.missed(name)
             else:
                 self._media.known()
                 return choice
         parts = content_parts(made, name)
-        choice = self._send({**self._request(parts, written), **wanted}, asked.begun)
+        choice = self._send({**self._request(parts), **wanted}, asked.begun)
         self._media.sent(name)
         return choice
 
-    def _request(self, parts: list[dict[str, Any]], written: bytes) -> dict[str, Any]:
-        messages: list[dict[str, Any]] = [{"role": "user", "content": parts}]
-        if written:
-            messages.append({"role": "assistant", "content": written.decode()})
+    def _request(self, parts: list[dict[str, Any]]) -> dict[str, Any]:
         return {
             "model": self._served_name,
-            "messages": messages,
-            "add_generation_prompt": not written,
-            "continue_final_message": bool(written),
+            "messages": [{"role": "user", "content": parts}],
             "temperature": 0,
         }
 
@@ -228,24 +244,26 @@ class VllmEngine:
         raise AssertionError("unreachable")
 
 
-def _next_tokens(
-    entries: Sequence[Mapping[str, Any]], endings: Sequence[bytes]
-) -> dict[bytes, float]:
-    """Return the log-probability of each allowed token by its bytes.
+def _log_probabilities(
+    content: Sequence[Mapping[str, Any]], written: Sequence[int], numbers: Sequence[int]
+) -> dict[int, float]:
+    """Return the log-probability of each token of `numbers` after the tokens `written`.
 
-    Under structured outputs, whatever is neither masked nor the beginning of an ending ends the
-    answer (a model may have several tokens for that).
+    Raises ValueError where other tokens were written, KeyError where one is missing.
     """
-    tokens: dict[bytes, float] = {}
-    for entry in entries:
-        value = float(entry["logprob"])
-        if value < MASKED:
-            continue
-        token = bytes(entry["bytes"]) if entry.get("bytes") else str(entry["token"]).encode()
-        if not any(ending.startswith(token) for ending in endings):
-            token = END
-        tokens[token] = add_log(tokens[token], value) if token in tokens else value
-    return tokens
+    if [_id(step) for step in content[: len(written)]] != list(written):
+        raise ValueError("the server did not write the forced tokens")
+    entries = content[len(written)]["top_logprobs"]
+    values = {_id(entry): float(entry["logprob"]) for entry in entries}
+    return {number: values[number] for number in numbers}
+
+
+def _id(entry: Mapping[str, Any]) -> int:
+    """Return the id of a token that is told as `token_id:123`."""
+    kind, _, number = str(entry["token"]).partition(":")
+    if kind != "token_id":
+        raise ValueError("the server tells tokens by their text")
+    return int(number)
 
 
 def _away() -> EngineError:
@@ -254,7 +272,9 @@ def _away() -> EngineError:
 
 def _garbled() -> EngineError:
     return EngineError(
-        "engine_garbled", "The model server's answer makes no sense; is it vLLM 0.32?"
+        "engine_garbled",
+        "The model server's answer makes no sense; is it vLLM 0.32, started with the options that "
+        "`mllm-affect serve --dry-run` prints?",
     )
 
 

@@ -15,8 +15,8 @@ from mllm_affect.engine.vllm_guard import KEY_VARIABLE, MIDDLEWARE
 from mllm_affect.errors import UserError
 from mllm_affect.media.types import Sampling
 
-MAX_LOG_PROBABILITIES = 64
-"""Answers that may share a position: more than vLLM's default of 20, for long answer spaces."""
+FORCED_TOKENS = "forced_tokens"
+"""The extra argument of a request that names the first tokens of its answer (see forced_tokens)."""
 
 SERVED_NAME = "mllm-affect"
 """The name under which the engine knows its one model, so that no path appears in a request."""
@@ -97,7 +97,7 @@ def serve_command(
     words += ["--media-io-kwargs", json.dumps(frames)]
     words += ["--mm-processor-kwargs", json.dumps(processor)]
     words += ["--limit-mm-per-prompt", json.dumps({"video": 1, "audio": 1, "image": 0})]
-    words += ["--max-logprobs", str(MAX_LOG_PROBABILITIES)]
+    words += ["--logits-processors", "mllm_affect.engine.forced_tokens:ForcedTokens"]
     words += ["--chat-template-content-format", "openai"]
     words += ["--generation-config", "vllm"]
     words += ["--dtype", options.dtype or ("float32" if cpu else "bfloat16")]

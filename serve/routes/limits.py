@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 
-from mllm_affect.engine.answer_tree import MOST_ANSWERS
+from mllm_affect.engine.answer_tree import LONGEST_ANSWER, MOST_ANSWERS
 from mllm_affect.media.cutting import MAX_SECONDS
 from mllm_affect.media.limits import AUDIO_CODECS, CONTAINERS, VIDEO_CODECS
 from serve.choosing import LONGEST_QUESTION
@@ -26,6 +26,7 @@ class LimitInfo(BaseModel):
     segment_seconds: float
     question_characters: int
     answers: int
+    answer_characters: int
     ask_video_seconds: float = Field(
         description="Longer videos are answered by POST /v1/ask with 202 and an analysis."
     )
@@ -53,6 +54,7 @@ async def get_limits(state: State) -> LimitInfo:
         segment_seconds=MAX_SECONDS,
         question_characters=LONGEST_QUESTION,
         answers=MOST_ANSWERS,
+        answer_characters=LONGEST_ANSWER,
         ask_video_seconds=settings.ask_seconds,
         keep_media_seconds=settings.keep_media_s,
         keep_results_seconds=settings.keep_results_s,

@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mllm_affect.engine.answer_tree import END, NEGLIGIBLE, add_log, score_answers, spellings
+from mllm_affect.engine.answer_tree import (
+    MOST_ANSWERS,
+    NEGLIGIBLE,
+    Path,
+    add_log,
+    score_answers,
+    spellings,
+)
+from mllm_affect.engine.vocabulary import END
 from mllm_affect.errors import EngineError, UserError
 
 Weigh = Callable[[bytes, bytes], float]
@@ -16,8 +24,8 @@ Weigh = Callable[[bytes, bytes], float]
 def toy_model(vocabulary: set[bytes], weigh: Weigh) -> Callable[..., Mapping[bytes, float]]:
     """Next-token log-probabilities over a whole vocabulary, whatever is allowed."""
 
-    def next_tokens(written: bytes, endings: list[bytes]) -> Mapping[bytes, float]:
-        weights = {token: weigh(written, token) for token in vocabulary}
+    def next_tokens(path: Path, endings: list[bytes]) -> Mapping[bytes, float]:
+        weights = {token: weigh(b"".join(path), token) for token in vocabulary}
         total = sum(weights.values())
         return {token: math.log(weight / total) for token, weight in weights.items()}
 
@@ -69,30 +77,30 @@ def test_equals_constrained_decoding(answers: list[str], random: object) -> None
 
 
 def test_answers_with_their_own_first_tokens_take_one_request() -> None:
-    asked: list[bytes] = []
+    asked: list[Path] = []
 
-    def next_tokens(written: bytes, endings: list[bytes]) -> Mapping[bytes, float]:
-        asked.append(written)
+    def next_tokens(path: Path, endings: list[bytes]) -> Mapping[bytes, float]:
+        asked.append(path)
         return {b"yes": math.log(0.6), b"y": math.log(0.1), b"no": math.log(0.3)}
 
     scores = score_answers(next_tokens, ["yes", "no"])
     assert scores.probabilities == pytest.approx({"yes": 0.7, "no": 0.3})
     assert scores.best == "yes"
-    assert asked == [b""]
+    assert asked == [()]
 
 
 def test_every_spelling_of_an_answer_counts_for_it_in_one_request() -> None:
-    asked: list[bytes] = []
+    asked: list[Path] = []
     told = {b"yes": 0.1, b"Yes": 0.3, b" Yes": 0.1, b"Y": 0.05, b"NO": 0.1, b"no": 0.1, b" n": 0.05}
 
-    def next_tokens(written: bytes, endings: list[bytes]) -> Mapping[bytes, float]:
-        asked.append(written)
+    def next_tokens(path: Path, endings: list[bytes]) -> Mapping[bytes, float]:
+        asked.append(path)
         others = {b" ": math.log(0.1), b"maybe": math.log(0.1)}
         return {token: math.log(share) for token, share in told.items()} | others
 
     scores = score_answers(next_tokens, ["yes", "no"])
     assert scores.probabilities == pytest.approx({"yes": 0.55 / 0.8, "no": 0.25 / 0.8})
-    assert asked == [b""]
+    assert asked == [()]
 
 
 def test_a_spelling_that_two_answers_could_claim_counts_for_neither() -> None:
@@ -104,14 +112,14 @@ def test_a_spelling_that_two_answers_could_claim_counts_for_neither() -> None:
 
 
 def test_a_branch_that_hardly_counts_is_not_asked_about() -> None:
-    asked: list[bytes] = []
+    asked: list[Path] = []
 
-    def next_tokens(written: bytes, endings: list[bytes]) -> Mapping[bytes, float]:
-        asked.append(written)
+    def next_tokens(path: Path, endings: list[bytes]) -> Mapping[bytes, float]:
+        asked.append(path)
         return {b"sad": 0.0, b"s": math.log(NEGLIGIBLE / 2)}
 
     scores = score_answers(next_tokens, ["sad", "surprised"])
-    assert asked == [b""]
+    assert asked == [()]
     assert scores.probabilities["surprised"] == pytest.approx(NEGLIGIBLE / 4, rel=1e-3)
 
 
@@ -121,7 +129,8 @@ def test_the_allowed_tokens_may_be_improbable_altogether() -> None:
 
 
 @pytest.mark.parametrize(
-    "answers", [["yes"], ["a", "a"], ["", "a"], [" a", "b"], [str(n) for n in range(33)]]
+    "answers",
+    [["yes"], ["a", "a"], ["", "a"], [" a", "b"], [str(n) for n in range(MOST_ANSWERS + 1)]],
 )
 def test_answer_spaces_that_cannot_be_scored(answers: list[str]) -> None:
     with pytest.raises(UserError) as caught:
@@ -134,12 +143,35 @@ def test_no_allowed_token_is_an_engine_fault() -> None:
         score_answers(lambda w, e: {b"x": 0.0}, ["yes", "no"])
 
 
-def test_answers_that_part_inside_a_letter_are_refused() -> None:
-    def next_tokens(written: bytes, endings: list[bytes]) -> Mapping[bytes, float]:
-        return {"é".encode()[:1]: 0.0}
+def test_answers_may_part_inside_a_letter() -> None:
+    asked: list[Path] = []
 
-    with pytest.raises(UserError, match="part of a letter"):
-        score_answers(next_tokens, ["é", "è"])
+    def next_tokens(path: Path, endings: list[bytes]) -> Mapping[bytes, float]:
+        asked.append(path)
+        if not path:
+            return {"é".encode()[:1]: 0.0}
+        return {"é".encode()[1:]: math.log(0.8), "è".encode()[1:]: math.log(0.2)}
+
+    scores = score_answers(next_tokens, ["é", "è"])
+    assert scores.probabilities == pytest.approx({"é": 0.8, "è": 0.2})
+    assert asked == [(), ("é".encode()[:1],)]
+
+
+def test_each_beginning_is_asked_about_once_after_its_most_probable_tokens() -> None:
+    asked: list[Path] = []
+
+    def next_tokens(path: Path, endings: list[bytes]) -> Mapping[bytes, float]:
+        asked.append(path)
+        ways = {
+            (): {b"A": math.log(0.9), b"AU": math.log(0.1)},
+            (b"A",): {b"U": 0.0},
+            (b"A", b"U"): {b"1": math.log(0.7), b"2": math.log(0.3)},
+        }
+        return ways[path]
+
+    scores = score_answers(next_tokens, ["AU1", "AU2"])
+    assert scores.probabilities == pytest.approx({"AU1": 0.7, "AU2": 0.3})
+    assert asked == [(), (b"A",), (b"A", b"U")]
 
 
 @given(st.floats(-50, 0), st.floats(-50, 0))

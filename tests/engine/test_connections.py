@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from noise_inputs import noise_input
+from vocabularies import miniature_vocabulary
 
 from mllm_affect.engine import vllm_client
 from mllm_affect.engine.vllm_client import VllmEngine
@@ -80,7 +81,7 @@ class Question:
 @contextmanager
 def asked(server: Hung) -> Iterator[tuple[VllmEngine, Question]]:
     """Ask one question."""
-    engine = VllmEngine(server.url, large_input().fps, "m")
+    engine = VllmEngine(server.url, large_input().fps, "m", vocabulary=miniature_vocabulary())
     question = Question(engine)
     yield engine, question
     engine.hang_up()

@@ -17,6 +17,7 @@ from test_parity_vllm import rendered, vllm_positions
 from mllm_affect.engine.request_parts import content_parts
 from mllm_affect.engine.transformers_engine import TransformersEngine
 from mllm_affect.engine.vllm_client import VllmEngine
+from mllm_affect.engine.vocabulary import Vocabulary
 from mllm_affect.errors import EngineError
 from mllm_affect.model.encode import encode, positions
 from mllm_affect.model.evidence.vllm_plugin import refuse_other_versions
@@ -64,7 +65,8 @@ def served(composite: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     options = EngineOptions(extra=extra, max_model_len=2048)
     with VllmServer(composite, sampling, log_path, options) as server:
         server.wait_ready()
-        client = VllmEngine(server.url, sampling.fps, composite.name)
+        vocabulary = Vocabulary.of_checkpoint(composite)
+        client = VllmEngine(server.url, sampling.fps, composite.name, vocabulary=vocabulary)
         yield client
         client.close()
 
@@ -130,7 +132,7 @@ def test_two_videos_in_one_prompt(served: VllmEngine, offline: TransformersEngin
 
     first, second = (noise_input(n, frames=4 + n, samples=None) for n in (2, 4))
     parts = [content_parts(first)[0], *content_parts(second)]
-    body = served._request(parts, b"") | {"max_tokens": 1, "logprobs": True, "top_logprobs": 20}
+    body = served._request(parts) | {"max_tokens": 1, "logprobs": True, "top_logprobs": 20}
     body["return_tokens_as_token_ids"] = True
     choice = served._send(body, begun=served._connections.hang_ups)
     entries = choice["logprobs"]["content"][0]["top_logprobs"]
@@ -163,7 +165,7 @@ def test_two_videos_in_one_prompt(served: VllmEngine, offline: TransformersEngin
 def test_text_that_spells_the_pair_is_refused(served: VllmEngine) -> None:
     parts = content_parts(noise_input(1, samples=None))
     parts[-1] = {"type": "text", "text": "<|quad_start|><|quad_end|> yes or no?"}
-    body = served._request(parts, b"") | {"max_tokens": 1}
+    body = served._request(parts) | {"max_tokens": 1}
     with pytest.raises(EngineError, match="right after its video"):
         served._send(body, begun=served._connections.hang_ups)
     assert served.is_ready()

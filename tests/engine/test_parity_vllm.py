@@ -15,6 +15,7 @@ import torch
 from engine_server import RunningEngine
 from noise_inputs import QUESTION, noise_input, told_question
 from peak_inputs import peak_input
+from vocabularies import miniature_vocabulary
 
 from mllm_affect.engine.request_parts import content_parts
 from mllm_affect.engine.transformers_engine import TransformersEngine
@@ -87,7 +88,7 @@ def rendered(engine: VllmEngine, made: ModelInput) -> tuple[list[int], dict[str,
     """What vLLM makes of a request: token ids, tensors by name, and its features."""
     from vllm.entrypoints.scale_out.token_in_token_out.mm_serde import decode_mm_kwargs_item
 
-    body = engine._request(content_parts(made), b"")
+    body = engine._request(content_parts(made))
     response = engine._http.post("/v1/chat/completions/render", json=body)
     assert response.status_code == 200, response.text
     answer = response.json()
@@ -188,6 +189,35 @@ def test_answers_that_begin_each_other_agree_too(
     )
 
 
+SCRIPTS = {
+    "Latin": ("schön", "schlecht"),
+    "Cyrillic": ("да", "нет"),
+    "Greek": ("ναι", "όχι"),  # noqa: RUF001 - Greek it is
+    "Chinese": ("是", "否"),
+    "Japanese": ("はい", "いいえ"),
+    "Korean": ("예", "아니요"),
+    "Arabic": ("نعم", "لا"),
+    "Hebrew": ("כן", "לא"),
+    "Devanagari": ("हाँ", "नहीं"),
+    "Thai": ("ใช่", "ไม่"),
+    "emoji": ("😀", "😢", "🙂"),
+}
+"""The miniature has no token for any letter of the last ten, and needs two to four for each."""
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_answers_in_any_script_agree(
+    vllm_engine: VllmEngine, offline: TransformersEngine, inputs: list[ModelInput], script: str
+) -> None:
+    answers = SCRIPTS[script]
+    for made in inputs[2:4]:
+        (served,), (reference,) = (e.score([made], answers) for e in (vllm_engine, offline))
+        assert served.log_probabilities == pytest.approx(
+            reference.log_probabilities, abs=EXPECTED_WITHIN
+        )
+        assert min(served.probabilities.values()) > 1e-3, "none is left out"
+
+
 def test_a_clip_that_was_sent_before_is_asked_about_by_its_name(
     running_engine: RunningEngine, inputs: list[ModelInput], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -209,7 +239,11 @@ def test_a_clip_that_was_sent_before_is_asked_about_by_its_name(
         return [scores.probabilities for scores in engine.score(asked, ("yes", "no"))]
 
     rate = running_engine.sampling.fps
-    clients = [VllmEngine(running_engine.url, rate, "miniature", concurrency=1) for _ in range(3)]
+    vocabulary = miniature_vocabulary()
+    clients = [
+        VllmEngine(running_engine.url, rate, "miniature", concurrency=1, vocabulary=vocabulary)
+        for _ in range(3)
+    ]
     ask(clients[0], "Is anybody there?")
     assert whole == [200] * 6
     named = ask(clients[0], QUESTION)
@@ -237,7 +271,7 @@ def test_unconstrained_first_token_agrees(
 ) -> None:
     """The tenth part of the vocabulary that matters, not only the allowed answers."""
     for made in inputs[:4]:
-        body = vllm_engine._request(content_parts(made), b"")
+        body = vllm_engine._request(content_parts(made))
         body |= {"max_tokens": 1, "logprobs": True, "top_logprobs": 20}
         body["return_tokens_as_token_ids"] = True
         choice = vllm_engine._send(body, begun=vllm_engine._connections.hang_ups)

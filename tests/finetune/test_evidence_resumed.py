@@ -13,6 +13,7 @@ from noise_inputs import noise_input
 from mllm_affect.engine.transformers_engine import TransformersEngine
 from mllm_affect.engine.vllm_client import VllmEngine
 from mllm_affect.engine.vllm_server import VllmServer
+from mllm_affect.engine.vocabulary import Vocabulary
 from mllm_affect.model.profile import read_profile
 
 STEPS = 16
@@ -54,7 +55,8 @@ def check_served(trained: Path, before: Path, log: Path) -> None:
     assert sampling is not None
     with VllmServer(trained, sampling, log) as server:
         server.wait_ready()
-        client = VllmEngine(server.url, sampling.fps, trained.name)
+        vocabulary = Vocabulary.of_checkpoint(trained)
+        client = VllmEngine(server.url, sampling.fps, trained.name, vocabulary=vocabulary)
         served = [scores.log_probabilities["yes"] for scores in client.score(inputs, ANSWERS)]
         client.close()
     assert served == pytest.approx(here, abs=WITHIN)

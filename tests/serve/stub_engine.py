@@ -100,15 +100,18 @@ def parts_of(message: dict[str, Any]) -> list[dict[str, Any]]:
 def answer(body: dict[str, Any], asked: list[str]) -> dict[str, Any]:
     """A choice whose log-probabilities are drawn from what was asked about which media."""
     question = json.dumps(asked).encode()
-    endings = body.get("structured_outputs", {}).get("choice", [])
-    weights = [1 + hashlib.sha256(question + end.encode()).digest()[0] for end in endings]
+    forced = body.get("vllm_xargs", {}).get("forced_tokens", [])
+    steps: list[dict[str, Any]] = [{"token": f"token_id:{n}", "top_logprobs": []} for n in forced]
+    numbers = body.get("logprob_token_ids", [])
+    weights = [1 + hashlib.sha256(question + b"%d" % n).digest()[0] for n in numbers]
     tokens = [
-        {"token": end, "bytes": list(end.encode()), "logprob": math.log(weight / sum(weights))}
-        for end, weight in zip(endings, weights, strict=True)
+        {"token": f"token_id:{n}", "logprob": math.log(weight / sum(weights))}
+        for n, weight in zip(numbers, weights, strict=True)
     ]
+    steps.append({"token": "token_id:0", "top_logprobs": tokens})
     return {
         "message": {"content": hashlib.sha256(question).hexdigest()[:12]},
-        "logprobs": {"content": [{"top_logprobs": tokens}]},
+        "logprobs": {"content": steps},
     }
 
 

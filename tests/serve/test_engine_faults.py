@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from service_in_process import PROFILE, Service
 from stub_engine import Stub, stub_engine
+from vocabularies import miniature_vocabulary
 
 from mllm_affect.engine.balanced import BalancedEngine
 from mllm_affect.engine.vllm_client import VllmEngine
@@ -34,7 +35,7 @@ def stub() -> Iterator[Stub]:
 @pytest.fixture
 def service(stub: Stub) -> Iterator[Service]:
     stub.mode("well")
-    client = VllmEngine(stub.url, SAMPLING.fps, "stub", "stub")
+    client = VllmEngine(stub.url, SAMPLING.fps, "stub", "stub", vocabulary=miniature_vocabulary())
     client._health.timeout = 0.2
     server = WatchedServer(client, partial(warm_up, sampling=SAMPLING), PATIENCE)
     engine = BalancedEngine([server])
@@ -106,7 +107,9 @@ def test_an_unwell_server_is_passed_over(stub: Stub, video: Path) -> None:
     with stub_engine() as other:
         servers = [
             WatchedServer(
-                VllmEngine(one.url, SAMPLING.fps, "stub", "stub"),
+                VllmEngine(
+                    one.url, SAMPLING.fps, "stub", "stub", vocabulary=miniature_vocabulary()
+                ),
                 partial(warm_up, sampling=SAMPLING),
                 Patience(look_s=0.05),
             )
