@@ -28,9 +28,6 @@ from mllm_affect.data.examples import Example
 from mllm_affect.files import sha256_file, write_json
 from mllm_affect.model import split_uses
 
-PLAIN = "examples"
-"""The kind of labelled set that anybody may make of their own videos."""
-
 Advance = Callable[[int, int], None]
 """Called with how many videos are done and how many there are."""
 
@@ -84,7 +81,7 @@ def run(plan: Plan, out: Path, advance: Advance = lambda _done, _total: None) ->
     Predictions are kept in `out` as they come.  Raises UserError for a plan that cannot be
     carried out and EngineError when the engine is away.
     """
-    from mllm_affect.data.labelled import read_labelled
+    from mllm_affect.data.labelled import PLAIN, read_labelled
     from mllm_affect.tasks.prompts import load_task
 
     task = load_task(plan.task)
@@ -147,7 +144,7 @@ def from_file(
     Only with `data` is it known which videos have no prediction; they count as wrong.
     `label` None means the task's own.  Raises UserError.
     """
-    from mllm_affect.data.labelled import read_labelled
+    from mllm_affect.data.labelled import PLAIN, read_labelled
     from mllm_affect.tasks.prompts import label_of
 
     predictions = read_predictions(path)

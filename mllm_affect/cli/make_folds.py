@@ -22,24 +22,37 @@ class By(StrEnum):
 @verb
 def make_folds(
     *,
-    data: Annotated[
-        Path, typer.Option("--data", help="A folder with examples.jsonl and its videos.")
-    ],
+    data: Annotated[Path, typer.Option("--data", help="Labelled videos (examples.jsonl or BAH).")],
     out_folder: Annotated[Path, typer.Option("--out", help="A new or empty folder.")],
     by: Annotated[By, typer.Option("--by", help="What a fold leaves out.")] = By.participant,
+    folds: Annotated[
+        int | None,
+        typer.Option(
+            "--folds", min=2, help="Put people together into so many folds; else one each."
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of who goes together.")] = 0,
     json: Json = False,
 ) -> None:
-    """Write a folder for each fold: one person or dataset is tested, others train and tune.
+    """Write a folder for each fold: some people or a dataset are tested, others train and tune.
 
     Example: mllm-affect make folds --data runs/units --out runs/folds
 
     Nothing is copied: each fold has its own list and links to the videos. Train on each, evaluate
-    each with `evaluate au --fold NAME`, and pool them with `evaluate au --predictions`.
+    each with `evaluate au --fold NAME`, and pool them with `evaluate au --predictions`. With 300
+    people give --folds 5.
     """
     from mllm_affect.data.folding import write_folds
 
-    folders = write_folds(data, out_folder, by.value)
+    made = write_folds(data, out_folder, by.value, folds, seed)
     if json:
-        print_json({"folds": {name: str(folder) for name, folder in folders.items()}})
+        print_json(
+            {
+                "folds": {name: str(folder) for name, folder in made.folders.items()},
+                "left_out": dict(made.left_out),
+            }
+        )
         return
-    out.print(f"{len(folders)} folds in {out_folder}", highlight=False)
+    out.print(f"{len(made.folders)} folds in {out_folder}", highlight=False)
+    for reason, count in made.left_out.items():
+        out.print(f"{count} videos left out: {reason}", highlight=False)

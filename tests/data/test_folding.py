@@ -3,9 +3,12 @@
 from pathlib import Path
 
 import pytest
+from made_bah import write_release_texts
 
+from mllm_affect.data.bah.made_plan import ReleasePlan
 from mllm_affect.data.examples import Example, read_examples, write_examples
 from mllm_affect.data.folding import folded_examples, write_folds
+from mllm_affect.data.labelled import read_labelled
 from mllm_affect.errors import UserError
 
 
@@ -57,7 +60,7 @@ def test_fold_folders_link_the_videos(tmp_path: Path) -> None:
     for item in made:
         (data / item.video).write_bytes(item.video.encode())
     write_examples(data, made)
-    folders = write_folds(data, tmp_path / "folds", "participant")
+    folders = write_folds(data, tmp_path / "folds", "participant").folders
     assert sorted(folders) == sorted(PEOPLE)
     for name, folder in folders.items():
         read = read_examples(folder)
@@ -65,3 +68,41 @@ def test_fold_folders_link_the_videos(tmp_path: Path) -> None:
         assert all((folder / item.video).read_bytes() == item.video.encode() for item in read)
     with pytest.raises(UserError, match="not an empty folder"):
         write_folds(data, tmp_path / "folds", "participant")
+
+
+def test_people_go_together_into_folds_of_about_one_size() -> None:
+    made = [item for number in range(23) for item in examples((f"p{number}",), each=1 + number % 4)]
+    folds = folded_examples(made, "participant", count=5, seed=1)
+    assert sorted(folds) == [f"fold-{number}" for number in range(1, 6)]
+    tested = {name: [item for item in fold if item.split == "test"] for name, fold in folds.items()}
+    sizes = [len(items) for items in tested.values()]
+    assert max(sizes) - min(sizes) <= 4
+    assert sum(sizes) == len(made)
+    people = [{item.participant for item in items} for items in tested.values()]
+    assert len(set.union(*people)) == sum(map(len, people)) == 23
+    other = folded_examples(made, "participant", count=5, seed=2)
+    assert other != folds
+    assert folded_examples(made, "participant", count=5, seed=1) == folds
+    for count in (1, 24):
+        with pytest.raises(UserError, match=f"cannot make {count} folds"):
+            folded_examples(made, "participant", count=count)
+
+
+def test_a_release_of_bah_folds_by_participant_and_stays_bah(tmp_path: Path) -> None:
+    data = tmp_path / "bah"
+    write_release_texts(data, ReleasePlan(participants=(6, 2, 2), videos_each=2, seed=3))
+    whole = read_labelled(data)
+    made = write_folds(data, tmp_path / "folds", "participant", count=3)
+    tested: list[str] = []
+    for folder in made.folders.values():
+        fold = read_labelled(folder)
+        assert fold.kind == "bah"
+        assert all((folder / item.video).is_file() for item in fold.examples)
+        by_video = {item.video: item for item in whole.examples}
+        for item in fold.examples:
+            assert item == by_video[item.video].model_copy(update={"split": item.split})
+        tested += [item.video for item in fold.examples if item.split == "test"]
+    assert sorted(tested) == sorted(item.video for item in whole.examples)
+    (folder / "dataset.json").write_text("[]")
+    with pytest.raises(UserError, match=r"dataset\.json"):
+        read_labelled(folder)
