@@ -65,8 +65,8 @@ async def receive(request: Request, incoming: Incoming) -> Upload:
 
 def keep(store: Store, settings: ServiceSettings, owner: str, upload: Upload) -> StoredVideo:
     """Probe an upload and keep it.  Raises UserError as probing and cutting do."""
-    known = store.videos.with_content(owner, upload.sha256)
-    if known is not None and known.source.path.exists():
+    known = store.videos.uploaded_again(owner, upload.sha256)
+    if known is not None:
         return known
     path = upload.incoming.path
     with unnamed(path), IsolatedVideo(path, settings.limits) as video:

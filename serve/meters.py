@@ -4,6 +4,7 @@ Does: hold the metrics of one process in a registry of its own, and count every 
 Does not: know content; labels are routes, statuses and codes of ours.
 """
 
+import math
 import time
 from collections.abc import Mapping
 
@@ -30,6 +31,10 @@ class Meters:
         self.ready = Gauge(
             "mllm_affect_engine_ready", "Whether a model server answers.", registry=self.registry
         )
+        self.database = Gauge(
+            "mllm_affect_database_ready", "Whether the database takes changes.",
+            registry=self.registry,
+        )  # fmt: skip
         self.segments = Counter(
             "mllm_affect_segments", "Segments answered by this process.", registry=self.registry
         )
@@ -42,11 +47,16 @@ class Meters:
             registry=self.registry,
         )  # fmt: skip
 
-    def count(self, analyses: Mapping[str, int], ready: bool) -> None:
-        """Note how many analyses there are, and whether the engine answers."""
+    def count(self, analyses: Mapping[str, int] | None, ready: bool, database: bool) -> None:
+        """Note how many analyses there are, None if unknown, and what answers.
+
+        What is unknown is told as not-a-number.
+        """
         for status in STATUSES:
-            self.analyses.labels(status).set(analyses.get(status, 0))
+            number = math.nan if analyses is None else analyses.get(status, 0)
+            self.analyses.labels(status).set(number)
         self.ready.set(ready)
+        self.database.set(database)
 
 
 class Metered:

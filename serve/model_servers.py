@@ -10,8 +10,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import httpx
 
@@ -24,6 +22,7 @@ from mllm_affect.engine.warm_up import warm_up
 from mllm_affect.engine.watched_server import AWAY, WatchedServer
 from mllm_affect.errors import EngineError, UserError
 from mllm_affect.media.types import Sampling
+from mllm_affect.temporary import temporary_folder
 from serve.plan import Say, ServicePlan
 
 WATCH_SECONDS = 1.0
@@ -39,8 +38,8 @@ def model_servers(
     if plan.engine_urls:
         yield [(url, _served_name(url)) for url in plan.engine_urls], None
         return
-    with TemporaryDirectory(prefix="mllm-affect-engine-") as folder:
-        log = plan.engine_log or Path(folder) / "engine.log"
+    with temporary_folder("mllm-affect-engine-") as folder:
+        log = plan.engine_log or folder / "engine.log"
         key = secrets.token_urlsafe(32)
         with VllmServer(plan.checkpoint, sampling, log, plan.options, key=key) as server:
             yield [(server.url, SERVED_NAME)], server

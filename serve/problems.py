@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import ClientDisconnect
 
 from mllm_affect.errors import EngineError, UserError
+from serve.store.faults import DatabaseAwayError, StorageAwayError, StorageFullError
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -130,6 +131,23 @@ def add_handlers(app: FastAPI, retry_after_s: int) -> None:
         response = problem(request, HTTPStatus.SERVICE_UNAVAILABLE, error.code, sentence)
         response.headers["Retry-After"] = str(retry_after_s)
         return response
+
+    @app.exception_handler(DatabaseAwayError)
+    @app.exception_handler(StorageAwayError)
+    async def store_away(request: Request, _error: Exception) -> JSONResponse:
+        response = problem(
+            request,
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "database_away",
+            "The service's database or storage does not answer; try again in a moment.",
+        )
+        response.headers["Retry-After"] = str(retry_after_s)
+        return response
+
+    @app.exception_handler(StorageFullError)
+    async def storage_full(request: Request, _error: StorageFullError) -> JSONResponse:
+        sentence = "No room is left for this; erase videos, or try again later."
+        return problem(request, HTTPStatus.INSUFFICIENT_STORAGE, "storage_full", sentence)
 
     @app.exception_handler(RequestValidationError)
     async def bad_request(request: Request, error: RequestValidationError) -> JSONResponse:

@@ -9,8 +9,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import FrameType
 from typing import NoReturn
 
@@ -23,11 +21,12 @@ from mllm_affect.engine.vocabulary import Vocabulary
 from mllm_affect.errors import UserError
 from mllm_affect.media.types import Sampling
 from mllm_affect.scoring.scoring_file import scoring_of
+from mllm_affect.temporary import temporary_folder
 from serve.app import create_app
 from serve.logs import AccessLog, set_up_logs
 from serve.model_servers import EngineWatch, engine_of, model_servers
 from serve.plan import Say, ServicePlan
-from serve.settings import ServiceSettings, refuse_unsafe
+from serve.settings import TEMPORARY_DATA, ServiceSettings, refuse_unsafe
 from serve.state import ServiceState
 from serve.store import Store
 from serve.work.worker import Worker
@@ -123,7 +122,7 @@ def opened_store(settings: ServiceSettings) -> Iterator[Store]:
     with ExitStack() as stack:
         folder = settings.data
         if folder is None:
-            folder = Path(stack.enter_context(TemporaryDirectory(prefix="mllm-affect-data-")))
+            folder = stack.enter_context(temporary_folder(TEMPORARY_DATA))
         store = Store.open(folder, settings.database_url)
         stack.callback(store.close)
         yield store

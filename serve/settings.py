@@ -12,6 +12,9 @@ from mllm_affect.errors import UserError
 from mllm_affect.media.limits import Limits
 from serve.keys import ApiKey
 
+TEMPORARY_DATA = "mllm-affect-data-"
+"""Beginning of the name of a data folder that ends with its process."""
+
 HOUR = 3600.0
 DAY = 24 * HOUR
 

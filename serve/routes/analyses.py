@@ -16,7 +16,9 @@ from serve.state import Owner, State, bearer
 from serve.told import TranscriptFile, context_of_request
 from serve.wire.analyses import analysis_info
 
-router = APIRouter(tags=["analyses"], dependencies=[Depends(bearer)])
+router = APIRouter(
+    tags=["analyses"], dependencies=[Depends(bearer)], responses=problem_responses(503, 507)
+)
 
 AnalysisId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$", description="Id of an analysis.")]
 IdempotencyKey = Annotated[
@@ -138,7 +140,7 @@ def list_segments(
 )
 def cancel_analysis(analysis_id: AnalysisId, state: State, owner: Owner) -> Analysis:
     """Stop an analysis and keep what is there; one that is finished stays as it is."""
-    found = state.store.analyses.cancel(owner, analysis_id)
+    found = state.store.freeing(lambda: state.store.analyses.cancel(owner, analysis_id))
     state.glances.forget()
     if found is None:
         raise UserError("unknown_analysis", UNKNOWN)
@@ -154,7 +156,8 @@ def cancel_analysis(analysis_id: AnalysisId, state: State, owner: Owner) -> Anal
 )
 def erase_analysis(analysis_id: AnalysisId, state: State, owner: Owner) -> None:
     """Stop an analysis and forget it with its results; the video stays."""
-    erased = state.store.analyses.erase(owner, analysis_id)
+    erased = state.store.freeing(lambda: state.store.analyses.erase(owner, analysis_id))
+    state.store.database.overwrite_freed()
     state.glances.forget()
     if not erased:
         raise UserError("unknown_analysis", UNKNOWN)

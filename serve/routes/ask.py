@@ -24,7 +24,9 @@ from serve.state import Owner, ServiceState, State, bearer
 from serve.told import context_of_request
 from serve.wire.analyses import analysis_info
 
-router = APIRouter(tags=["ask"], dependencies=[Depends(bearer)])
+router = APIRouter(
+    tags=["ask"], dependencies=[Depends(bearer)], responses=problem_responses(503, 507)
+)
 
 ASK_BODY: dict[str, Any] = {
     "requestBody": {

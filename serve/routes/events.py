@@ -16,8 +16,11 @@ from serve.problems import problem_responses
 from serve.routes.analyses import AnalysisId
 from serve.state import Owner, ServiceState, State, bearer
 from serve.store.events import StoredEvent
+from serve.store.faults import FAULTS
 
-router = APIRouter(tags=["analyses"], dependencies=[Depends(bearer)])
+router = APIRouter(
+    tags=["analyses"], dependencies=[Depends(bearer)], responses=problem_responses(503, 507)
+)
 
 LOOK_SECONDS = 0.2
 SILENCE_SECONDS = 15.0
@@ -65,24 +68,37 @@ async def _events(
     spoken = loop.time()
     yield f"retry: {int(LOOK_SECONDS * 5000)}\n\n".encode()
     while not state.ending.is_set():
-        found = await run_in_threadpool(state.store.events.after, analysis_id, after)
+        try:
+            found, is_last = await run_in_threadpool(_look, state, owner, analysis_id, after)
+        except FAULTS:  # the stream goes on when the store answers again
+            found, is_last = [], False
         for event in found:
             after, spoken = event.number, loop.time()
             yield _encoded(event)
             if event.kind in LAST:
                 return
+        if is_last:
+            return
         if found:
             continue
-        analysis = await run_in_threadpool(state.store.analyses.get, owner, analysis_id)
-        if analysis is None or analysis.is_finished:
-            # Erased, or its last event was seen: look once more, it may have come in between.
-            for event in await run_in_threadpool(state.store.events.after, analysis_id, after):
-                yield _encoded(event)
-            return
         if loop.time() - spoken > SILENCE_SECONDS:
             spoken = loop.time()
             yield COMMENT
         await asyncio.sleep(LOOK_SECONDS)
+
+
+def _look(
+    state: ServiceState, owner: str, analysis_id: str, after: int
+) -> tuple[list[StoredEvent], bool]:
+    """Return the next events, and whether there can be no others."""
+    found = state.store.events.after(analysis_id, after)
+    if found:
+        return found, False
+    analysis = state.store.analyses.get(owner, analysis_id)
+    if analysis is not None and not analysis.is_finished:
+        return [], False
+    # Erased, or its last event was seen: look once more, it may have come in between.
+    return state.store.events.after(analysis_id, after), True
 
 
 def _encoded(event: StoredEvent) -> bytes:

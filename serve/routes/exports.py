@@ -18,7 +18,7 @@ from serve.routes.analyses import AnalysisId
 from serve.routes.videos import VideoId
 from serve.state import Owner, ServiceState, State, bearer
 
-router = APIRouter(dependencies=[Depends(bearer)])
+router = APIRouter(dependencies=[Depends(bearer)], responses=problem_responses(503, 507))
 
 FILES: dict[str, Any] = {
     kind.partition(";")[0]: {"schema": {"type": "string", "format": "binary"}}
@@ -74,4 +74,7 @@ def export(
 
 def _observed(state: ServiceState, owner: str, video_id: str) -> tuple[Observed, ...]:
     source = state.video(owner, video_id).source
-    return state.observations.of(video_id, source, state.settings.limits)
+    found = state.observations.of(video_id, source, state.settings.limits)
+    if state.store.videos.get(owner, video_id) is None:  # erased while it was looked at
+        state.observations.forget(video_id)
+    return found

@@ -6,6 +6,7 @@ from pydantic import BaseModel
 from mllm_affect.errors import EngineError
 from serve.problems import problem_responses
 from serve.state import State
+from serve.store.faults import DatabaseAwayError
 
 router = APIRouter(tags=["health"])
 
@@ -29,7 +30,9 @@ async def healthz() -> Health:
     responses=problem_responses(503),
 )
 def readyz(state: State) -> Health:
-    """Answer 200 when the model server answers, else 503."""
+    """Answer 200 when the model server and the database answer, else 503."""
+    if not state.store.database.is_ready():
+        raise DatabaseAwayError
     if not state.engine.is_ready():
         raise EngineError("engine_away", "The model server is not ready.")
     return Health(status="ready")

@@ -5,6 +5,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from serve.problems import problem_responses
 from serve.state import State, bearer
+from serve.store.faults import FAULTS
 
 router = APIRouter(tags=["health"], dependencies=[Depends(bearer)])
 
@@ -21,5 +22,9 @@ router = APIRouter(tags=["health"], dependencies=[Depends(bearer)])
 )
 def metrics(state: State) -> Response:
     """Return the text that Prometheus scrapes."""
-    state.meters.count(state.store.analyses.counts(), state.engine.is_ready())
+    try:
+        counts = state.store.analyses.counts()
+    except FAULTS:
+        counts = None
+    state.meters.count(counts, state.engine.is_ready(), state.store.database.is_ready())
     return Response(generate_latest(state.meters.registry), media_type=CONTENT_TYPE_LATEST)

@@ -17,7 +17,9 @@ from serve.problems import problem_responses
 from serve.state import Owner, State, bearer
 from serve.wire.videos import video_info
 
-router = APIRouter(tags=["videos"], dependencies=[Depends(bearer)])
+router = APIRouter(
+    tags=["videos"], dependencies=[Depends(bearer)], responses=problem_responses(503, 507)
+)
 
 VideoId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$", description="Id of an uploaded video.")]
 
@@ -108,8 +110,9 @@ def get_video_content(video_id: VideoId, state: State, owner: Owner) -> FileResp
 )
 def erase_video(video_id: VideoId, state: State, owner: Owner) -> None:
     """Stop and forget the analyses of a video, then the video."""
+    erased = state.store.freeing(lambda: state.store.videos.erase(owner, video_id))
     state.observations.forget(video_id)
-    erased = state.store.videos.erase(owner, video_id)
+    state.store.database.overwrite_freed()
     state.glances.forget()
     if not erased:
         raise UserError("unknown_video", "There is no such video; it may have been erased.")

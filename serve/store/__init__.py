@@ -3,17 +3,21 @@
 `Store` is the whole of it; each part stands in its own module.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 from serve.store.analyses import Analyses
 from serve.store.database import Database
 from serve.store.events import Events
+from serve.store.faults import StorageFullError
 from serve.store.media_folder import MediaFolder
 from serve.store.queue import Queue
 from serve.store.results import Results
 from serve.store.videos import Videos
+
+T = TypeVar("T")
 
 DATABASE_NAME = "service.sqlite"
 
@@ -47,6 +51,18 @@ class Store:
             database, media, Videos(database, media), Analyses(database, events),
             Queue(database, events), Results(database), events,
         )  # fmt: skip
+
+    def freeing(self, change: Callable[[], T]) -> T:
+        """Return what a change returns that frees room, made on a full disk too.
+
+        Raises StorageFullError where even the reserve does not suffice, DatabaseAwayError.
+        """
+        try:
+            return change()
+        except StorageFullError:
+            if not self.media.room.give_reserve():
+                raise
+            return change()
 
     def close(self) -> None:
         """Close the connections."""

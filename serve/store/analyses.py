@@ -8,7 +8,7 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, case, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from mllm_affect.errors import UserError
@@ -19,8 +19,13 @@ from mllm_affect.tasks.video_context import UNKNOWN, VideoContext
 from serve.store.contexts import context_text
 from serve.store.database import Database, now_s
 from serve.store.events import Events
-from serve.store.tables import analyses, events, segments
-from serve.store.videos import UNFINISHED, StoredVideo
+from serve.store.tables import analyses, videos
+from serve.store.videos import CLOCK_SLACK_S, UNFINISHED, StoredVideo, forget_analyses
+
+NOT_SERVED = (
+    "No worker took this analysis in time: none serves its model, or all were busy; ask again "
+    "while one does."
+)
 
 
 @dataclass(frozen=True)
@@ -79,8 +84,9 @@ class Analyses:
     ) -> StoredAnalysis:
         """Ask for an analysis; the same key and request give the one that there is already.
 
-        Raises UserError `idempotency_conflict` for a key that was used for another request, and
-        `queue_full` when so many analyses wait.
+        Raises UserError `idempotency_conflict` for a key that was used for another request,
+        `unknown_video` for a video that was erased meanwhile, and `queue_full` when so many
+        analyses wait.
         """
         told = context_text(context)
         request_hash = sha256_json(
@@ -91,6 +97,7 @@ class Analyses:
                 found = self._with_key(connection, owner, idempotency_key, request_hash)
                 if found is not None:
                     return found
+                self._refuse_erased(connection, video)
                 self._refuse_when_full(connection, most_waiting)
                 analysis_id = uuid.uuid4().hex
                 connection.execute(
@@ -100,6 +107,7 @@ class Analyses:
                         task=task.model_dump_json(),
                         context=told, status="queued", done=0,
                         total=video.segments, created_s=now_s(), not_before_s=0.0, stalls=0,
+                        beats=0,
                     )
                 )  # fmt: skip
                 self._events.append(connection, analysis_id, "queued", {"total": video.segments})
@@ -151,23 +159,42 @@ class Analyses:
 
     def erase(self, owner: str, analysis_id: str) -> bool:
         """Stop and forget an analysis with its results."""
+        own = select(analyses.c.id).where(analyses.c.id == analysis_id, analyses.c.owner == owner)
         with self._database.writing() as connection:
-            gone = connection.execute(
-                delete(analyses).where(analyses.c.id == analysis_id, analyses.c.owner == owner)
-            )
-            if gone.rowcount:
-                for table in (segments, events):
-                    connection.execute(delete(table).where(table.c.analysis_id == analysis_id))
-        return bool(gone.rowcount)
+            gone = connection.execute(own.with_for_update()).scalars().all()
+            forget_analyses(connection, gone)
+        return bool(gone)
 
     def expire(self, seconds: float) -> int:
-        """Forget what was finished longer ago than this; return how many."""
-        old = select(analyses.c.id, analyses.c.owner).where(
-            analyses.c.finished_s < now_s() - seconds
+        """Forget what was finished longer ago than this; return how many.
+
+        A time to come, of a clock that was set back since, counts as now.
+        """
+        ahead = analyses.c.finished_s > now_s() + CLOCK_SLACK_S
+        old = select(analyses.c.id).where(analyses.c.finished_s < now_s() - seconds)
+        with self._database.writing() as connection:
+            connection.execute(update(analyses).where(ahead).values(finished_s=now_s()))
+            gone = connection.execute(old.with_for_update()).scalars().all()
+            forget_analyses(connection, gone)
+        return len(gone)
+
+    def end_unserved(self, seconds: float) -> int:
+        """End analyses that nobody has worked on for so long, as no worker has their model.
+
+        Their videos can expire then.  Returns how many.
+        """
+        waits_since_s = case(
+            (analyses.c.not_before_s > analyses.c.created_s, analyses.c.not_before_s),
+            else_=analyses.c.created_s,
         )
-        with self._database.reading() as connection:
-            rows = connection.execute(old).all()
-        return sum(self.erase(owner, analysis_id) for analysis_id, owner in rows)
+        old = select(analyses.c.id).where(
+            analyses.c.status == "queued", waits_since_s < now_s() - seconds
+        )
+        with self._database.writing() as connection:
+            ended = connection.execute(old.with_for_update(skip_locked=True)).scalars().all()
+            for analysis_id in ended:
+                self._end(connection, analysis_id, "failed", "not_served", NOT_SERVED)
+        return len(ended)
 
     def counts(self) -> dict[str, int]:
         """Return how many analyses there are of each status."""
@@ -192,6 +219,25 @@ class Analyses:
                 "This Idempotency-Key was used for another request; take a new one.",
             )
         return _made(row)
+
+    def _end(
+        self, connection: Connection, analysis_id: str, status: str, code: str, detail: str
+    ) -> None:
+        connection.execute(
+            update(analyses)
+            .where(analyses.c.id == analysis_id)
+            .values(
+                status=status, finished_s=now_s(), lease=None, error_code=code,
+                error_detail=detail,
+            )
+        )  # fmt: skip
+        self._events.append(connection, analysis_id, status, {"code": code, "detail": detail})
+
+    def _refuse_erased(self, connection: Connection, video: StoredVideo) -> None:
+        """Hold the video until the analysis is there: whoever erases the one finds the other."""
+        held = select(videos.c.id).where(videos.c.id == video.id).with_for_update(read=True)
+        if connection.execute(held).first() is None:
+            raise UserError("unknown_video", "There is no such video; it may have been erased.")
 
     def _refuse_when_full(self, connection: Connection, most_waiting: int) -> None:
         waiting = select(func.count()).where(analyses.c.status == "queued")

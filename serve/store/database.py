@@ -1,33 +1,32 @@
 """The database behind the store: SQLite in write-ahead mode, or PostgreSQL, by the same code.
 
-Does: connect, bring the tables up to date, hand out transactions, tell the database's time.
-Does not: know what the rows mean.
+Does: bring the tables up to date, hand out transactions, tell the database's time, say
+whether it answers.  Does not: know what the rows mean, or wait for long: whoever asks does.
 """
 
-import os
+import math
+import sqlite3
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
-from sqlalchemy import Connection, Engine, Float, create_engine, event, make_url, text
+from sqlalchemy import Connection, Engine, Float, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 from mllm_affect.errors import UserError
+from serve.store.connecting import connected
+from serve.store.faults import FAULTS, DatabaseAwayError, Outage, database_faults, is_busy
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-BUSY_MS = 30_000
+MIGRATION_SECONDS = 60.0
+PROBE_FRESH_SECONDS = 1.0
 MIGRATION_LOCK, MEDIA_LOCK = 7_201, 7_202
 """Numbers of PostgreSQL's advisory locks that the service takes."""
-
-SQLITE_PRAGMAS = (
-    "PRAGMA journal_mode=WAL",
-    "PRAGMA synchronous=FULL",  # a job that was accepted survives a loss of power as well
-    f"PRAGMA busy_timeout={BUSY_MS}",
-    "PRAGMA secure_delete=ON",  # what is erased is overwritten
-)
 
 
 class now_s(FunctionElement[float]):  # noqa: N801 - an SQL function
@@ -50,24 +49,37 @@ def _now_postgresql(_element: Any, _compiler: Any, **_given: Any) -> str:
 class Database:
     """Connections to one database.  Make one by `open`."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine, probe: Engine) -> None:
+        self._engine, self._probe = engine, probe
         self._is_sqlite = engine.dialect.name == "sqlite"
+        self._reading = Outage("the database cannot be read", "the database can be read again")
+        self._writing = Outage("the database takes no change", "the database takes changes again")
+        self._probing, self._answered, self._probed_s = threading.Lock(), True, -math.inf
 
     @classmethod
     def open(cls, url: str) -> Self:
         """Connect and bring the tables up to date.  Raises UserError `bad_database`."""
         try:
-            database = cls(_engine(url))
-            database.migrate()
-        except (SQLAlchemyError, ArgumentError, ImportError, OSError) as error:
+            database = cls(connected(url), connected(url, probe=True))
+            database._migrate_in_turn()
+        except (SQLAlchemyError, ArgumentError, ImportError, OSError, *FAULTS) as error:
             # Neither the address, which may hold a password, nor what the driver says goes out.
             raise UserError(
                 "bad_database",
                 "The database cannot be used; check --database, that the server runs and that "
-                f"the user may create tables ({type(error).__name__}).",
+                f"the user may create tables ({type(error.__cause__ or error).__name__}).",
             ) from error
         return database
+
+    def _migrate_in_turn(self) -> None:
+        deadline = time.monotonic() + MIGRATION_SECONDS
+        while True:
+            try:
+                self.migrate()
+                return
+            except DatabaseAwayError as error:  # another process does the same now
+                if not is_busy(error) or time.monotonic() > deadline:
+                    raise
 
     def migrate(self) -> None:
         """Bring the tables up to date; several processes may do so at the same time."""
@@ -79,6 +91,8 @@ class Database:
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS))
         with self.writing() as connection:
+            if not self._is_sqlite:
+                connection.execute(text("SET LOCAL statement_timeout = 0"))
             self.lock(connection, MIGRATION_LOCK)
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
@@ -90,14 +104,17 @@ class Database:
                 found: str | None = connection.scalar(
                     text("SELECT version_num FROM alembic_version")
                 )
-        except DBAPIError:
+        except (DBAPIError, *FAULTS):
             return None
         return found
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """Yield a connection for reading one consistent state."""
-        with self._engine.connect() as connection:
+        """Yield a connection for reading one consistent state.
+
+        Raises DatabaseAwayError, StorageFullError.
+        """
+        with self._noted(self._reading), database_faults(), self._engine.connect() as connection:
             yield connection
 
     @contextmanager
@@ -106,10 +123,21 @@ class Database:
 
         SQLite lets one in at a time.  `progress`: what can be worked out again, so that a power cut
         may undo the last of it (the end of a process cannot); nobody waits for the disk then.
+        Raises DatabaseAwayError, StorageFullError; changes may have been kept all the same when
+        the connection broke at the very end.
         """
         writer = self._engine.execution_options(writes=True, progress=progress)
-        with writer.begin() as connection:
+        with self._noted(self._writing), database_faults(), writer.begin() as connection:
             yield connection
+
+    @contextmanager
+    def _noted(self, outage: Outage) -> Iterator[None]:
+        try:
+            yield
+        except FAULTS as error:
+            outage.began(error)
+            raise
+        outage.ended()
 
     def lock(self, connection: Connection, number: int) -> None:
         """Wait until no other transaction holds this lock; SQLite's writers never overlap."""
@@ -117,63 +145,45 @@ class Database:
             connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": number})
 
     def is_ready(self) -> bool:
-        """Return whether the database answers now."""
+        """Return whether the database takes changes now; asked once a second at most."""
+        if self._probing.acquire(blocking=False):
+            try:
+                if time.monotonic() - self._probed_s > PROBE_FRESH_SECONDS:
+                    self._answered = self._takes_changes()
+                    self._probed_s = time.monotonic()
+            finally:
+                self._probing.release()
+        return self._answered
+
+    def _takes_changes(self) -> bool:
         try:
-            with self.reading() as connection:
-                connection.execute(text("SELECT 1"))
+            with self._probe.execution_options(writes=True).begin() as connection:
+                if self._is_sqlite:
+                    return True  # the lock for writing was to be had
+                return not connection.scalar(text("SELECT pg_is_in_recovery()"))
         except SQLAlchemyError:
             return False
-        return True
+
+    def overwrite_freed(self) -> None:
+        """Remove what was erased from SQLite's log of changes too, if nobody reads it now.
+
+        PostgreSQL does so by itself (autovacuum, and its own write-ahead log as it is recycled).
+        """
+        if not self._is_sqlite:
+            return
+        with suppress(SQLAlchemyError, sqlite3.Error):
+            connection = self._probe.raw_connection()
+            try:
+                connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            finally:
+                connection.close()
 
     def close(self) -> None:
         """Close the connections."""
         self._engine.dispose()
+        self._probe.dispose()
 
 
 def newest_version() -> str:
     """Return the number of the last change of the tables that this program knows."""
     return max(path.name[1:5] for path in (MIGRATIONS / "versions").glob("v[0-9]*.py"))
-
-
-def _make_private(path: Path) -> None:
-    """Make the file, readable by its owner alone; SQLite gives what it writes beside it this mode.
-
-    Raises OSError.
-    """
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-    for name in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
-        with suppress(FileNotFoundError):
-            if name.stat().st_uid == os.geteuid():
-                name.chmod(0o600)
-
-
-def _engine(url: str) -> Engine:
-    if not url.startswith("sqlite:"):
-        # libpq's own addresses name no driver.
-        return create_engine(
-            url.replace("postgresql://", "postgresql+psycopg://", 1), pool_pre_ping=True,
-            pool_size=16, max_overflow=32, hide_parameters=True,
-        )  # fmt: skip
-    _make_private(Path(str(make_url(url).database)))
-    engine = create_engine(
-        url, pool_size=16, max_overflow=64, hide_parameters=True,
-        connect_args={"check_same_thread": False},
-    )  # fmt: skip
-
-    @event.listens_for(engine, "connect")
-    def prepare(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None  # we begin transactions ourselves, see below
-        for pragma in SQLITE_PRAGMAS:
-            connection.execute(pragma)
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        # A writer takes the lock at once: one that began by reading could not wait for it.
-        options = connection.get_execution_options()
-        writes = options.get("writes")
-        if writes:
-            level = "NORMAL" if options.get("progress") else "FULL"
-            connection.exec_driver_sql(f"PRAGMA synchronous={level}")
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-    return engine

@@ -10,25 +10,37 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Self
 
 from mllm_affect.errors import UserError
+from mllm_affect.media.cache import ClipCache
+from serve.store.faults import Outage, StorageFullError, disk_faults
+from serve.store.room import Room
+
+LOOK_BYTES = 4 << 20
+"""After so much of an upload it is looked whether the disk still has room."""
 
 
 class Incoming:
     """Bytes on their way in; locked against the sweeping of other processes."""
 
-    def __init__(self, stream: IO[bytes], path: Path, max_bytes: int) -> None:
+    def __init__(
+        self, stream: IO[bytes], path: Path, max_bytes: int, refuse_when_full: Callable[[], None]
+    ) -> None:
         self._stream, self.path, self._max_bytes = stream, path, max_bytes
+        self._refuse_when_full, self._looked_at = refuse_when_full, 0
         self._digest, self.size = hashlib.sha256(), 0
 
     def write(self, chunk: bytes) -> None:
-        """Append.  Raises UserError `file_too_large`."""
+        """Append.  Raises UserError `file_too_large`, StorageFullError."""
         self.size += len(chunk)
+        if self.size - self._looked_at > LOOK_BYTES:
+            self._looked_at = self.size
+            self._refuse_when_full()
         if self.size > self._max_bytes:
             raise UserError(
                 "file_too_large", f"A video may have at most {self._max_bytes >> 20} MiB."
@@ -48,6 +60,16 @@ class MediaFolder:
     """`videos/ab/abcd…` for what is there, `incoming/` for what is on its way."""
 
     folder: Path
+    _full: Outage = field(
+        default_factory=lambda: Outage("no room for uploads", "there is room for uploads again"),
+        compare=False,
+        repr=False,
+    )
+
+    @property
+    def room(self) -> Room:
+        """How much room there is, and what of it is held for erasing."""
+        return Room(self.folder)
 
     @classmethod
     def open(cls, folder: Path) -> Self:
@@ -59,6 +81,7 @@ class MediaFolder:
                 part.mkdir(exist_ok=True)
                 _close_to_others(part)
             made.sweep_incoming()
+            made.room.keep_reserve()
         except OSError as error:
             raise UserError(
                 "bad_data_folder",
@@ -91,15 +114,35 @@ class MediaFolder:
 
     @contextmanager
     def incoming(self, max_bytes: int) -> Iterator[Incoming]:
-        """Yield a place for an upload; whatever is still there when the block ends is removed."""
-        handle, name = tempfile.mkstemp(dir=self.incoming_folder)
-        path = Path(name)
-        with os.fdopen(handle, "wb") as stream:
-            fcntl.flock(stream, fcntl.LOCK_EX)
-            try:
-                yield Incoming(stream, path, max_bytes)
-            finally:
-                path.unlink(missing_ok=True)
+        """Yield a place for an upload; whatever is still there when the block ends is removed.
+
+        Raises StorageFullError.
+        """
+        with self._noted(), disk_faults():
+            handle, path = self._begin()
+            with os.fdopen(handle, "wb") as stream:
+                try:
+                    yield Incoming(stream, path, max_bytes, self.room.refuse_when_full)
+                finally:
+                    path.unlink(missing_ok=True)
+
+    def _begin(self) -> tuple[int, Path]:
+        self.room.refuse_when_full()
+        while True:
+            handle, name = tempfile.mkstemp(dir=self.incoming_folder)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            if os.fstat(handle).st_nlink:
+                return handle, Path(name)
+            os.close(handle)  # swept before it was locked
+
+    @contextmanager
+    def _noted(self) -> Iterator[None]:
+        try:
+            yield
+        except StorageFullError as error:
+            self._full.began(error)
+            raise
+        self._full.ended()
 
     def keep(self, incoming: Incoming, sha256: str) -> None:
         """Put a finished upload into place; one that is there already stays."""
@@ -116,6 +159,10 @@ class MediaFolder:
         """Remove a video and its decoded clips; harmless when they are gone."""
         self.path(sha256).unlink(missing_ok=True)
         shutil.rmtree(self.clips(sha256), ignore_errors=True)
+
+    def is_there(self) -> bool:
+        """Return whether the folder is there, which network storage may not be."""
+        return self.videos_folder.is_dir()
 
     def hashes(self) -> Iterator[str]:
         """Yield the hashes of all videos of which something is there."""
@@ -137,6 +184,12 @@ class MediaFolder:
                 return
             shutil.rmtree(folder, ignore_errors=True)
             total -= sizes[folder]
+
+    def sweep_clips(self) -> None:
+        """Remove decoded clips that killed workers left unfinished."""
+        for folder in self.clips_folder.iterdir():
+            with contextlib.suppress(OSError):
+                ClipCache(folder, None).sweep()
 
     def sweep_incoming(self) -> None:
         """Remove uploads whose process is gone; a living one holds its lock."""

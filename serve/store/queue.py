@@ -1,14 +1,14 @@
 """Analyses as their workers see them: taken under a lease, worked on, finished once.
 
 Does: hand each waiting analysis to one worker, take it from a worker that fell silent, refuse
-everything that a worker writes after it lost its lease.  Does not: the work (see serve.work).
+everything that a worker writes after it lost its lease.  Does not: the work (see serve.work), or
+trust a time of day: a worker is silent when its beats stand still (see silence).
 Leases and answers about segments are progress: after a power cut the analysis is worked on again.
 Every write names the lease and changes the row of the analysis first, so that of two workers that
 believe to hold one analysis only the later one can write.
 """
 
 import uuid
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,12 @@ from mllm_affect.tasks.video_context import VideoContext
 from serve.store.contexts import context_from
 from serve.store.database import Database, now_s
 from serve.store.events import Events
+from serve.store.silence import Beat, Silence
 from serve.store.tables import analyses, segments
+
+LONGEST_WAIT_S = 3600.0
+"""Nothing is put back for longer: what waits for a later time was put back before the clock was set
+back, and is due."""
 
 MOST_STALLS = 20
 """So many workers in a row may vanish without any progress before an analysis is given up."""
@@ -48,17 +53,29 @@ class Queue:
 
     def __init__(self, database: Database, log: Events) -> None:
         self._database, self._events = database, log
+        self._silence: dict[str | None, Silence] = {}
 
     def take(self, model: str, seconds: float) -> Lease | None:
         """Take the oldest analysis for this model that waits or whose worker fell silent.
 
-        The lease holds for so many seconds and is prolonged by `beat`.
+        Others take it over once it has seen no `beat` for so many seconds.
         """
-        silent = and_(analyses.c.status == "running", analyses.c.lease_until_s < now_s())
-        waiting = and_(analyses.c.status == "queued", analyses.c.not_before_s <= now_s())
+        due = or_(
+            analyses.c.not_before_s <= now_s(),
+            analyses.c.not_before_s > now_s() + LONGEST_WAIT_S,
+        )
+        ready = [and_(analyses.c.status == "queued", due)]
+        ready += [
+            and_(
+                analyses.c.status == "running",
+                analyses.c.lease == one.lease,
+                analyses.c.beats == one.beats,
+            )
+            for one in self._silent(model)
+        ]
         oldest = (
             select(analyses)
-            .where(analyses.c.model == model, or_(waiting, silent))
+            .where(analyses.c.model == model, or_(*ready))
             .order_by(analyses.c.created_s, analyses.c.id)
             .limit(1)
             .with_for_update(skip_locked=True)
@@ -76,7 +93,7 @@ class Queue:
                 update(analyses)
                 .where(analyses.c.id == row.id)
                 .values(
-                    status="running", lease=lease_id, lease_until_s=now_s() + seconds,
+                    status="running", lease=lease_id, beats=0, lease_s=seconds,
                     started_s=row.started_s or now_s(), stalls=stalls,
                 )
             )  # fmt: skip
@@ -87,17 +104,50 @@ class Queue:
         context = context_from(row.context)
         return Lease(lease_id, row.id, row.owner, row.video_id, task, context, row.total)
 
-    def beat(self, lease: Lease, seconds: float) -> bool:
-        """Prolong a lease; return False when it is lost."""
+    def beat(self, lease: Lease) -> bool:
+        """Show that the worker lives; return False when the lease is lost."""
         with self._database.writing(progress=True) as connection:
-            return self._hold(connection, lease, lease_until_s=now_s() + seconds)
+            return self._hold(connection, lease, beats=analyses.c.beats + 1)
+
+    def look(self, model: str) -> None:
+        """Note which workers beat; called often enough, `take` knows who is silent."""
+        self._silent(model)
+
+    def release_silent(self) -> int:
+        """Let analyses of any model whose workers fell silent wait again; return how many.
+
+        Without it, those of a model that nobody serves any more would count as worked on for ever.
+        """
+        released = 0
+        for one in self._silent(None):
+            with self._database.writing(progress=True) as connection:
+                changed = connection.execute(
+                    update(analyses)
+                    .where(
+                        analyses.c.status == "running",
+                        analyses.c.lease == one.lease,
+                        analyses.c.beats == one.beats,
+                    )
+                    .values(
+                        status="queued", lease=None, not_before_s=now_s(),
+                        stalls=analyses.c.stalls + 1,
+                    )
+                    .returning(analyses.c.id)
+                )  # fmt: skip
+                for analysis_id in changed.scalars().all():
+                    self._events.append(connection, analysis_id, "waiting", {})
+                    released += 1
+        return released
 
     def add(self, lease: Lease, answer: SegmentAnswer, done: int) -> None:
-        """Store a segment's answer and the progress.  Raises LeaseLostError."""
+        """Store a segment's answer and the progress; twice is once.  Raises LeaseLostError."""
         encoded = answer.model_dump_json()
+        own = and_(segments.c.analysis_id == lease.analysis_id, segments.c.place == answer.index)
         with self._database.writing(progress=True) as connection:
             if not self._hold(connection, lease, done=done, stalls=0):
                 raise LeaseLostError
+            if connection.execute(select(segments.c.place).where(own)).first() is not None:
+                return  # kept by an attempt whose connection broke at its very end
             connection.execute(
                 insert(segments).values(
                     analysis_id=lease.analysis_id, place=answer.index, answer=encoded
@@ -126,10 +176,15 @@ class Queue:
             ):
                 self._events.append(connection, lease.analysis_id, "waiting", {})
 
-    def put_back_all(self, leases: Sequence[Lease]) -> None:
-        """Let these wait again at once."""
-        for lease in leases:
-            self.put_back(lease, 0.0)
+    def _silent(self, model: str | None) -> list[Beat]:
+        wanted = select(analyses.c.lease, analyses.c.beats, analyses.c.lease_s).where(
+            analyses.c.status == "running"
+        )
+        if model is not None:
+            wanted = wanted.where(analyses.c.model == model)
+        with self._database.reading() as connection:
+            found = [Beat(*row) for row in connection.execute(wanted)]
+        return self._silence.setdefault(model, Silence()).look(found)
 
     def _finish(
         self, lease: Lease, status: str, values: dict[str, Any], data: dict[str, Any]

@@ -32,7 +32,8 @@ videos = Table(
     Column("sha256", String(64), nullable=False, index=True),
     Column("facts", Text, nullable=False),  # the probed Source as JSON, without its path
     Column("segments", Integer, nullable=False),
-    Column("created_s", Float, nullable=False, index=True),
+    Column("created_s", Float, nullable=False),
+    Column("uploaded_s", Float, nullable=False, index=True),  # when its bytes came last
 )
 
 analyses = Table(
@@ -54,7 +55,8 @@ analyses = Table(
     Column("finished_s", Float, index=True),
     Column("not_before_s", Float, nullable=False),
     Column("lease", String(64)),  # who works on it now; a new name each time it is taken
-    Column("lease_until_s", Float),
+    Column("beats", Integer, nullable=False),  # grows as long as its worker lives
+    Column("lease_s", Float),  # so long its worker may be silent before another takes it
     Column("stalls", Integer, nullable=False),  # how often its worker went without any progress
     Column("error_code", String(64)),
     Column("error_detail", Text),

@@ -1,15 +1,14 @@
-"""Prolonging the leases of the analyses that this process works on.
+"""Showing that this process works on the analyses whose leases it holds.
 
-Does: beat for all of them from one thread, tell each job when its lease is lost.
-Does not: take or finish analyses.
+Does: beat for all of them from one thread, tell each job when its lease is lost, look whether other
+workers beat.  Does not: take or finish analyses.
 """
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
-from sqlalchemy.exc import SQLAlchemyError
-
+from serve.store.faults import FAULTS
 from serve.store.queue import Lease, Queue
 
 BEATS_A_LEASE = 4
@@ -18,8 +17,8 @@ BEATS_A_LEASE = 4
 class Heartbeats:
     """One thread that beats for every held lease; start it with `start`, end it with `stop`."""
 
-    def __init__(self, queue: Queue, lease_s: float) -> None:
-        self._queue, self._lease_s = queue, lease_s
+    def __init__(self, queue: Queue, model: str, lease_s: float) -> None:
+        self._queue, self._model, self._lease_s = queue, model, lease_s
         self._held: dict[str, tuple[Lease, threading.Event]] = {}
         self._lock, self._done = threading.Lock(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeats", daemon=True)
@@ -52,7 +51,9 @@ class Heartbeats:
                 held = list(self._held.values())
             for lease, lost in held:
                 try:
-                    if not self._queue.beat(lease, self._lease_s):
+                    if not self._queue.beat(lease):
                         lost.set()
-                except SQLAlchemyError:
-                    continue  # the database is away for a moment; the lease may outlive that
+                except FAULTS:
+                    continue  # nobody else can take it over meanwhile
+            with suppress(*FAULTS):
+                self._queue.look(self._model)

@@ -4,9 +4,11 @@ Does: run the pipeline on the stored video, store every segment as it is answere
 earlier worker stopped, say how it ended.  Does not: take leases or prolong them.
 """
 
+import errno
 import logging
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from mllm_affect.errors import EngineError, UserError
@@ -15,12 +17,21 @@ from mllm_affect.media.cache import ClipCache
 from mllm_affect.scoring.answers import SegmentAnswer
 from serve.problems import WITHHELD
 from serve.state import ServiceState
+from serve.store.faults import FAULTS, StorageAwayError
 from serve.store.queue import Lease, LeaseLostError
+from serve.store.videos import StoredVideo
 
 log = logging.getLogger("mllm_affect.work")
 
 ENGINE_WAIT_S = 1.0
 """An analysis whose engine is away waits so long before it is tried again."""
+
+
+AGAIN_S = 0.5
+"""So long a write waits for the store before it is tried again."""
+
+CACHE_CODES = ("bad_cache", "cache_full", "cache_not_written")
+PASSING = (errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT)
 
 
 class StoppingError(Exception):
@@ -45,39 +56,96 @@ class Job:
             self.state.meters.finished.labels(outcome).observe(time.perf_counter() - begun)
 
     def _run(self) -> str:
-        queue = self.state.store.queue
         try:
-            try:
-                self._answer()
-            except StoppingError:
-                queue.put_back(self.lease, 0.0)
-                return "put_back"
-            except EngineError as error:
-                log.warning("analysis %s waits: %s", self.lease.analysis_id, error.code)
-                self.state.meters.waits.inc()
-                queue.put_back(self.lease, ENGINE_WAIT_S)
-                return "waits"
-            except UserError as error:
-                queue.fail(self.lease, error.code, WITHHELD.get(error.code, error.sentence))
-                return "failed"
-            except LeaseLostError:
-                raise
-            except Exception:
-                log.exception("analysis %s failed", self.lease.analysis_id)
-                queue.fail(self.lease, "internal_error", "Something failed inside the service.")
-                return "fault"
+            return self._ended()
         except LeaseLostError:
             return "lost"
+        except FAULTS:  # not even putting it back could be written down: its lease runs out
+            return "waits"
+
+    def _ended(self) -> str:
+        """Work, and write down how it ended; returns that."""
+        queue = self.state.store.queue
+        try:
+            self._answer()
+        except StoppingError:
+            queue.put_back(self.lease, 0.0)
+            return "put_back"
+        except EngineError as error:
+            return self._put_back(error.code)
+        except UserError as error:
+            code, detail = error.code, WITHHELD.get(error.code, error.sentence)
+            self._persist(lambda: queue.fail(self.lease, code, detail))
+            return "failed"
+        except LeaseLostError:
+            raise
+        except FAULTS as error:
+            return self._put_back(type(error).__name__)
+        except Exception as error:
+            if _will_pass(error):
+                return self._put_back(type(error).__name__)
+            log.exception("analysis %s failed", self.lease.analysis_id)
+            detail = "Something failed inside the service."
+            self._persist(lambda: queue.fail(self.lease, "internal_error", detail))
+            return "fault"
         return "succeeded"
+
+    def _put_back(self, why: str) -> str:
+        """Let it wait for what is away: model server, database, disk, memory."""
+        log.warning("analysis %s waits: %s", self.lease.analysis_id, why)
+        self.state.meters.waits.inc()
+        self._persist(lambda: self.state.store.queue.put_back(self.lease, ENGINE_WAIT_S))
+        return "waits"
+
+    def _persist(self, write: Callable[[], None]) -> None:
+        """Write to the store, again and again while it is away, for as long as a lease lasts.
+
+        Raises what is in FAULTS after that, or when the worker ends.
+        """
+        deadline = time.monotonic() + self.state.settings.lease_s
+        while True:
+            try:
+                write()
+                return
+            except FAULTS:
+                if time.monotonic() > deadline or self.stopping.wait(AGAIN_S):
+                    raise
 
     def _answer(self) -> None:
         state, lease = self.state, self.lease
         video = state.store.videos.get(lease.owner, lease.video_id)
-        if video is None or not video.source.path.is_file():
+        if video is None:
             raise UserError("unknown_video", "The video was erased before it was analysed.")
-        bound = state.settings.clip_cache_bytes
-        clips = state.store.media.clips(video.source.sha256)
-        cache = ClipCache.open(clips, bound) if bound else None
+        if not video.source.path.is_file():
+            if not state.store.media.is_there():
+                raise StorageAwayError  # as network storage that is not mounted
+            raise UserError("unknown_video", "The video's file is gone; upload it again.")
+        try:
+            cache = self._cache(video)
+            try:
+                self._answer_about(video, cache)
+            except UserError as error:
+                if cache is None or error.code not in CACHE_CODES:
+                    raise
+                self._answer_about(video, None)  # keeping clips only saves time
+        except LeaseLostError:
+            # Clips that were kept after the video was erased go as well.
+            state.store.videos.remove_unowned(video.source.sha256)
+            raise
+
+    def _cache(self, video: StoredVideo) -> ClipCache | None:
+        bound = self.state.settings.clip_cache_bytes
+        if not bound:
+            return None
+        try:
+            return ClipCache.open(self.state.store.media.clips(video.source.sha256), bound)
+        except UserError as error:
+            if error.code not in CACHE_CODES:
+                raise
+            return None
+
+    def _answer_about(self, video: StoredVideo, cache: ClipCache | None) -> None:
+        state, lease = self.state, self.lease
         known = {part.index: part for part in state.store.results.all(lease.analysis_id)}
         done = len(known)
 
@@ -86,7 +154,7 @@ class Job:
             if self.lost.is_set():
                 raise LeaseLostError
             done += 1
-            state.store.queue.add(lease, answer, done)
+            self._persist(lambda: state.store.queue.add(lease, answer, done))
             state.meters.segments.inc()
             if self.stopping.is_set():
                 raise StoppingError
@@ -105,4 +173,10 @@ class Job:
             known=known,
             in_flight=state.settings.in_flight,
         )
-        state.store.queue.succeed(lease, answer.verdict(), len(answer.segments))
+        verdict, count = answer.verdict(), len(answer.segments)
+        self._persist(lambda: state.store.queue.succeed(lease, verdict, count))
+
+
+def _will_pass(error: BaseException) -> bool:
+    """Return whether an error is the machine's: out of memory, processes, descriptors or disk."""
+    return isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in PASSING)

@@ -8,9 +8,10 @@ import logging
 import threading
 import time
 
-from sqlalchemy.exc import SQLAlchemyError
-
+from mllm_affect.temporary import sweep_temporary
+from serve.settings import TEMPORARY_DATA
 from serve.state import ServiceState
+from serve.store.faults import FAULTS
 from serve.work.heartbeats import Heartbeats
 from serve.work.job import Job
 
@@ -25,7 +26,7 @@ class Worker:
 
     def __init__(self, state: ServiceState) -> None:
         self._state, self._settings = state, state.settings
-        self._beats = Heartbeats(state.store.queue, state.settings.lease_s)
+        self._beats = Heartbeats(state.store.queue, state.engine.model_id, state.settings.lease_s)
         self._stopping, self._work = threading.Event(), threading.Semaphore(0)
         self._threads = [
             threading.Thread(target=self._run, name=f"worker-{number}", daemon=True)
@@ -63,8 +64,10 @@ class Worker:
             try:
                 if not self._state.engine.is_ready() or not self.work_once():
                     self._work.acquire(timeout=LOOK_SECONDS)
-            except SQLAlchemyError as error:
-                log.warning("the database is away: %s", type(error).__name__)
+            except FAULTS:  # the store logs when that begins and ends
+                self._stopping.wait(LOOK_SECONDS)
+            except Exception:  # this thread is needed for the next analysis all the same
+                log.exception("a worker's thread failed outside of an analysis")
                 self._stopping.wait(LOOK_SECONDS)
 
     def work_once(self) -> bool:
@@ -81,8 +84,10 @@ class Worker:
         while True:
             try:
                 keep_house(self._state)
-            except (SQLAlchemyError, OSError) as error:
-                log.warning("housekeeping waits: %s", type(error).__name__)
+            except FAULTS:
+                pass  # the store logs when that begins and ends
+            except Exception:
+                log.exception("housekeeping failed; it is tried again")
             if self._stopping.wait(HOUSEKEEPING_SECONDS):
                 return
 
@@ -90,7 +95,12 @@ class Worker:
 def keep_house(state: ServiceState) -> None:
     """Forget what was kept for long enough, and remove what killed processes left."""
     settings, store = state.settings, state.store
-    store.videos.expire(settings.keep_media_s)
-    store.analyses.expire(settings.keep_results_s)
-    store.videos.sweep()
+    store.queue.release_silent()
+    store.analyses.end_unserved(settings.keep_media_s)
+    store.freeing(lambda: store.videos.expire(settings.keep_media_s))
+    store.freeing(lambda: store.analyses.expire(settings.keep_results_s))
+    store.freeing(store.videos.sweep)
     store.media.trim_clips(settings.clip_cache_bytes)
+    store.database.overwrite_freed()
+    store.media.room.keep_reserve()
+    sweep_temporary(TEMPORARY_DATA)

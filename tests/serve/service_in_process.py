@@ -39,11 +39,12 @@ class Service:
         scorings: ScoringFile = UNSCORED,
         force: bool = False,
         engine: Any = None,
+        database_url: str | None = None,
     ) -> None:
         self.engine = SwitchedEngine() if engine is None else engine
         settings = settings or ServiceSettings()
         self.folder = TemporaryDirectory()
-        store = Store.open(Path(self.folder.name))
+        store = Store.open(Path(self.folder.name), database_url)
         self.state = ServiceState(settings, self.engine, profile, store, scorings, force)
         self.app = create_app(self.state)
         self.http = TestClient(

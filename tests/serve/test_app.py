@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi.testclient import TestClient
 from service_in_process import Service
 
 from mllm_affect.errors import UserError
@@ -17,10 +16,10 @@ from serve.settings import ServiceSettings, refuse_unsafe
 KEY = "correct horse battery"
 
 
-def keyed(folder: Path) -> TestClient:
+def keyed(folder: Path) -> Service:
     path = folder / "key"
     path.write_text(KEY + "\n")
-    return Service(ServiceSettings(keys=read_api_keys(path))).http
+    return Service(ServiceSettings(keys=read_api_keys(path)))
 
 
 def test_health_and_readiness(service: Service) -> None:
@@ -62,8 +61,7 @@ def test_what_does_not_exist_is_a_problem_too(service: Service) -> None:
     ],
 )
 def test_the_key_is_asked_for(tmp_path: Path, headers: dict[str, str], status: int) -> None:
-    http = keyed(tmp_path)
-    response = http.get("/v1/tasks", headers=headers)
+    response = keyed(tmp_path).http.get("/v1/tasks", headers=headers)
     assert response.status_code == status
     if status == 401:
         assert response.json()["code"] == "unauthorized"
@@ -71,7 +69,8 @@ def test_the_key_is_asked_for(tmp_path: Path, headers: dict[str, str], status: i
 
 
 def test_without_the_key_no_body_is_read_and_health_still_answers(tmp_path: Path) -> None:
-    http = keyed(tmp_path)
+    service = keyed(tmp_path)
+    http = service.http
     sent: list[Any] = []
 
     async def receive() -> Any:

@@ -1,49 +1,22 @@
 """The store on SQLite and on PostgreSQL: migrations, leases, results written once, retention."""
 
-import hashlib
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from postgres_server import postgres
 from sqlalchemy import text
+from stored import MODEL, TASK, answer, kept
 
 from mllm_affect.errors import UserError
-from mllm_affect.media.types import Source
 from mllm_affect.pipeline import answer_video
-from mllm_affect.scoring.answers import SegmentAnswer, VideoVerdict
-from mllm_affect.tasks.prompts import load_task
+from mllm_affect.scoring.answers import VideoVerdict
 from serve.store import Store
 from serve.store.database import MIGRATIONS, Database, newest_version
 from serve.store.queue import MOST_STALLS, LeaseLostError
 from serve.store.tables import metadata
-from serve.store.videos import StoredVideo
-
-MODEL = "miniature"
-TASK = load_task("ah")
-
-
-@pytest.fixture(scope="module")
-def database() -> Iterator[str]:
-    with postgres() as url:
-        yield url
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.rebuild)])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    url = None
-    if request.param == "postgresql":
-        url = request.getfixturevalue("database")
-    opened = Store.open(tmp_path, url)
-    yield opened
-    with opened.database.writing() as connection:
-        for table in metadata.tables.values():
-            connection.execute(table.delete())
-    opened.close()
 
 
 def test_the_newest_version_is_the_head_of_the_changes_and_is_what_tables_have(
@@ -65,26 +38,6 @@ def test_a_database_without_tables_gets_them_anew(tmp_path: Path) -> None:
     with again.reading() as connection:
         assert connection.scalar(text("SELECT count(*) FROM videos")) == 0
     again.close()
-
-
-def kept(store: Store, owner: str = "", content: bytes = b"video") -> StoredVideo:
-    sha256 = hashlib.sha256(content).hexdigest()
-    source = Source(
-        path=Path("x"), sha256=sha256, container="mov", video_codec="h264", audio_codec=None,
-        start_s=0.0, duration_s=6.0, width=64, height=64, rotation=0, average_fps=25.0,
-        size_bytes=len(content),
-    )  # fmt: skip
-    with store.media.incoming(1 << 20) as incoming:
-        incoming.write(content)
-        assert incoming.finish() == sha256
-        return store.videos.keep(owner, incoming, source, 2)
-
-
-def answer(index: int) -> SegmentAnswer:
-    return SegmentAnswer(
-        index=index, start_s=5.0 * index, end_s=5.0 * index + 5, has_audio=True, answer="yes",
-        probabilities={"yes": 0.1 + 0.2, "no": 0.7},
-    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -144,8 +97,8 @@ def test_a_silent_worker_loses_its_analysis_and_can_write_no_more(
     assert first is not None
     assert second is not None
     assert second.analysis_id == first.analysis_id == asked.id
-    assert not store.queue.beat(first, 60)
-    assert store.queue.beat(second, 60)
+    assert not store.queue.beat(first)
+    assert store.queue.beat(second)
     for write in (
         lambda: store.queue.add(first, answer(0), 1),
         lambda: store.queue.succeed(first, verdict, 2),
@@ -191,7 +144,7 @@ def test_media_goes_when_its_time_is_over_unless_it_is_needed(store: Store) -> N
     store.analyses.ask("", needed, TASK, MODEL)
     assert store.videos.expire(3600) == 0
     with store.database.writing() as connection:
-        connection.execute(text("UPDATE videos SET created_s = 0 WHERE owner = ''"))
+        connection.execute(text("UPDATE videos SET uploaded_s = 0 WHERE owner = ''"))
     assert store.videos.expire(3600) == 1
     assert store.videos.get("", idle.id) is None
     assert needed.source.path.exists()
@@ -263,6 +216,7 @@ def test_the_data_is_for_its_owner(tmp_path: Path) -> None:
             modes = {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()}
             connection.execute(text("SELECT 1"))
         assert folder.stat().st_mode & 0o777 == 0o700
+        assert modes.pop("reserve") in (0o600, 0o644)  # it holds nothing
         files = {"service.sqlite", "service.sqlite-wal", "service.sqlite-shm"}
         assert {name for name, mode in modes.items() if mode == 0o600} == files
         assert {mode for name, mode in modes.items() if name not in files} == {0o700}

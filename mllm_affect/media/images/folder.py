@@ -7,7 +7,6 @@ Does not: guess a rate.
 """
 
 import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from mllm_affect.media.images.naming import images_in, is_image
 from mllm_affect.media.images.still import Still, read_still
 from mllm_affect.media.limits import DEFAULT_LIMITS, Limits
 from mllm_affect.media.refusals import MediaError
+from mllm_affect.temporary import temporary_folder
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
@@ -65,9 +65,9 @@ def video_file(
     if not is_images(path):
         yield path
         return
-    with tempfile.TemporaryDirectory(prefix="mllm-affect-images-") as folder:
+    with temporary_folder("mllm-affect-images-") as folder:
         called = path.resolve()
-        made = Path(folder) / (called.stem if is_image(called) else called.name)
+        made = folder / (called.stem if is_image(called) else called.name)
         write_images(ImageFolder(path, fps), made, limits, links=links)
         yield made
 
