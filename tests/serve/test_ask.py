@@ -32,7 +32,7 @@ def uploads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
     yield folder
     left = [path.name for path in folder.rglob("*") if path.is_file()]
-    assert [name for name in left if not name.startswith("service.sqlite")] == []
+    assert [name for name in left if not name.startswith(("service.sqlite", "reserve"))] == []
 
 
 def is_problem(response: Any, status: int, code: str) -> dict[str, Any]:

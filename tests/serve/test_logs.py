@@ -42,7 +42,7 @@ def test_a_failing_statement_is_logged_without_its_values(
         writer.execute(row)
     assert "secret" not in str(caught.value)
     found = (caught.type, caught.value, caught.tb)
-    logging.getLogger("uvicorn.error").error("Exception in ASGI application", exc_info=found)
+    logging.getLogger("any.library").error("Exception", exc_info=found)
     said = written.getvalue()
     assert "secret" not in said
     assert "IntegrityError" in said
