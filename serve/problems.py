@@ -32,6 +32,7 @@ STATUS_OF_CODE = {
     "transcript_too_large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     "audio_too_long": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     "media_too_big": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    "media_killed": HTTPStatus.SERVICE_UNAVAILABLE,
     "unsupported_container": HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     "unsupported_codec": HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
 }
@@ -121,7 +122,7 @@ def add_handlers(app: FastAPI, retry_after_s: int) -> None:
         status = STATUS_OF_CODE.get(error.code, HTTPStatus.UNPROCESSABLE_ENTITY)
         fields = error.fields if isinstance(error, FieldError) else ()
         response = problem(request, status, error.code, error.sentence, fields)
-        if status == HTTPStatus.TOO_MANY_REQUESTS:
+        if status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
             response.headers["Retry-After"] = str(retry_after_s)
         return response
 

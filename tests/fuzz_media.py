@@ -40,7 +40,7 @@ HEADER_BYTES = 4_096
 
 INTERESTING = (0, 1, 2, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 2**31 - 1, 2**31, 2**32 - 1)
 INTERESTING = (*INTERESTING, 2**62, 2**63, 2**64 - 1)
-KEPT_CODES = frozenset({"media_crashed", "media_too_slow", "media_too_big"})
+KEPT_CODES = frozenset({"media_crashed", "media_killed", "media_too_slow", "media_too_big"})
 
 
 @dataclass

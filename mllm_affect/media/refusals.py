@@ -47,6 +47,8 @@ SENTENCES = {
     "source_changed": "{name} no longer holds the frames of its segments; segment it anew.",
     "media_crashed": "{name} made its decoder fail ({reason}); it is damaged or hostile, export it "
     "again.",
+    "media_killed": "The process that decodes {name} was killed twice, most likely for lack of "
+    "memory; free some, or decode fewer videos at once.",
     "media_too_slow": "{name} took more than {limit:.0f} s without a next clip; shorten or "
     "re-encode it.",
     "media_too_big": "{name} needs more than {limit} MiB of memory to decode; re-encode it "

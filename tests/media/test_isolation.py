@@ -1,7 +1,10 @@
 """Strangers' videos are decoded elsewhere: the same clips, no harm from a process that fails."""
 
+import itertools
 import os
+import signal
 import time
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -14,9 +17,12 @@ from read_video import MadeVideo
 from mllm_affect.errors import UserError
 from mllm_affect.media import reader
 from mllm_affect.media.cutting import frame_times
+from mllm_affect.media.export import clip_files
 from mllm_affect.media.face.part import FacePart
-from mllm_affect.media.isolation import decoding_process, isolated_video
+from mllm_affect.media.isolation import decoding_process, isolated_video, wire
 from mllm_affect.media.isolation.bare_python import bare_python
+from mllm_affect.media.isolation.confined_program import run_confined
+from mllm_affect.media.isolation.decoding_process import DecodingProcess
 from mllm_affect.media.isolation.isolated_video import IsolatedVideo
 from mllm_affect.media.isolation.sandbox import ARCHITECTURES, Walls
 from mllm_affect.media.limits import DEFAULT_CHILD_LIMITS, ChildLimits, Limits
@@ -206,3 +212,78 @@ def test_a_process_that_burns_its_processor_time_is_ended(tmp_path: Path) -> Non
         IsolatedVideo(hurt_child.hurt_file(tmp_path, "spin"), child_limits=limits).__enter__()
     assert caught.value.code == "media_too_slow"
     assert time.monotonic() - begun < 20
+
+
+class Killer:
+    """Kills the decoding process with SIGKILL after so many messages, so many times."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, after: int, times: int) -> None:
+        self.kills, receive = 0, DecodingProcess.receive
+        seen = itertools.count()
+
+        def killed(process: DecodingProcess, patience_s: float) -> wire.Message:
+            if self.kills < times and next(seen) >= after:
+                self.kills += 1
+                os.kill(process._child.pid, signal.SIGKILL)
+                process._child.wait()
+                os.set_blocking(process._answers, True)
+                while os.read(process._answers, 1 << 20):  # what it had sent before
+                    pass
+            return receive(process, patience_s)
+
+        monkeypatch.setattr(DecodingProcess, "receive", killed)
+        monkeypatch.setattr(isolated_video, "PAUSE_SECONDS", 0.0)
+
+
+@pytest.mark.parametrize("after", range(6))
+def test_a_process_that_is_killed_is_started_once_more(
+    plain: MadeVideo, after: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it starts, is asked about the file, and after each clip: the same clips come out."""
+    here = list(reader.read_video(plain.source, SAMPLING, 1.0))
+    killer, before = Killer(monkeypatch, after, 1), children()
+    with IsolatedVideo(plain.path) as video:
+        assert video.source == plain.source
+        there = list(video.read(SAMPLING, 1.0))
+    assert killer.kills == 1
+    assert len(here) == len(there) > 2
+    assert all(map(same, here, there))
+    assert children() == before
+
+
+def test_a_process_that_is_killed_again_is_not_the_fault_of_the_file(
+    plain: MadeVideo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Killer(monkeypatch, 0, 2)
+    before = children()
+    with pytest.raises(UserError, match="memory") as caught:
+        isolated_video.probe(plain.path)
+    assert caught.value.code == "media_killed"
+    assert children() == before
+
+
+def test_one_that_we_end_is_not_started_again(plain: MadeVideo) -> None:
+    with IsolatedVideo(plain.path) as video:
+        clips = video.read(SAMPLING, 1.0)
+        next(clips)
+        video._running().end()
+        with pytest.raises((UserError, ValueError)):
+            list(clips)
+        assert not video._was_killed
+
+
+def test_a_program_that_is_killed_is_run_once_more(
+    plain: MadeVideo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    statuses, run = [-signal.SIGKILL], run_confined
+
+    def killed_first(words: Sequence[str], descriptors: Sequence[int], timeout_s: float) -> int:
+        if statuses:
+            os.write(descriptors[1], b"half a clip")
+            return statuses.pop()
+        return run(words, descriptors, timeout_s)
+
+    monkeypatch.setattr(clip_files, "run_confined", killed_first)
+    written = list(clip_files.write_clips(plain.source, plain.segments[:1], tmp_path))
+    assert len(written) == 1
+    assert probe(written[0]).duration_s == pytest.approx(plain.segments[0].duration_s, abs=0.1)

@@ -6,6 +6,7 @@ Does not: stream-copy (cuts fall on key frames and keep neighbours' frames) or t
 
 import math
 import os
+import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -90,11 +91,23 @@ def _encode(source: Source, segment: Segment, path: Path) -> None:
             acodec="aac",
         )
         words = [str(ffmpeg_path()), "-nostdin", *command.get_args(overwrite_output=True)]
-        if run_confined(words, [read, written], PATIENCE_SECONDS) != 0:
+        if not _run(words, read, written):
             raise _failed(source, segment, "ffmpeg could not encode it")
     finally:
         os.close(read)
         os.close(written)
+
+
+def _run(words: Sequence[str], read: int, written: int) -> bool:
+    """Run ffmpeg, once more where it was killed, as for memory; return whether it worked."""
+    for _ in range(2):
+        for descriptor in (read, written):
+            os.lseek(descriptor, 0, os.SEEK_SET)
+        os.ftruncate(written, 0)
+        status = run_confined(words, [read, written], PATIENCE_SECONDS)
+        if status != -signal.SIGKILL:
+            break
+    return status == 0
 
 
 def _check(segment: Segment, path: Path, source: Source, trusted: bool) -> None:

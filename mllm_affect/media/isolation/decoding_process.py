@@ -33,6 +33,13 @@ START_SECONDS = 30.0
 PIPE_BYTES = 1 << 20
 
 
+class KilledError(MediaError):
+    """Somebody killed the process with SIGKILL, as the kernel does where memory runs out."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__("media_killed", name)
+
+
 class _Suspicion:
     """Whatever is wrong with what a process sent: it is ended, and the file refused."""
 
@@ -53,7 +60,7 @@ class DecodingProcess:
 
     def __init__(self, name: str, descriptor: int, limits: ChildLimits) -> None:
         self._name, self._limits, self._descriptor = name, limits, descriptor
-        self._patience_s = 0.0
+        self._patience_s, self._ended_by_us = 0.0, False
         self._child = subprocess.Popen(
             bare_python("mllm_affect.media.isolation.child"),
             stdin=subprocess.PIPE,
@@ -103,7 +110,7 @@ class DecodingProcess:
         """Return the next message.
 
         Raises UserError `media_too_slow` when it is not complete in time, `media_crashed` when the
-        process ends before or sends nonsense.
+        process ends before or sends nonsense, KilledError when it was killed, not by us.
         """
         deadline = time.monotonic() + patience_s
         self._patience_s = patience_s
@@ -154,6 +161,7 @@ class DecodingProcess:
 
     def end(self) -> None:
         """Kill it and take its remains; harmless when done before."""
+        self._ended_by_us = True
         if self._child.poll() is None:
             self._child.kill()
         self._child.wait()
@@ -164,8 +172,10 @@ class DecodingProcess:
             self._child.stdout.close()
 
     def _ended(self) -> MediaError:
-        status = self._child.wait()
+        status, by_us = self._child.wait(), self._ended_by_us
         self.end()
+        if status == -signal.SIGKILL and not by_us:
+            return KilledError(self._name)
         if status == -signal.SIGXCPU:
             return MediaError("media_too_slow", self._name, limit=self._patience_s)
         if status < 0:

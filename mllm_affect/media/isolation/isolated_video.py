@@ -1,13 +1,16 @@
 """Decoding a stranger's video in a throw-away process.
 
 Does: start a fresh Python for one file, hand it the open descriptor, check everything that comes
-back, turn its crash, hang or hunger into one clear UserError, and end it.
+back, turn its crash, hang or hunger into one clear UserError, start it once more where it was
+killed, and end it.
 Does not: parse any byte of the file in this process (it sniffs and hashes), or decide for callers
 whether to trust a file (see video).
 """
 
+import itertools
 import os
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +29,7 @@ from mllm_affect.media.isolation.checking import (
     check_segments,
     check_times,
 )
-from mllm_affect.media.isolation.decoding_process import DecodingProcess
+from mllm_affect.media.isolation.decoding_process import DecodingProcess, KilledError
 from mllm_affect.media.isolation.sandbox import Walls
 from mllm_affect.media.limits import DEFAULT_CHILD_LIMITS, DEFAULT_LIMITS, ChildLimits, Limits
 from mllm_affect.media.parts import AnyPart, Parts, SoundPart
@@ -36,12 +39,15 @@ from mllm_affect.media.sampling.model_frames import ModelFrames
 from mllm_affect.media.sampling.picture_size import model_size
 from mllm_affect.media.types import Clip, Sampling, Segment, Source
 
+PAUSE_SECONDS = 0.5
+"""Between a process that was killed and the next one."""
+
 
 def probe(path: Path, limits: Limits = DEFAULT_LIMITS) -> Source:
     """Return the facts of a video file, found by a process of its own.
 
     Symbolic links are refused.  Raises UserError as `probe.probe` does, and `symbolic_link`,
-    `media_crashed`, `media_too_slow`, `media_too_big`.
+    `media_crashed`, `media_killed`, `media_too_slow`, `media_too_big`.
     """
     with IsolatedVideo(path, limits) as video:
         return video.source
@@ -114,7 +120,8 @@ class IsolatedVideo:
         self._frame_parts = [part for part in self.parts if not isinstance(part, SoundPart)]
         self._descriptor = -1
         self._process: DecodingProcess | None = None
-        self._finds_faces = False
+        self._prepared: tuple[AnyPart, ...] = ()
+        self._was_killed = False
 
     def __enter__(self) -> Self:
         self._descriptor = open_file(self._path, follow_links=False)
@@ -205,18 +212,50 @@ class IsolatedVideo:
         return replace(found, sha256=sha256_descriptor(self._descriptor))
 
     def _start(self, prepared: Sequence[AnyPart] = ()) -> None:
+        self._prepared = tuple(prepared)
+        try:
+            self._start_once()
+        except KilledError as error:
+            self._start_again(error)
+
+    def _start_once(self) -> None:
         self._process = DecodingProcess(self._path.name, self._descriptor, self._child_limits)
-        self.walls = self._process.begin(self._frame_parts, self._limits, prepared)
-        self._finds_faces = bool(prepared)
+        self.walls = self._process.begin(self._frame_parts, self._limits, self._prepared)
+
+    def _start_again(self, killed: KilledError) -> None:
+        """Start a new process after one was killed, once a video; then raises the KilledError.
+
+        The kernel kills for lack of memory, which other work may have taken; a video that made its
+        decoder fail in any other way is not tried again.
+        """
+        if self._was_killed:
+            raise killed
+        self._was_killed = True
+        time.sleep(PAUSE_SECONDS)
+        self._start_once()
 
     def _be_ready_for(self, sampling: Sampling) -> None:
         """Have a process that loaded what the sampling needs; once confined it can load nothing."""
-        if sampling.face_only and not self._finds_faces:
+        if sampling.face_only and not self._prepared:
             self._running().end()
             self._start([ModelFrames(sampling)])
 
     def _ask(self, call: str, patience_s: float, **asked: Any) -> Iterator[wire.Message]:
-        """Yield the values of one answer.  Raises UserError where the process says or does so."""
+        """Yield the values of one answer, each once, also when the process is killed in between.
+
+        Raises UserError where the process says or does so.
+        """
+        given = 0
+        try:
+            for message in self._ask_once(call, patience_s, **asked):
+                given += 1
+                yield message
+            return
+        except KilledError as error:
+            self._start_again(error)
+        yield from itertools.islice(self._ask_once(call, patience_s, **asked), given, None)
+
+    def _ask_once(self, call: str, patience_s: float, **asked: Any) -> Iterator[wire.Message]:
         process = self._running()
         if call != "probe":
             process.allow_cpu(self.source.duration_s)
