@@ -41,12 +41,12 @@ def test_windows_cross_the_cuts_between_segments_and_lose_no_frame() -> None:
 
 
 def test_windows_follow_each_other_by_a_hop_that_does_not_divide_the_window() -> None:
-    far = Scan(rate=10.0, window_s=0.6, hop_s=0.4)
-    windows = list(overlapping(segments([0.7, 0.5, 0.4]), far, SHOWN))
+    far = Scan(rate=10.0, window_s=0.6, hop_s=0.5)
+    windows = list(overlapping(segments([0.7, 0.5, 0.6]), far, SHOWN))
     assert [held(window) for window in windows] == [
-        [0, 1, 2, 3, 4, 5], [4, 5, 6, 7, 8, 9], [8, 9, 10, 11, 12, 13], [10, 11, 12, 13, 14, 15],
+        [0, 1, 2, 3, 4, 5], [5, 6, 7, 8, 9, 10], [10, 11, 12, 13, 14, 15], [12, 13, 14, 15, 16, 17],
     ]  # fmt: skip
-    assert [window.segment.start_s for window in windows] == pytest.approx([0.0, 0.4, 0.8, 1.0])
+    assert [window.segment.start_s for window in windows] == pytest.approx([0.0, 0.5, 1.0, 1.2])
     lone = list(overlapping(segments([0.6]), far, SHOWN))
     assert [held(window) for window in lone] == [[0, 1, 2, 3, 4, 5]]
 
