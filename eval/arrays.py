@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval import intervals, metrics
-from eval.predictions import Prediction
+from eval.predictions import Prediction, refuse_unlabelled
 from mllm_affect.errors import UserError
 
 Positions = NDArray[np.int64]
@@ -41,15 +41,12 @@ class AnswerArrays:
     def of(cls, predictions: Sequence[Prediction]) -> Self:
         """Gather the predictions of one task, in order.
 
-        Raises UserError `no_predictions` (empty) or `mixed_tasks` (several tasks or answer spaces).
+        Raises UserError `no_predictions` (empty), `mixed_tasks` (several tasks or answer spaces) or
+        `unlabelled_predictions`.
         """
-        if not predictions:
-            raise UserError("no_predictions", "There are no predictions to measure.")
-        spaces = {(item.task, item.classes, item.positive) for item in predictions}
-        if len(spaces) > 1:
-            names = ", ".join(sorted({item.task for item in predictions}))
-            raise UserError("mixed_tasks", f"One summary covers one task; these rows mix {names}.")
-        task, classes, positive = next(iter(spaces))
+        spaces = one_task(predictions)
+        refuse_unlabelled(predictions, "nothing can be scored")
+        task, classes, positive = spaces
         place = {name: index for index, name in enumerate(classes)}
         unusable = len(classes)
         return cls(
@@ -57,7 +54,7 @@ class AnswerArrays:
             classes=classes,
             positive=None if positive is None else place[positive],
             participants=tuple(item.participant for item in predictions),
-            label_N=np.array([place[item.label] for item in predictions], dtype=np.int64),
+            label_N=np.array([place[item.label or ""] for item in predictions], dtype=np.int64),
             answer_N=np.array(
                 [
                     unusable if item.abstained else place.get(item.answer or "", unusable)
@@ -148,6 +145,20 @@ class AnswerArrays:
 
     def _positive(self, positions: Positions) -> NDArray[np.bool_]:
         return np.asarray(self.label_N[positions] == self.positive)
+
+
+def one_task(predictions: Sequence[Prediction]) -> tuple[str, tuple[str, ...], str | None]:
+    """Return the task that predictions are about, its answers and the positive one.
+
+    Raises UserError `no_predictions` (empty) or `mixed_tasks` (several tasks or answer spaces).
+    """
+    if not predictions:
+        raise UserError("no_predictions", "There are no predictions to measure.")
+    spaces = {(item.task, item.classes, item.positive) for item in predictions}
+    if len(spaces) > 1:
+        names = ", ".join(sorted({item.task for item in predictions}))
+        raise UserError("mixed_tasks", f"One summary covers one task; these rows mix {names}.")
+    return next(iter(spaces))
 
 
 def _row(item: Prediction) -> list[float]:

@@ -1,43 +1,57 @@
-"""Answers about every video of a corpus, kept as they come, as one table in the end.
+"""Answers about every video of a corpus, kept as they come, as one file in the end.
 
 Does: ask through the pipeline with several videos in flight, keep a journal beside the table so
-that a stopped run goes on, write the table.  Does not: know labels or measure (see run).
+that a stopped run goes on, write a table or predictions.  Does not: need labels, or measure (see
+run).
 
 The journal's first line names what the answers depend on; a journal of another checkpoint or task
 is refused rather than mixed.  A video that cannot be used has a line too, with its code.
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from eval.corpus_predictions import check_predictable, prediction_of
+from eval.predictions import SETTINGS_NAME, write_predictions
 from mllm_affect.data.corpus import Corpus
+from mllm_affect.data.footage import Footage
 from mllm_affect.errors import UserError
 from mllm_affect.exports.analysis import Analysis
 from mllm_affect.exports.table import CORPUS_FORMATS, write_tables
-from mllm_affect.media.video import following_links
+from mllm_affect.files import write_json
 from mllm_affect.safe_text import json_text
 from mllm_affect.scoring.answers import VideoAnswer
 from mllm_affect.tasks.task import Task
+from mllm_affect.tasks.video_context import UNKNOWN, VideoContext, context_of
 
-Ask = Callable[[Path, Task], VideoAnswer]
+Ask = Callable[[Footage, Task, VideoContext], VideoAnswer]
+"""Asks one task about one video, of which so much is known."""
+
+PREDICTIONS = ".jsonl"
+"""The ending of a predictions file's name."""
+
 Advance = Callable[[int, int], None]
 Line = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class CorpusPlan:
-    """What is asked about which videos; `settings` are what the answers depend on."""
+    """What is asked about which videos; `settings` are what the answers depend on.
+
+    `run_settings`: what is written beside predictions as run.json.
+    """
 
     corpus: Corpus
     tasks: tuple[Task, ...]
     output: Path
     settings: dict[str, Any]
     videos_at_once: int = 1
+    run_settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -50,14 +64,17 @@ class CorpusRun:
 
 
 def answer_corpus(plan: CorpusPlan, ask: Ask, advance: Advance) -> CorpusRun:
-    """Ask every task about every video that the journal does not know, then write the table.
+    """Ask every task about every video that the journal does not know, then write the file.
 
-    Raises UserError `bad_output` for a table of another kind or a journal of another run, and
-    EngineError when the engine fails; the journal keeps what was answered until then.
+    Raises UserError `bad_output` for a file of another kind or a journal of another run,
+    `bad_options` and `free_text_task` for tasks that make no predictions file, and EngineError
+    when the engine fails; the journal keeps what was answered until then.
     """
-    if plan.output.suffix not in CORPUS_FORMATS:
-        known = ", ".join(CORPUS_FORMATS)
+    if plan.output.suffix not in (*CORPUS_FORMATS, PREDICTIONS):
+        known = ", ".join((*CORPUS_FORMATS, PREDICTIONS))
         raise UserError("bad_output", f"{plan.output.name} is no table; end its name in {known}.")
+    if plan.output.suffix == PREDICTIONS:
+        check_predictable(plan.tasks)
     journal = plan.output.with_name(f"{plan.output.name}.journal.jsonl")
     lines = _lines_of(journal, plan)
     before = len(lines)
@@ -75,12 +92,25 @@ def answer_corpus(plan: CorpusPlan, ask: Ask, advance: Advance) -> CorpusRun:
             advance(len(lines), len(wanted))
     found = [lines[video, task.id] for video, task in wanted]
     answered = [line for line in found if "answer" in line]
-    write_tables(
-        [Analysis(one["video"], (VideoAnswer.model_validate(one["answer"]),)) for one in answered],
-        plan.output,
-    )
+    _write(plan, found)
     refused = {line["video"]: line["code"] for line in found if "code" in line}
     return CorpusRun(len(answered), refused, before)
+
+
+def _write(plan: CorpusPlan, lines: Sequence[Line]) -> None:
+    if plan.output.suffix == PREDICTIONS:
+        examples, (task,) = plan.corpus.examples, plan.tasks
+        write_json(plan.output.parent / SETTINGS_NAME, dict(plan.run_settings))
+        write_predictions(
+            plan.output, [prediction_of(one, task, examples.get(one["video"])) for one in lines]
+        )
+        return
+    answers = [
+        Analysis(one["video"], (VideoAnswer.model_validate(one["answer"]),))
+        for one in lines
+        if "answer" in one
+    ]
+    write_tables(answers, plan.output)
 
 
 def _answered(plan: CorpusPlan, ask: Ask, questions: Sequence[tuple[str, Task]]) -> Iterator[Line]:
@@ -105,8 +135,10 @@ def _answered(plan: CorpusPlan, ask: Ask, questions: Sequence[tuple[str, Task]])
 
 
 def _one(plan: CorpusPlan, ask: Ask, video: str, task: Task) -> Line:
+    example = plan.corpus.examples.get(video)
     try:
-        answer = ask(following_links(plan.corpus.path(video)), task)
+        context = UNKNOWN if example is None else context_of(example)
+        answer = ask(plan.corpus.footage(video), task, context)
     except UserError as error:
         return {"video": video, "task": task.id, "code": error.code, "sentence": error.sentence}
     return {"video": video, "task": task.id, "answer": answer.as_dict()}

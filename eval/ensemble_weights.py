@@ -19,7 +19,7 @@ from eval import intervals, metrics
 from eval.arrays import AnswerArrays
 from eval.ensembling import Method, combine
 from eval.intervals import Interval
-from eval.predictions import Prediction
+from eval.predictions import Prediction, refuse_unlabelled
 from mllm_affect.errors import UserError
 from mllm_affect.scoring.logits import NEAREST
 from mllm_affect.scoring.nested_folds import deal_participants
@@ -81,6 +81,7 @@ def fit_weights(
         raise UserError(
             "no_positive_answer", f"Task {first[0].task} names no positive answer to fit on."
         )
+    refuse_unlabelled(first, "no weights can be fitted")
     label_N = np.array([item.label == item.positive for item in first])
     fold_N = deal_participants([item.participant for item in first], label_N, folds, seed)
     p_MN = _probabilities(members)

@@ -7,7 +7,7 @@ Does not: read files or ask anything.
 from collections.abc import Sequence
 from dataclasses import replace
 
-from eval.arrays import AnswerArrays
+from eval.arrays import one_task
 from eval.predictions import MISSING, Prediction
 from eval.run import choose
 from mllm_affect.data.examples import Example
@@ -24,13 +24,13 @@ def join(
 ) -> list[Prediction]:
     """Return one prediction for every labelled example of the split, in the examples' order.
 
-    Participant, split and topic are the examples'.  An example without a prediction gets one
-    without an answer, which counts as wrong.  Predictions about other splits are left aside.
-    Raises UserError `no_examples`, `no_predictions`, `mixed_tasks`, `unknown_videos` (a prediction
-    about a video that the examples do not hold) and `other_labels` (they disagree about what is
-    right).
+    Participant, split, topic and a label that a prediction lacks are the examples'.  An example
+    without a prediction gets one without an answer, which counts as wrong.  Predictions about
+    other splits are left aside.  Raises UserError `no_examples`, `no_predictions`, `mixed_tasks`,
+    `unknown_videos` (a prediction about a video that the examples do not hold) and `other_labels`
+    (they disagree about what is right).
     """
-    AnswerArrays.of(predictions)
+    one_task(predictions)
     due = choose(examples, split, label)
     known = {example.video for example in examples}
     strange = [item.video for item in predictions if item.video not in known]
@@ -39,7 +39,8 @@ def join(
     disagreed = [
         example.video
         for example in due
-        if example.video in by_video and by_video[example.video].label != example.labels[label]
+        if example.video in by_video
+        and by_video[example.video].label not in (None, example.labels[label])
     ]
     _refuse(disagreed, "other_labels", f"carry another label than the examples' {label!r}")
     return [_joined(example, by_video.get(example.video), predictions[0], label) for example in due]
@@ -63,6 +64,7 @@ def _joined(
         prediction,
         participant=example.participant,
         split=example.split,
+        label=example.labels[label],
         topic=example.topic if example.topic is not None else prediction.topic,
     )
 

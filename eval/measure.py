@@ -6,7 +6,7 @@ Does: tie together examples, answerer, predictions, summary and report.  Does no
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from eval import answerers, report
 from eval.ablations import Ablation
@@ -24,9 +24,13 @@ from eval.predictions import write_predictions as write_rows
 from eval.run import check_labels, choose, predict
 from eval.summary import Summary, summarise
 from mllm_affect import __version__
+from mllm_affect.data.bah.unlabelled import AS_THE_FILES_SAY, StatedLabels
 from mllm_affect.data.examples import Example
 from mllm_affect.files import sha256_file, write_json
 from mllm_affect.model import split_uses
+
+if TYPE_CHECKING:
+    from mllm_affect.data.labelled import LabelledSet
 
 Advance = Callable[[int, int], None]
 """Called with how many videos are done and how many there are."""
@@ -39,7 +43,8 @@ class Plan:
     `task` is a shipped id or a prompt file; `label` None means the task's own; `split` None means
     every split.  `url` asks a service; else `model` answers here, None being the embedded one.
     `force`: although the checkpoint was trained with another prompt.  `cache`: a folder that keeps
-    decoded clips.  `trusted`: videos are decoded in this process.
+    decoded clips.  `trusted`: videos are decoded in this process.  `stated`: what the user says of
+    splits' labels.
     """
 
     task: str
@@ -53,6 +58,7 @@ class Plan:
     force: bool = False
     cache: Path | None = None
     trusted: bool = False
+    stated: StatedLabels = AS_THE_FILES_SAY
     api_key: str | None = field(default=None, repr=False)
 
 
@@ -86,7 +92,8 @@ def run(plan: Plan, out: Path, advance: Advance = lambda _done, _total: None) ->
 
     task = load_task(plan.task)
     label = plan.label or task.label_name
-    labelled = read_labelled(plan.data)
+    labelled = read_labelled(plan.data, plan.stated)
+    labelled.refuse_unlabelled(plan.split, "nothing can be scored")
     every = labelled.examples
     examples = choose(every, plan.split, label, plan.limit)
     check_labels(examples, label, task)
@@ -121,11 +128,18 @@ def run(plan: Plan, out: Path, advance: Advance = lambda _done, _total: None) ->
             predictions.append(prediction)
             advance(len(predictions), len(examples))
     used = split_uses.sentence(used_for, plan.split)
-    note = " ".join(filter(None, (answerer.note, labelled.sentence(), used)))
+    unscored = _unscored(labelled) if plan.split is None else ""
+    note = " ".join(filter(None, (answerer.note, labelled.sentence(), unscored, used)))
     return Measurement(
         summarise(predictions), predictions, settings, plan.data, note, every, label,
         licensed=labelled.kind != PLAIN,
     )  # fmt: skip
+
+
+def _unscored(labelled: "LabelledSet") -> str:
+    """Say which splits were passed over for want of labels; empty if none was."""
+    names = ", ".join(labelled.unlabelled)
+    return f"Not scored, for they have no labels: split {names}." if names else ""
 
 
 def _used_for(plan: Plan, examples_sha256: str) -> tuple[str, ...]:
@@ -137,7 +151,11 @@ def _used_for(plan: Plan, examples_sha256: str) -> tuple[str, ...]:
 
 
 def from_file(
-    path: Path, data: Path | None = None, split: str | None = None, label: str | None = None
+    path: Path,
+    data: Path | None = None,
+    split: str | None = None,
+    label: str | None = None,
+    stated: StatedLabels = AS_THE_FILES_SAY,
 ) -> Measurement:
     """Measure an existing predictions file, beside the examples in `data` if given.
 
@@ -156,7 +174,8 @@ def from_file(
     examples: Sequence[Example] = ()
     licensed = False
     if data is not None and predictions:
-        labelled = read_labelled(data)
+        labelled = read_labelled(data, stated)
+        labelled.refuse_unlabelled(split, "nothing can be scored")
         examples, licensed = labelled.examples, labelled.kind != PLAIN
         label = label or label_of(predictions[0].task)
         predictions = join(predictions, examples, split, label)

@@ -35,7 +35,7 @@ class SegmentPrediction:
 
 @dataclass(frozen=True)
 class Prediction:
-    """One video's answer beside its label.
+    """One video's answer beside its label, None where nobody has told it.
 
     `answer` is None when the model gave none of the allowed answers or the video could not be
     asked about; `problem` then says why.  `probabilities` are the pooled ones, empty when there
@@ -50,7 +50,7 @@ class Prediction:
     participant: str
     split: str
     task: str
-    label: str
+    label: str | None
     answer: str | None
     classes: tuple[str, ...]
     positive: str | None = None
@@ -90,7 +90,7 @@ def from_row(row: Mapping[str, Any]) -> Prediction:
     values["classes"] = tuple(row["classes"])
     values["segments"] = tuple(SegmentPrediction(**item) for item in row.get("segments", ()))
     prediction = Prediction(**values)
-    if prediction.label not in prediction.classes:
+    if prediction.label is not None and prediction.label not in prediction.classes:
         raise ValueError(f"label {prediction.label!r} is none of {list(prediction.classes)}")
     return prediction
 
@@ -146,6 +146,21 @@ def settings_beside(predictions: Path) -> dict[str, Any]:
 def write_predictions(path: Path, predictions: Iterable[Prediction]) -> None:
     """Write a whole predictions file at once."""
     write_jsonl(path, (as_row(prediction) for prediction in predictions))
+
+
+def refuse_unlabelled(predictions: Iterable[Prediction], purpose: str) -> None:
+    """Raise UserError `unlabelled_predictions` where a label is not known.
+
+    `purpose`: what cannot be done without, as in "nothing can be scored".
+    """
+    labels = [item.label for item in predictions]
+    missing = labels.count(None)
+    if missing:
+        raise UserError(
+            "unlabelled_predictions",
+            f"{missing} of {len(labels)} predictions have no label, so {purpose}; give --data with "
+            "labels, or export them.",
+        )
 
 
 class PredictionsLog:

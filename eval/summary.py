@@ -86,7 +86,7 @@ def summarise(predictions: Sequence[Prediction], seed: int = 0, resamples: int =
     """
     arrays = AnswerArrays.of(predictions)
     table = arrays.confusion(arrays.everything)
-    labels = [item.label for item in predictions]
+    labels = [item.label or "" for item in predictions]
     majority = metrics.majority_answer(labels, arrays.classes)
     constant = metrics.confusion(labels, [majority] * len(labels), arrays.classes)
     redrawn_RLA = arrays.redrawn_tables(seed, resamples)

@@ -48,7 +48,7 @@ def by_topic(
 def _scores(topic: str, rows: Sequence[Prediction], seed: int, resamples: int) -> TopicScores:
     arrays = AnswerArrays.of(rows)
     table = arrays.confusion(arrays.everything)
-    labels = [item.label for item in rows]
+    labels = [item.label or "" for item in rows]
     majority = metrics.majority_answer(labels, arrays.classes)
     constant = metrics.confusion(labels, [majority] * len(labels), arrays.classes)
     positive = arrays.positive

@@ -51,7 +51,9 @@ def validation_examples(data: Path, stage: CalibrateStage, tasks: Sequence[Task]
     Raises UserError before any time is spent where nothing could be fitted to them: `bad_data`
     without labels, or as `fit_scoring` does.
     """
-    chosen = [item for item in read_labelled(data).examples if item.split == stage.split]
+    labelled_set = read_labelled(data)
+    labelled_set.refuse_unlabelled(stage.split, "nothing can be calibrated on it", "bad_data")
+    chosen = [item for item in labelled_set.examples if item.split == stage.split]
     for task in tasks:
         if not any(task.label_name in item.labels for item in chosen):
             raise UserError(

@@ -86,6 +86,8 @@ def prepare_rows(
     labelled = read_labelled(data)
     examples = labelled.examples
     check_participants(examples)
+    names = ", ".join(task.id for task in preparation.tasks)
+    labelled.refuse_unlabelled(preparation.split, f"it cannot train {names}", "bad_data")
     chosen = [example for example in examples if example.split == preparation.split]
     if not chosen:
         found = ", ".join(sorted({example.split for example in examples}))
@@ -108,7 +110,6 @@ def prepare_rows(
     report(Progress("prepare", len(chosen), len(chosen)))
     rows = _balanced_rows(asked, preparation)
     if not rows:
-        names = ", ".join(task.id for task in preparation.tasks)
         raise UserError("bad_data", f"No example in {data} has a usable label for {names}.")
     allowed = {task.question: task.answers for task in preparation.tasks}
     write_jsonl(out / GRPO_NAME, (without_answer(row, allowed) for row in rows))

@@ -94,7 +94,7 @@ def write_submission(
     `too_many_trials`.
     """
     _refuse_name(out, len(trials))
-    order = read_order(reference)
+    order = read_order(reference).ids
     texts = [submission_lines(trial, order, rows) for trial in trials]
     with replacing(out) as temporary:
         if out.suffix.lower() == ".zip":

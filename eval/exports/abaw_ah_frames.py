@@ -56,7 +56,7 @@ def write_frames(
     times_of: Callable[[str], Times],
 ) -> int:
     """Write the file, checked by reading it back, whole or not at all; return its rows."""
-    order = read_order(reference)
+    order = read_order(reference).ids
     text = frame_lines(predictions, order, times_of)
     with replacing(out) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mllm_affect.data.bah.row_lists import has_header
 from mllm_affect.errors import UserError
 from mllm_affect.files import lines_of
 
@@ -53,7 +54,21 @@ class Differences:
             )
 
 
-def read_order(reference: Path) -> list[str]:
+@dataclass(frozen=True)
+class RowOrder:
+    """The organisers' ids in their order; `header`: a first line that is none of them."""
+
+    ids: tuple[str, ...]
+    header: str | None = None
+
+    def sentence(self, reference: Path) -> str:
+        """Say that a header was passed over; empty where there is none."""
+        if self.header is None:
+            return ""
+        return f"The first line of {reference.name} ({self.header[:60]}) is a header and no row."
+
+
+def read_order(reference: Path) -> RowOrder:
     """Read the organisers' row order: the first comma-separated field of every line.
 
     Raises UserError `bad_reference` when the file is missing, not UTF-8, empty or names an id
@@ -65,13 +80,16 @@ def read_order(reference: Path) -> list[str]:
         lines = lines_of(reference.read_text(encoding="utf-8-sig"))
     except UnicodeDecodeError as error:
         raise UserError("bad_reference", f"{reference} is not UTF-8 text.") from error
-    order = [line.split(",", 1)[0].strip() for line in lines if line.strip()]
+    lines = [line for line in lines if line.strip()]
+    order = [line.split(",", 1)[0].strip() for line in lines]
+    header = lines[0].strip() if has_header(order) else None
+    order = order[1:] if header is not None else order
     if not order:
         raise UserError("bad_reference", f"{reference} names no video.")
     twice = _repeated(order)
     if twice:
         raise UserError("bad_reference", f"{reference} names {some(twice)} more than once.")
-    return order
+    return RowOrder(tuple(order), header)
 
 
 def differences(found: Sequence[str], listed: Sequence[str]) -> Differences:

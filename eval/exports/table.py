@@ -51,7 +51,7 @@ def _row(prediction: Prediction, segment: SegmentPrediction | None) -> dict[str,
         "participant": prediction.participant,
         "split": prediction.split,
         "task": prediction.task,
-        "label": prediction.label,
+        "label": prediction.label or "",
         "video_answer": prediction.answer or "",
     }
     if segment is not None:

@@ -60,7 +60,9 @@ def evaluated_examples(data: Path, split: str, tasks: Sequence[Task]) -> list[Ex
     Raises UserError `bad_recipe` for a task without a positive answer, and `bad_data` where no
     video of the split has a label of a task.
     """
-    chosen = [item for item in read_labelled(data).examples if item.split == split]
+    labelled = read_labelled(data)
+    labelled.refuse_unlabelled(split, "it cannot choose a checkpoint", "bad_data")
+    chosen = [item for item in labelled.examples if item.split == split]
     for task in tasks:
         if task.positive is None:
             raise UserError(

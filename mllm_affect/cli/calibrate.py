@@ -58,7 +58,7 @@ def calibrate(
 
     Service and evaluation use the file alike. Give videos that the model was not trained on.
     """
-    from eval.predictions import read_predictions, settings_beside
+    from eval.predictions import read_predictions, refuse_unlabelled, settings_beside
     from mllm_affect.media.cutting import MAX_SECONDS, SEGMENTER
     from mllm_affect.model.profile import read_profile
     from mllm_affect.scoring.abstention import NEVER, Abstention
@@ -81,6 +81,7 @@ def calibrate(
         threshold=check_policy(threshold),
         abstention=Abstention(looks_for_faces=faces) if abstain else NEVER,
     )
+    refuse_unlabelled(rows, "nothing can be calibrated on them")
     videos = [scored_video(row) for row in rows if _is_scored(row)]
     origin = Origin(
         split=settings.get("split"),
@@ -104,7 +105,7 @@ def scored_video(row: "Prediction") -> "ScoredVideo":
 
     return ScoredVideo(
         participant=row.participant,
-        label=row.label,
+        label=row.label or "",
         distributions=[segment.probabilities for segment in row.segments],
         durations_s=[segment.end_s - segment.start_s for segment in row.segments],
     )

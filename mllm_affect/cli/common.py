@@ -9,13 +9,16 @@ import functools
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar
 
 import typer
 from rich.console import Console
 
 from mllm_affect.errors import EngineError, UserError
 from mllm_affect.safe_text import json_text
+
+if TYPE_CHECKING:
+    from mllm_affect.data.bah.unlabelled import StatedLabels
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -68,6 +71,24 @@ Cache = Annotated[
 Force = Annotated[
     bool, typer.Option("--force", help="Although the checkpoint knows other prompts.")
 ]
+
+
+Labelled = Annotated[
+    list[str] | None,
+    typer.Option("--labelled", help="A split whose labels are real, though all are 0; repeatable."),
+]
+
+Unlabelled = Annotated[
+    list[str] | None,
+    typer.Option("--unlabelled", help="A split whose labels only hold a place; repeatable."),
+]
+
+
+def stated_labels(labelled: list[str] | None, unlabelled: list[str] | None) -> "StatedLabels":
+    """Return what the user says of splits' labels."""
+    from mllm_affect.data.bah.unlabelled import StatedLabels
+
+    return StatedLabels(frozenset(labelled or ()), frozenset(unlabelled or ()))
 
 
 def print_json(value: Any) -> None:

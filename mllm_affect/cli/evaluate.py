@@ -11,7 +11,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mllm_affect.cli.ask import read_key
-from mllm_affect.cli.common import Cache, Force, Json, Model, Trusted, out, print_json, verb
+from mllm_affect.cli.common import (
+    Cache,
+    Force,
+    Json,
+    Labelled,
+    Model,
+    Trusted,
+    Unlabelled,
+    out,
+    print_json,
+    stated_labels,
+    verb,
+)
 from mllm_affect.cli.default_group import DefaultGroup
 from mllm_affect.cli.evaluate_megc import megc
 from mllm_affect.cli.evaluate_units import units
@@ -97,6 +109,8 @@ def evaluate(
             help="Show frames of some videos in the report (default: not of a licensed dataset).",
         ),
     ] = None,
+    labelled: Labelled = None,
+    unlabelled: Unlabelled = None,
     trusted: Trusted = False,
     json: Json = False,
 ) -> None:
@@ -108,6 +122,7 @@ def evaluate(
     """
     from eval import measure
 
+    stated = stated_labels(labelled, unlabelled)
     if predictions is not None:
         if url or model or ablate or limit:
             raise UserError(
@@ -116,7 +131,7 @@ def evaluate(
             )
         if split and not data:
             raise UserError("bad_options", "--split needs --data, which says who is in it.")
-        measurement = measure.from_file(predictions, data, split, label)
+        measurement = measure.from_file(predictions, data, split, label, stated)
         if task and task != measurement.summary.task:
             raise UserError(
                 "bad_options",
@@ -132,7 +147,7 @@ def evaluate(
         plan = measure.Plan(
             task=task, data=data, split=split, label=label, model=model, url=url,
             ablate=ablate.value if ablate else None, limit=limit,
-            force=force, cache=cache, trusted=trusted,
+            force=force, cache=cache, trusted=trusted, stated=stated,
             api_key=read_key(api_key_file) if api_key_file else None,
         )  # fmt: skip
         with progress(f"asking {task}", show=not json) as advance:

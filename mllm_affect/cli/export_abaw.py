@@ -36,7 +36,7 @@ def abaw_ah(
         list[Path],
         typer.Option(
             "--predictions",
-            help="A predictions.jsonl; repeat it for up to five trials, in their order.",
+            help="What `evaluate` or `predict` wrote; repeat it for up to five trials, in order.",
         ),
     ],
     order: Order,
@@ -60,6 +60,7 @@ def abaw_ah(
     --order test.txt --out trial-0.txt
     """
     from eval.exports.abaw_ah import Rows, write_submission
+    from eval.exports.matching import read_order
     from eval.predictions import read_predictions
 
     trials = [read_predictions(path) for path in predictions]
@@ -69,12 +70,13 @@ def abaw_ah(
         print_json(told)
     else:
         out.print(f"{out_file}: {lines} lines in the organisers' order, every id checked.")
+        _tell(read_order(order).sentence(order))
 
 
 @verb
 def abaw_ah_frames(
     predictions: Annotated[
-        Path, typer.Option("--predictions", help="A predictions.jsonl that `evaluate` wrote.")
+        Path, typer.Option("--predictions", help="What `evaluate` or `predict` wrote.")
     ],
     order: Order,
     data: Annotated[
@@ -89,6 +91,7 @@ def abaw_ah_frames(
     --order split-frames/test.txt --data BAH --out frames.txt
     """
     from eval.exports.abaw_ah_frames import write_frames
+    from eval.exports.matching import read_order
     from eval.frames import frame_times
     from eval.predictions import read_predictions
     from mllm_affect.data.footage import footage_by_name
@@ -99,6 +102,7 @@ def abaw_ah_frames(
         print_json({"out": str(out_file), "lines": lines})
     else:
         out.print(f"{out_file}: {lines} frame rows in the organisers' order, every id checked.")
+        _tell(read_order(order).sentence(order))
 
 
 @verb
@@ -115,13 +119,19 @@ def check(
     from eval.exports.matching import read_order
 
     listed = read_order(order)
-    problems = file_problems(file, listed)
+    problems = file_problems(file, listed.ids)
     if json:
-        print_json({"file": str(file), "rows_listed": len(listed), "problems": problems})
+        print_json({"file": str(file), "rows_listed": len(listed.ids), "problems": problems})
     elif problems:
         for problem in problems:
             out.print(problem, highlight=False, markup=False)
     else:
-        out.print(f"{file}: nothing wrong; {len(listed)} ids in the organisers' order.")
+        out.print(f"{file}: nothing wrong; {len(listed.ids)} ids in the organisers' order.")
+        _tell(listed.sentence(order))
     if problems:
         raise typer.Exit(1)
+
+
+def _tell(sentence: str) -> None:
+    if sentence:
+        out.print(sentence, highlight=False, markup=False)

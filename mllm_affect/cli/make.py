@@ -40,6 +40,9 @@ def make_bah(
     videos_each: Annotated[
         int, typer.Option(min=1, max=7, help="Videos of every participant.")
     ] = 3,
+    private: Annotated[
+        int, typer.Option(min=0, help="Participants of a further split without labels, `private`.")
+    ] = 0,
     json: Json = False,
 ) -> None:
     """Make a small release in the shape of BAH, all quirks included, of invented people.
@@ -50,12 +53,14 @@ def make_bah(
     from mllm_affect.data.bah.made_plan import ReleasePlan
     from mllm_affect.data.bah.made_release import make_release
 
-    plan = ReleasePlan(three_counts(participants, "--participants"), videos_each, seed)
+    plan = ReleasePlan(three_counts(participants, "--participants"), videos_each, seed, private)
     with progress("making videos", show=not json) as advance:
         made = make_release(out_folder, plan, advance)
     if json:
         print_json({"out": str(out_folder), **made})
         return
     for split, count in made["videos"].items():
-        out.print(f"{split:5s} {count} videos, {made['positive'][split]} positive", highlight=False)
+        positive = made["positive"].get(split)
+        kinds = "no labels" if positive is None else f"{positive} positive"
+        out.print(f"{split:7s} {count} videos, {kinds}", highlight=False)
     out.print(f"{made['participants']} participants in {out_folder}", highlight=False)

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mllm_affect.cli.common import Json, out, print_json, verb
+from mllm_affect.cli.common import (
+    Json,
+    Labelled,
+    Unlabelled,
+    out,
+    print_json,
+    stated_labels,
+    verb,
+)
 from mllm_affect.cli.progress import progress
 from mllm_affect.cli.validate_megc import validate_megc
 from mllm_affect.cli.validate_rows import EXAMPLE, validate_rows
@@ -52,6 +60,8 @@ def validate_bah(
     trusted: Annotated[
         bool, typer.Option("--trusted", help="Open videos in this process: faster.")
     ] = False,
+    labelled: Labelled = None,
+    unlabelled: Unlabelled = None,
     json: Json = False,
 ) -> None:
     """Check a release of BAH: files, splits, labels, times, consent, counts.
@@ -61,8 +71,9 @@ def validate_bah(
     from mllm_affect.data.bah.checks import check_release
     from mllm_affect.data.bah.findings import all_well
 
+    stated = stated_labels(labelled, unlabelled)
     with progress("looking at videos", show=not json) as advance:
-        verdicts = check_release(folder, release.value, decode, trusted, advance)
+        verdicts = check_release(folder, release.value, decode, trusted, advance, stated)
     well = all_well(verdicts)
     if json:
         print_json({"fit": well, "checks": [verdict.as_dict() for verdict in verdicts]})

@@ -77,7 +77,7 @@ def test_a_sound_release_passes_with_all_its_quirks(release: Path) -> None:
     status, report = validate(release, "--decode")
     assert (status, report["fit"], codes(report)) == (0, True, set())
     assert codes(report, "notices") >= {"unlisted_clip"}
-    assert len(report["checks"]) == 10
+    assert len(report["checks"]) == 11
 
 
 def participant_on_both_sides(release: Path) -> None:

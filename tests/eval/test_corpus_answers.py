@@ -20,6 +20,7 @@ from mllm_affect.pipeline import answer_video
 from mllm_affect.scoring.answers import VideoAnswer
 from mllm_affect.tasks.prompts import load_task
 from mllm_affect.tasks.task import Task
+from mllm_affect.tasks.video_context import UNKNOWN, VideoContext
 
 TASK = load_task("ah")
 
@@ -36,8 +37,8 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def ask(video: Path, task: Task) -> VideoAnswer:
-    return answer_video(video, task, EchoEngine(), trusted=True)
+def ask(video: Path, task: Task, context: VideoContext = UNKNOWN) -> VideoAnswer:
+    return answer_video(video, task, EchoEngine(), context=context, trusted=True)
 
 
 def plan_of(corpus: Path, output: Path, **given: Any) -> CorpusPlan:
@@ -68,7 +69,7 @@ def test_a_folder_becomes_a_table(corpus: Path, tmp_path: Path) -> None:
 def test_a_stopped_run_goes_on_and_gives_the_same(corpus: Path, tmp_path: Path) -> None:
     asked: list[str] = []
 
-    def failing(video: Path, task: Task) -> VideoAnswer:
+    def failing(video: Path, task: Task, _context: VideoContext) -> VideoAnswer:
         if len(asked) == 2:
             raise EngineError("engine_away", "Away.")
         asked.append(video.name)
@@ -86,7 +87,7 @@ def test_a_stopped_run_goes_on_and_gives_the_same(corpus: Path, tmp_path: Path) 
     journal.write_text(journal.read_text()[:-40])  # as a crash would leave it
     again: list[str] = []
 
-    def counting(video: Path, task: Task) -> VideoAnswer:
+    def counting(video: Path, task: Task, _context: VideoContext) -> VideoAnswer:
         again.append(video.name)
         return ask(video, task)
 

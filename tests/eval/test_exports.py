@@ -83,7 +83,7 @@ def test_an_unusable_reference_is_refused(tmp_path: Path, text: str) -> None:
 def test_a_byte_order_mark_does_not_change_the_first_id(tmp_path: Path) -> None:
     reference = tmp_path / "test.txt"
     reference.write_bytes("\ufeffx/a.mp4,\r\nx/b.mp4,\r\n".encode())
-    assert read_order(reference) == ORDER
+    assert list(read_order(reference).ids) == ORDER
 
 
 def test_tasks_without_what_the_form_needs_are_refused() -> None:

@@ -15,6 +15,7 @@ from mllm_affect.data.bah.findings import Finding, Verdict
 from mllm_affect.data.bah.layout import ANNOTATIONS, find_videos, key_of, participant_of
 from mllm_affect.data.bah.release import Release, read_release, refused_challenges
 from mllm_affect.data.bah.split_files import Note, SplitRow, read_frame_labels
+from mllm_affect.data.bah.unlabelled import AS_THE_FILES_SAY, StatedLabels
 from mllm_affect.data.bah.video_checks import check_videos
 from mllm_affect.errors import UserError
 
@@ -45,13 +46,15 @@ def check_release(
     decode: bool = False,
     trusted: bool = False,
     progress: Progress = lambda _done, _total: None,
+    stated: StatedLabels = AS_THE_FILES_SAY,
 ) -> list[Verdict]:
     """Check everything; return a verdict for every check, in the order in which they are told.
 
     `decode` decodes every video to its end instead of its first frame; `trusted` does it in this
-    process.  Raises UserError `no_examples` for a folder that is no release.
+    process; `stated` is what the user says of splits' labels.  Raises UserError `no_examples` for
+    a folder that is no release, `bad_options` for a stated split that is none.
     """
-    release, unreadable = _read(folder)
+    release, unreadable = _read(folder, stated)
     notes = list(release.notes)
     frame_labels = read_frame_labels(folder, notes)
     videos = check_videos(release, decode, trusted, progress)
@@ -61,6 +64,7 @@ def check_release(
         _verdict("transcripts are readable", _transcripts(release), _unread(release)),
         _verdict("every video is named once", len(release.rows), _duplicates(release)),
         _verdict("splits share no participant", _people(release), _leaks(release)),
+        _verdict("splits have labels", len(_splits(release)), _unlabelled(release)),
         _verdict("labels agree", len(release.rows), _labels(release, frame_labels)),
         *videos,
         _verdict("consent is honoured", len(release.consent), _consent(release)),
@@ -68,15 +72,15 @@ def check_release(
     ]
 
 
-def _read(folder: Path) -> tuple[Release, tuple[Finding, ...]]:
+def _read(folder: Path, stated: StatedLabels) -> tuple[Release, tuple[Finding, ...]]:
     """Read a release; one whose annotations are refused is checked without them."""
     try:
-        release = read_release(folder)
+        release = read_release(folder, stated=stated)
     except UserError as error:
         if error.code not in ("unsafe_yaml", "bad_yaml"):
             raise
         finding = Finding(error.code, ANNOTATIONS, error.sentence)
-        return read_release(folder, annotations=False), (finding,)
+        return read_release(folder, annotations=False, stated=stated), (finding,)
     problems = tuple(
         Finding("bad_annotation", item.written, f"cannot be read: {', '.join(set(item.problems))}")
         for item in release.annotations.values()
@@ -90,7 +94,7 @@ def _verdict(check: str, looked_at: int, findings: Iterator[Finding]) -> Verdict
 
 
 def _noted(note: Note) -> Finding:
-    return Finding(note.code, note.where, note.sentence)
+    return Finding(note.code, note.where, note.sentence, note.fault)
 
 
 def _place(row: SplitRow) -> str:
@@ -139,10 +143,26 @@ def _leaks(release: Release) -> Iterator[Finding]:
             yield Finding("participant_leak", name, sentence)
 
 
+def _splits(release: Release) -> set[str]:
+    return {row.split for row in release.rows}
+
+
+def _unlabelled(release: Release) -> Iterator[Finding]:
+    for split, reason in release.unlabelled.items():
+        count = sum(row.split == split for row in release.rows)
+        sentence = (
+            f"has no labels ({reason}): `predict` answers its {count} videos, nothing is trained "
+            "or scored on them"
+        )
+        yield Finding("unlabelled_split", f"split/{split}.txt", sentence, False)
+
+
 def _labels(
     release: Release, frame_labels: Mapping[str, Mapping[str, Mapping[int, int]]]
 ) -> Iterator[Finding]:
     for row in release.rows:
+        if row.split in release.unlabelled:
+            continue
         annotation = release.annotations.get(row.key)
         label = row.label
         if annotation is None:
@@ -231,7 +251,8 @@ def _counts(release: Release, version: Version) -> Iterator[Finding]:
     published = PUBLISHED.get(version)
     if published is None:
         return
-    people = _people(release)
+    listed = (row.key for row in release.rows if row.split in published.videos)
+    people = len({participant_of(key) for key in listed})
     if people != published.participants:
         sentence = f"{people} participants, published are {published.participants}"
         yield Finding("wrong_count", "participants", sentence)

@@ -17,6 +17,7 @@ FRAME_SPLIT_FOLDER = "split-frames"
 ANNOTATIONS = "video_annotation_transcript.yaml"
 PARTICIPANTS = "meta_data.yml"
 SPLITS = ("train", "val", "test")
+"""The published splits; further lists, as that of a private test set, are read after them."""
 VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".mkv", ".webm", ".avi"})
 
 QUESTIONS = {
@@ -36,8 +37,13 @@ _FRAME = re.compile(r"^(?P<video>.+)/frame-(?P<index>\d+)\.jpg$")
 
 def is_release(folder: Path) -> bool:
     """Whether a folder has the shape of a release: split lists beside the videos."""
-    has_split = any((folder / SPLIT_FOLDER / f"{split}.txt").is_file() for split in SPLITS)
-    return has_split and (folder / VIDEOS).is_dir()
+    return bool(split_names(folder)) and (folder / VIDEOS).is_dir()
+
+
+def split_names(folder: Path, below: str = SPLIT_FOLDER) -> tuple[str, ...]:
+    """Return the names of the split lists that a release has, the published ones first."""
+    listed = {path.stem for path in (folder / below).glob("[!.]*.txt") if path.is_file()}
+    return (*(name for name in SPLITS if name in listed), *sorted(listed - set(SPLITS)))
 
 
 def key_of(written: str) -> str:

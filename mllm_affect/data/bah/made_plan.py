@@ -17,9 +17,11 @@ from mllm_affect.data.made.people import Split as Region
 from mllm_affect.errors import UserError
 from mllm_affect.media.speech.transcript import WINDOW_S
 
-SplitName = Literal["train", "val", "test"]
-REGIONS: dict[SplitName, Region] = {"train": "train", "val": "test", "test": "test"}
-"""Where the faces and voices of a split are drawn; val and test take different numbers."""
+SplitName = Literal["train", "val", "test", "private"]
+REGIONS: dict[SplitName, Region] = {
+    "train": "train", "val": "test", "test": "test", "private": "test",
+}  # fmt: skip
+"""Where the faces and voices of a split are drawn; all but train take different numbers."""
 
 NEW_PEOPLE = 1000
 """Numbers below are the people of other made clips."""
@@ -103,11 +105,15 @@ class PlannedVideo:
 
 @dataclass(frozen=True)
 class ReleasePlan:
-    """How many participants each split has, and how many videos each participant."""
+    """How many participants each split has, and how many videos each participant.
+
+    `private`: participants of a further split, whose labels nobody is told; it may have none.
+    """
 
     participants: tuple[int, int, int] = (28, 14, 14)
     videos_each: int = 3
     seed: int = 0
+    private: int = 0
 
 
 def plan_release(plan: ReleasePlan) -> list[PlannedVideo]:
@@ -118,7 +124,9 @@ def plan_release(plan: ReleasePlan) -> list[PlannedVideo]:
     videos: list[PlannedVideo] = []
     person = 0
     for place, (split, region) in enumerate(REGIONS.items()):
-        people = plan.participants[place]
+        people = (*plan.participants, plan.private)[place]
+        if split == "private" and not people:
+            continue
         if people < 1 or not 1 <= plan.videos_each <= len(QUESTIONS):
             raise UserError(
                 "bad_count",

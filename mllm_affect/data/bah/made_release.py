@@ -5,7 +5,8 @@ for the same plan, on several processes.  Does not: resemble any person or hold 
 
 Quirks on purpose: spaces, computer names and letters beyond ASCII in file names, the folder
 spelling of the 8th ABAW keys, commas in transcripts, clocks that restart after 30 s, unknown last
-ends, `!!python/tuple`, missing frames, and people who refused a use of their data.
+ends, `!!python/tuple`, missing frames, and people who refused a use of their data.  A private split
+has a header line, the placeholder 0 for every label, and words but no annotations.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ import yaml
 from mllm_affect.data.bah import layout
 from mllm_affect.data.bah.consent import CHALLENGES, PUBLICATIONS
 from mllm_affect.data.bah.made_plan import PlannedVideo, ReleasePlan, plan_release
+from mllm_affect.data.bah.unlabelled import PLACEHOLDER
 from mllm_affect.data.made.folders import in_processes, write_video
 from mllm_affect.data.made.interviews import Interview, make_interview
 from mllm_affect.files import refuse_filled, write_text
@@ -26,6 +28,9 @@ Progress = Callable[[int, int], None]
 
 REFUSED = "M900"
 """A participant with a video and annotations who refused the use in challenges: in no split."""
+
+PRIVATE = "private"
+HEADER = "path,label,transcript\n"
 
 WINDOW_S = 30.0
 
@@ -55,7 +60,7 @@ def make_release(
     in_processes(_draw, [item.video.interview for item in drawn], paths, progress, at_once=2)
     write_texts(out, videos)
     return {
-        "videos": {s: sum(v.split == s for v in videos) for s in layout.SPLITS},
+        "videos": {split: sum(v.split == split for v in videos) for split in _splits(videos)},
         "positive": {s: sum(v.label for v in videos if v.split == s) for s in layout.SPLITS},
         "participants": len({video.participant for video in videos}),
     }
@@ -66,18 +71,24 @@ def write_texts(out: Path, videos: list[PlannedVideo]) -> None:
     named = with_paths(videos)
     for item in named:
         write_text(out / transcript_path(item.path), dumped(_transcript(item.video)))
-    write_text(out / layout.ANNOTATIONS, dumped({i.path: annotation_of(i) for i in named}))
-    write_text(out / layout.PARTICIPANTS, _participants(videos))
+    told = [item for item in named if item.video.split != PRIVATE]
+    write_text(out / layout.ANNOTATIONS, dumped({i.path: annotation_of(i) for i in told}))
+    write_text(out / layout.PARTICIPANTS, _participants([v for v in videos if v.split != PRIVATE]))
     for split in layout.SPLITS:
         lines = [line for item in named if _listed(item, split) for line in _frame_lines(item)]
         write_text(out / layout.FRAME_SPLIT_FOLDER / f"{split}.txt", "".join(lines))
-    for split in layout.SPLITS:
-        lines = [
-            f"{item.path},{item.video.label},{item.video.text}\n"
-            for item in named
-            if _listed(item, split)
-        ]
+    for split in _splits(videos):
+        lines = [HEADER] if split == PRIVATE else []
+        for item in named:
+            label = PLACEHOLDER if split == PRIVATE else item.video.label
+            if _listed(item, split):
+                lines.append(f"{item.path},{label},{item.video.text}\n")
         write_text(out / layout.SPLIT_FOLDER / f"{split}.txt", "".join(lines))
+
+
+def _splits(videos: list[PlannedVideo]) -> tuple[str, ...]:
+    """Return the splits that have videos, the private one last."""
+    return (*layout.SPLITS, *sorted({v.split for v in videos} - set(layout.SPLITS)))
 
 
 def with_paths(videos: list[PlannedVideo]) -> list[Written]:

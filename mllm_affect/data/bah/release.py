@@ -7,7 +7,7 @@ checks), or open videos.
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mllm_affect.data.bah.annotation import Annotation
@@ -17,14 +17,19 @@ from mllm_affect.data.bah.layout import (
     PARTICIPANTS,
     QUESTIONS,
     SPLIT_FOLDER,
-    SPLITS,
     find_videos,
     key_of,
     participant_of,
     question_of,
+    split_names,
 )
 from mllm_affect.data.bah.split_files import Note, SplitRow, read_splits
 from mllm_affect.data.bah.transcripts import FileTranscripts, read_files, timed_words
+from mllm_affect.data.bah.unlabelled import (
+    AS_THE_FILES_SAY,
+    StatedLabels,
+    unlabelled_splits,
+)
 from mllm_affect.data.examples import Example
 from mllm_affect.files import sha256_file, sha256_json
 
@@ -38,6 +43,7 @@ class Release:
 
     `videos`: path below the folder by key.  `rows`: lines of the split lists.  `annotations` and
     `consent` by key and by participant.  `transcripts`: files read where annotations lack words.
+    `unlabelled`: the splits without labels, each with the reason; their rows have none.
     """
 
     folder: Path
@@ -48,10 +54,11 @@ class Release:
     consent: Mapping[str, Consent]
     notes: tuple[Note, ...]
     transcripts: FileTranscripts = field(default_factory=FileTranscripts)
+    unlabelled: Mapping[str, str] = field(default_factory=dict)
 
     def sha256(self) -> str:
         """Return a hash of all that labels and splits were read from."""
-        lists = [self.folder / SPLIT_FOLDER / f"{split}.txt" for split in SPLITS]
+        lists = [self.folder / SPLIT_FOLDER / f"{split}.txt" for split in split_names(self.folder)]
         files = [*lists, self.folder / PARTICIPANTS]
         hashes = [sha256_file(path) for path in files if path.is_file()]
         from_files = {key: self.transcripts.words(key) for key in sorted(self.transcripts.read)}
@@ -59,15 +66,20 @@ class Release:
         return sha256_json([*hashes, self.index.sha256 if self.index else None])
 
 
-def read_release(folder: Path, annotations: bool = True) -> Release:
+def read_release(
+    folder: Path, annotations: bool = True, stated: StatedLabels = AS_THE_FILES_SAY
+) -> Release:
     """Read the lists, annotations (unless they are not wanted) and consent of a release.
 
-    Raises UserError `no_examples`, `bad_examples`, `bad_yaml`, `unsafe_yaml`.
+    `stated`: what the user says of splits' labels.  Raises UserError `no_examples`,
+    `bad_examples`, `bad_yaml`, `unsafe_yaml`, and `bad_options` for a stated split that is none.
     """
     notes: list[Note] = []
     rows = tuple(read_splits(folder, notes))
     index = read_index(folder) if annotations else None
     by_key = {key_of(item.written): item for item in (index.videos if index else ())}
+    unlabelled = unlabelled_splits(rows, by_key, stated)
+    rows = tuple(replace(row, label=None) if row.split in unlabelled else row for row in rows)
     silent = [row.key for row in rows if not (row.key in by_key and by_key[row.key].words)]
     return Release(
         folder=folder,
@@ -78,6 +90,7 @@ def read_release(folder: Path, annotations: bool = True) -> Release:
         consent=read_consent(folder),
         notes=tuple(notes),
         transcripts=read_files(folder, silent),
+        unlabelled=unlabelled,
     )
 
 
@@ -85,7 +98,7 @@ def examples_of(release: Release) -> tuple[list[Example], dict[str, int]]:
     """Return the examples in the lists' order, and how many were left out for which reason.
 
     A participant who refused the use in challenges is left out.  The split list's label counts,
-    where it has one.  A video listed twice is taken once.
+    where it has one; in a split without labels nothing does.  A video listed twice is taken once.
     """
     examples: list[Example] = []
     left_out: Counter[str] = Counter()
@@ -111,7 +124,7 @@ def refused_challenges(release: Release, key: str) -> bool:
 def _example(release: Release, row: SplitRow) -> Example:
     annotation = release.annotations.get(row.key)
     label = row.label
-    if label is None and annotation is not None:
+    if label is None and annotation is not None and row.split not in release.unlabelled:
         label = annotation.global_ah
     question = question_of(row.key)
     known = annotation is not None and label is not None

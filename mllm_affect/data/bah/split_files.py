@@ -1,7 +1,7 @@
 """The lists of a release: which video, or which frame, is in which split with which label.
 
-Does: read `split/*.txt` and `split-frames/*.txt`, tolerate a byte order mark and Windows line
-ends and note both.  Does not: look for the videos, or compare lists with each other.
+Does: read `split/*.txt` and `split-frames/*.txt`, tolerate a byte order mark, Windows line ends and
+a header line and note each.  Does not: look for the videos, or compare lists with each other.
 """
 
 from collections.abc import Iterator
@@ -14,19 +14,27 @@ from mllm_affect.data.bah.layout import (
     SPLITS,
     frame_of,
     key_of,
+    split_names,
 )
+from mllm_affect.data.bah.row_lists import has_header, names_file
 from mllm_affect.errors import UserError
 
 BYTE_ORDER_MARK = "\ufeff"
+NO_LABEL = frozenset({"", "-1", "?"})
+"""What stands for a label that is not told."""
 
 
 @dataclass(frozen=True)
 class Note:
-    """Something odd about a file; `code` is stable."""
+    """Something odd about a file; `code` is stable.
+
+    A `fault` keeps other readers from reading the file.
+    """
 
     code: str
     where: str
     sentence: str
+    fault: bool = True
 
 
 @dataclass(frozen=True)
@@ -53,15 +61,23 @@ def read_splits(folder: Path, notes: list[Note]) -> list[SplitRow]:
     """
     rows = []
     for split, path in _lists(folder, SPLIT_FOLDER):
-        for number, line in enumerate(_lines(path, folder, notes), start=1):
+        lines = list(_lines(path, folder, notes))
+        if split not in SPLITS and not any(names_file(line.split(",", 1)[0]) for line in lines):
+            where = f"{SPLIT_FOLDER}/{split}.txt"
+            notes.append(Note("no_list", where, "names no video and is passed over", fault=False))
+            continue
+        for number, line in enumerate(lines, start=1):
+            if number == 1 and _header(lines, f"{SPLIT_FOLDER}/{split}.txt", notes):
+                continue
             written, *rest = line.split(",", 2)
             label = rest[0].strip() if rest else ""
-            if not written.strip() or label not in ("0", "1", ""):
+            if not written.strip() or label not in {"0", "1", *NO_LABEL}:
                 where = f"{SPLIT_FOLDER}/{split}.txt, line {number}"
                 notes.append(Note("bad_line", where, "is not path,label,transcript"))
                 continue
             said = rest[1] if len(rest) == 2 else ""
-            rows.append(SplitRow(split, number, written, int(label) if label else None, said))
+            known = None if label in NO_LABEL else int(label)
+            rows.append(SplitRow(split, number, written, known, said))
     if not rows:
         raise UserError(
             "no_examples", f"{folder / SPLIT_FOLDER} lists no video; give a release of BAH."
@@ -75,7 +91,10 @@ def read_frame_labels(folder: Path, notes: list[Note]) -> dict[str, dict[str, di
     for split, path in _lists(folder, FRAME_SPLIT_FOLDER):
         keys: dict[str, str] = {}
         of_split = labels.setdefault(split, {})
-        for number, line in enumerate(_lines(path, folder, notes), start=1):
+        lines = list(_lines(path, folder, notes))
+        for number, line in enumerate(lines, start=1):
+            if number == 1 and _header(lines, f"{FRAME_SPLIT_FOLDER}/{split}.txt", notes):
+                continue
             written, _, label = line.rpartition(",")
             frame = frame_of(written.strip())
             if frame is None or label.strip() not in ("0", "1"):
@@ -88,10 +107,17 @@ def read_frame_labels(folder: Path, notes: list[Note]) -> dict[str, dict[str, di
 
 
 def _lists(folder: Path, below: str) -> Iterator[tuple[str, Path]]:
-    for split in SPLITS:
-        path = folder / below / f"{split}.txt"
-        if path.is_file():
-            yield split, path
+    for split in split_names(folder, below):
+        yield split, folder / below / f"{split}.txt"
+
+
+def _header(lines: list[str], where: str, notes: list[Note]) -> bool:
+    """Whether the first line is a header; note it if so."""
+    found = has_header([line.split(",", 1)[0] for line in lines])
+    if found:
+        sentence = "is a header, which other readers take for a video"
+        notes.append(Note("header_line", f"{where}, line 1", sentence, fault=False))
+    return found
 
 
 def _lines(path: Path, folder: Path, notes: list[Note]) -> Iterator[str]:
