@@ -35,6 +35,7 @@ from mllm_affect.client import ServiceClient
 from mllm_affect.data.made.clips import FRAME_RATE
 from mllm_affect.data.made.folders import write_video
 from mllm_affect.engine.balanced import BalancedEngine
+from mllm_affect.engine.bounds import Bounds
 from mllm_affect.engine.sent_media import SentMedia
 from mllm_affect.engine.types import AnswerScores, Engine
 from mllm_affect.engine.vllm_client import VllmEngine
@@ -91,7 +92,7 @@ class Around:
         """Note every question to `served` from now on, in `added_ms`."""
         self.served, self.added_ms = served, list[float]()
         client = clients_of(served)[0]
-        self._asked, client.score = client.score, self._inner  # type: ignore[method-assign]
+        self._asked, client.score_within = client.score_within, self._inner  # type: ignore[method-assign]
         self._inside: dict[int, float] = {}
 
     def score(self, inputs: Sequence[ModelInput], answers: Sequence[str]) -> list[AnswerScores]:
@@ -102,9 +103,11 @@ class Around:
         self.added_ms.append(1000 * (spent - self._inside.pop(id(inputs[0]))))
         return scores
 
-    def _inner(self, inputs: Sequence[ModelInput], answers: Sequence[str]) -> list[AnswerScores]:
+    def _inner(
+        self, inputs: Sequence[ModelInput], answers: Sequence[str], bounds: Bounds
+    ) -> list[AnswerScores]:
         begun = time.perf_counter()
-        scores = self._asked(inputs, answers)
+        scores = self._asked(inputs, answers, bounds)
         self._inside[id(inputs[0])] = time.perf_counter() - begun
         return scores
 

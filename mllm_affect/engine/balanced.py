@@ -1,8 +1,9 @@
 """Several model servers as one engine.
 
 Does: give each input to a well server with few in flight, questions about one clip to the same one
-where that costs no waiting, and to another one where a server is away.  Does not: start servers or
-check that they hold the same checkpoint.
+where that costs no waiting, and to another one where a server is away; refuse a question on which
+servers fail that answer others.  Does not: start servers or check that they hold the same
+checkpoint.
 
 A server keeps the media and the prefix of a clip that it was asked about.  Which one a clip belongs
 to follows from its pictures alone (rendezvous hashing, Thaler and Ravishankar 1998): services agree
@@ -14,15 +15,23 @@ from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
 from typing import TypeVar
 
+from mllm_affect.engine.bounds import BoundedEngine, Bounds
 from mllm_affect.engine.types import AnswerScores, Engine
-from mllm_affect.engine.watched_server import AWAY, WatchedServer
-from mllm_affect.errors import EngineError
+from mllm_affect.engine.watched_server import QUESTION_TIMEOUT, HealthyEngine, WatchedServer
+from mllm_affect.errors import EngineError, UserError
 from mllm_affect.tasks.model_input import ModelInput
 
 R = TypeVar("R")
+Ask = Callable[[ModelInput, Engine], R]
 
 AT_ONCE = 8
 """Inputs in flight for each server."""
+
+TRIES = 3
+"""So often a question is asked that fails on servers which answer others."""
+
+PAUSE_S = 0.5
+"""Between two of these tries, longer each time."""
 
 DETOUR = 1
 """How many inputs more than the least busy server a clip's own one may have in flight."""
@@ -54,42 +63,75 @@ class BalancedEngine:
 
     def score(self, inputs: Sequence[ModelInput], answers: Sequence[str]) -> list[AnswerScores]:
         """Return the scores of `answers` for each input; see Engine."""
-
-        def one(made: ModelInput) -> AnswerScores:
-            return self._on_any(made, lambda engine: engine.score([made], answers)[0])
-
-        return self._each(one, inputs)
+        return self.score_within(inputs, answers, Bounds())
 
     def generate(self, inputs: Sequence[ModelInput], max_new_tokens: int) -> list[str]:
         """Return greedy text for each input; see Engine."""
+        return self.generate_within(inputs, max_new_tokens, Bounds())
 
-        def one(made: ModelInput) -> str:
-            return self._on_any(made, lambda engine: engine.generate([made], max_new_tokens)[0])
+    def score_within(
+        self, inputs: Sequence[ModelInput], answers: Sequence[str], bounds: Bounds
+    ) -> list[AnswerScores]:
+        """Return the scores of `answers` within bounds; see BoundableEngine.
 
-        return self._each(one, inputs)
+        Raises UserError `question_failed` or `question_too_slow` where well servers fail on it.
+        """
+        return self._each(lambda made, engine: engine.score([made], answers)[0], inputs, bounds)
+
+    def generate_within(
+        self, inputs: Sequence[ModelInput], max_new_tokens: int, bounds: Bounds
+    ) -> list[str]:
+        """Return greedy text within bounds; raises as `score_within`."""
+        return self._each(
+            lambda made, engine: engine.generate([made], max_new_tokens)[0], inputs, bounds
+        )
 
     def close(self) -> None:
         """Close all of them; whoever waits for an answer gets `engine_away`."""
         for server in self.servers:
             server.close()
 
-    def _each(self, ask: Callable[[ModelInput], R], inputs: Sequence[ModelInput]) -> list[R]:
-        if len(inputs) == 1:
-            return [ask(inputs[0])]
-        with ThreadPoolExecutor(AT_ONCE * len(self.servers), thread_name_prefix="each") as pool:
-            return list(pool.map(ask, inputs))
+    def _each(self, ask: Ask[R], inputs: Sequence[ModelInput], bounds: Bounds) -> list[R]:
+        def one(made: ModelInput) -> R:
+            return self._on_any(
+                made, lambda engine: ask(made, BoundedEngine(engine, bounds)), bounds
+            )
 
-    def _on_any(self, made: ModelInput, ask: Callable[[Engine], R]) -> R:
-        """Ask one well server after the other; raise what the last one raised."""
+        if len(inputs) == 1:
+            return [one(inputs[0])]
+        pool = ThreadPoolExecutor(AT_ONCE * len(self.servers), thread_name_prefix="each")
+        try:
+            return list(pool.map(one, inputs))
+        finally:
+            pool.shutdown(cancel_futures=True)  # where one failed, the rest is not asked
+
+    def _on_any(self, made: ModelInput, ask: Callable[[HealthyEngine], R], bounds: Bounds) -> R:
+        """Ask one well server after the other until one answers.
+
+        A server that fails on this question and answers ours is not to blame: after some tries the
+        question is.
+        """
         tried: set[int] = set()
+        failures = 0
         while True:
+            bounds.stop.check()
             number = self._choose(made, tried)
-            tried.add(number)
             try:
                 return self.servers[number].ask(ask)
             except EngineError as error:
-                if error.code not in AWAY or not self._others(tried):
-                    raise
+                tried.add(number)
+                if not self.servers[number].answers_others():
+                    if not self._others(tried):
+                        raise
+                    continue
+                failures += 1
+                if error.code == QUESTION_TIMEOUT:
+                    raise _too_slow() from error
+                if failures >= TRIES:
+                    raise _failed() from error
+                bounds.stop.wait(PAUSE_S * failures)
+                if not self._others(tried):
+                    tried.clear()
 
     def _others(self, tried: set[int]) -> list[int]:
         return [n for n, one in enumerate(self.servers) if n not in tried and one.is_well]
@@ -103,6 +145,22 @@ class BalancedEngine:
         busy = {number: self.servers[number].in_flight for number in well}
         free = [number for number in well if busy[number] <= min(busy.values()) + DETOUR]
         return free[0] if len(free) == 1 else max(free, key=lambda number: _pull(made, number))
+
+
+def _failed() -> UserError:
+    return UserError(
+        "question_failed",
+        "The model server fails on this question about this video, though it answers others; word "
+        "it differently.",
+    )
+
+
+def _too_slow() -> UserError:
+    return UserError(
+        "question_too_slow",
+        "The model server takes too long over this question about this video; ask for a shorter "
+        "answer, or word the answers so that they differ earlier.",
+    )
 
 
 def _pull(made: ModelInput, server: int) -> bytes:

@@ -1,53 +1,41 @@
 """Questions to a vLLM server over its OpenAI-compatible interface.
 
 Does: ask for log-probabilities of tokens by their ids, keep several requests in flight, send a
-clip once for many questions, say plainly when the server is away.  Does not: start a server, sample
+clip once for many questions.  Does not: start a server, send requests (see vllm_http), sample
 frames or pool answers.
 """
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any, TypeVar
 
-import httpx
-
 from mllm_affect.engine.answer_tree import Path, add_log, check_answers, score_answers
-from mllm_affect.engine.connections import Connections
+from mllm_affect.engine.bounds import Bounds
 from mllm_affect.engine.request_parts import content_parts, named_parts
 from mllm_affect.engine.sent_media import SentMedia
-from mllm_affect.engine.server_process import bearer
 from mllm_affect.engine.types import AnswerScores
+from mllm_affect.engine.vllm_http import NotKeptError, Patience, VllmHttp, garbled
 from mllm_affect.engine.vllm_options import FORCED_TOKENS, SERVED_NAME
 from mllm_affect.engine.vocabulary import Vocabulary
 from mllm_affect.engine.watched_server import Health
-from mllm_affect.errors import EngineError, UserError
+from mllm_affect.errors import UserError
 from mllm_affect.tasks.model_input import ModelInput
 
 R = TypeVar("R")
 
-REQUEST_SECONDS = 300.0
-HEALTH_SECONDS = 2.0
-ATTEMPTS = 3
-TOO_LONG = re.compile(r"longer than|context length|maximum model length|max_model_len")
-NOT_KEPT = re.compile(r"Cache miss")
 MOST_NAMED = 128
 """Tokens whose log-probability can be asked for in one request: vLLM's own bound."""
 
 
-class _NotKeptError(EngineError):
-    """The server was asked about media by a name that it no longer knows."""
-
-
 @dataclass(frozen=True)
 class _Question:
-    """One input, the name of its media, and after how many hang-ups it began."""
+    """One input, the name of its media, and how long its answer may take."""
 
     made: ModelInput
     name: str
-    begun: int
+    patience: Patience
 
 
 class VllmEngine:
@@ -70,16 +58,8 @@ class VllmEngine:
         """Prepare a client; `vocabulary` is the served checkpoint's."""
         self._vocabulary = vocabulary
         self._fps, self._model_id, self._served_name = fps, model_id, served_name
-        self._http = httpx.Client(
-            base_url=url,
-            headers=bearer(key),
-            timeout=httpx.Timeout(REQUEST_SECONDS, connect=2.0),
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=concurrency),
-        )
-        self._connections = Connections()
+        self._http = VllmHttp(url, key, keep=concurrency)
         self._media = SentMedia()
-        # Never behind a question that hangs.
-        self._health = httpx.Client(base_url=url, headers=bearer(key), timeout=HEALTH_SECONDS)
         self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="vllm-request")
 
     @property
@@ -92,14 +72,33 @@ class VllmEngine:
 
         Raises UserError `wrong_frame_rate` for an input sampled at another rate than the server's.
         """
-        check_answers(answers)
-        self._check_rate(inputs)
-        return self._each(lambda made: self._score_one(made, answers), inputs)
+        return self.score_within(inputs, answers, Bounds())
 
     def generate(self, inputs: Sequence[ModelInput], max_new_tokens: int) -> list[str]:
         """Return greedy text for each input; see Engine and `score`."""
+        return self.generate_within(inputs, max_new_tokens, Bounds())
+
+    def score_within(
+        self, inputs: Sequence[ModelInput], answers: Sequence[str], bounds: Bounds
+    ) -> list[AnswerScores]:
+        """Return the scores of `answers` within bounds; see BoundableEngine and `score`.
+
+        Raises EngineError `question_timeout` where an input's own time has run out.
+        """
+        check_answers(answers)
         self._check_rate(inputs)
-        return self._each(lambda made: self._write_one(made, max_new_tokens), inputs)
+        return self._each(
+            lambda made: self._score_one(self._question(made, bounds), answers), inputs
+        )
+
+    def generate_within(
+        self, inputs: Sequence[ModelInput], max_new_tokens: int, bounds: Bounds
+    ) -> list[str]:
+        """Return greedy text within bounds; see BoundableEngine and `score_within`."""
+        self._check_rate(inputs)
+        return self._each(
+            lambda made: self._write_one(self._question(made, bounds), max_new_tokens), inputs
+        )
 
     def is_ready(self) -> bool:
         """Return whether the server answers now."""
@@ -107,27 +106,20 @@ class VllmEngine:
 
     def health(self) -> Health:
         """Return what the server's health check says; a connection refused is at once away."""
-        try:
-            status = self._health.get("/health").status_code
-        except httpx.TimeoutException:
-            return Health.silent
-        except httpx.HTTPError:
-            return Health.away
-        return Health.well if status == httpx.codes.OK else Health.away
+        return self._http.health()
 
     def hang_up(self) -> None:
         """Give up what is in flight or asked before `take_up`: `engine_away` at once, for good."""
-        self._connections.hang_up()
+        self._http.hang_up()
 
     def take_up(self) -> None:
         """Ask the server again."""
-        self._connections.take_up()
+        self._http.take_up()
 
     def close(self) -> None:
         """Close connections; requests in flight end first."""
         self._pool.shutdown()
         self._http.close()
-        self._health.close()
 
     def _each(self, ask: Callable[[ModelInput], R], inputs: Sequence[ModelInput]) -> list[R]:
         if len(inputs) == 1:  # the caller's own thread will do
@@ -143,9 +135,7 @@ class VllmEngine:
                     f"server was started for {self._fps:g}; serve the task with its own engine.",
                 )
 
-    def _score_one(self, made: ModelInput, answers: Sequence[str]) -> AnswerScores:
-        asked = self._question(made)
-
+    def _score_one(self, asked: _Question, answers: Sequence[str]) -> AnswerScores:
         def next_tokens(path: Path, endings: list[bytes]) -> Mapping[bytes, float]:
             tokens = self._vocabulary.beginnings(endings)
             numbers = [number for numbers in tokens.values() for number in numbers]
@@ -174,18 +164,18 @@ class VllmEngine:
         try:
             return _log_probabilities(choice["logprobs"]["content"], written, numbers)
         except (KeyError, IndexError, TypeError, ValueError) as error:
-            raise _garbled() from error
+            raise garbled() from error
 
-    def _write_one(self, made: ModelInput, max_new_tokens: int) -> str:
-        choice = self._ask(self._question(made), {"max_tokens": max_new_tokens})
+    def _write_one(self, asked: _Question, max_new_tokens: int) -> str:
+        choice = self._ask(asked, {"max_tokens": max_new_tokens})
         try:
             return str(choice["message"]["content"] or "").strip()
         except (KeyError, TypeError) as error:
-            raise _garbled() from error
+            raise garbled() from error
 
-    def _question(self, made: ModelInput) -> _Question:
-        begun = self._connections.hang_ups
-        return _Question(made, self._media.name_of(made), begun)
+    def _question(self, made: ModelInput, bounds: Bounds) -> _Question:
+        patience = self._http.patience(bounds.stop, bounds.seconds)
+        return _Question(made, self._media.name_of(made), patience)
 
     def _ask(self, asked: _Question, wanted: Mapping[str, Any]) -> Any:
         """Ask by the name of the media where the server was sent them, else send them."""
@@ -193,14 +183,14 @@ class VllmEngine:
         if self._media.has(name):
             parts = named_parts(made, name)
             try:
-                choice = self._send({**self._request(parts), **wanted}, asked.begun)
-            except _NotKeptError:
+                choice = self._http.choice({**self._request(parts), **wanted}, asked.patience)
+            except NotKeptError:
                 self._media.missed(name)
             else:
                 self._media.known()
                 return choice
         parts = content_parts(made, name)
-        choice = self._send({**self._request(parts), **wanted}, asked.begun)
+        choice = self._http.choice({**self._request(parts), **wanted}, asked.patience)
         self._media.sent(name)
         return choice
 
@@ -210,38 +200,6 @@ class VllmEngine:
             "messages": [{"role": "user", "content": parts}],
             "temperature": 0,
         }
-
-    def _send(self, body: dict[str, Any], begun: int) -> Any:
-        response = self._post(body, begun)
-        if response.status_code in (httpx.codes.BAD_GATEWAY, httpx.codes.SERVICE_UNAVAILABLE):
-            raise _away()
-        if response.status_code != httpx.codes.OK:
-            raise _refusal(response)
-        try:
-            return response.json()["choices"][0]
-        except (ValueError, KeyError, IndexError, TypeError) as error:
-            raise _garbled() from error
-
-    def _post(self, body: dict[str, Any], begun: int) -> httpx.Response:
-        """Send; a connection that was lost is tried again, as asking twice changes nothing."""
-        for attempt in range(1, ATTEMPTS + 1):
-            if not self._connections.may_send(begun):
-                raise _away()
-            try:
-                return self._http.post(
-                    "/v1/chat/completions",
-                    json=body,
-                    extensions=self._connections.extensions(begun),
-                )
-            except httpx.TimeoutException as error:
-                raise EngineError(
-                    "engine_timeout",
-                    f"The model server gave no answer in {REQUEST_SECONDS:.0f} s; try again later.",
-                ) from error
-            except httpx.HTTPError as error:
-                if attempt == ATTEMPTS:
-                    raise _away() from error
-        raise AssertionError("unreachable")
 
 
 def _log_probabilities(
@@ -264,36 +222,3 @@ def _id(entry: Mapping[str, Any]) -> int:
     if kind != "token_id":
         raise ValueError("the server tells tokens by their text")
     return int(number)
-
-
-def _away() -> EngineError:
-    return EngineError("engine_away", "The model server does not answer; try again in a moment.")
-
-
-def _garbled() -> EngineError:
-    return EngineError(
-        "engine_garbled",
-        "The model server's answer makes no sense; is it vLLM 0.32, started with the options that "
-        "`mllm-affect serve --dry-run` prints?",
-    )
-
-
-def _refusal(response: httpx.Response) -> EngineError | UserError:
-    """Return what a refusal means: too long an input, or a fault of ours or of the server."""
-    try:
-        reason = str(response.json()["error"]["message"])[:300]
-    except (ValueError, KeyError, TypeError):
-        reason = "no reason given"
-    if response.status_code == httpx.codes.BAD_REQUEST and TOO_LONG.search(reason):
-        return UserError(
-            "input_too_long",
-            "Clip and question together are longer than the model server reads; shorten the "
-            "question, or serve with a larger --max-model-len.",
-        )
-    kind = EngineError
-    if response.status_code == httpx.codes.BAD_REQUEST and NOT_KEPT.search(reason):
-        kind = _NotKeptError
-    return kind(
-        "engine_refused",
-        f"The model server refused the request with status {response.status_code}: {reason}",
-    )

@@ -22,6 +22,7 @@ from mllm_affect.errors import EngineError
 from mllm_affect.model.encode import encode, positions
 from mllm_affect.model.evidence.vllm_plugin import refuse_other_versions
 from mllm_affect.model.profile import read_profile
+from mllm_affect.stopping import Stop
 
 WITHIN = 0.02
 """The promise for log-probabilities in float32."""
@@ -134,7 +135,7 @@ def test_two_videos_in_one_prompt(served: VllmEngine, offline: TransformersEngin
     parts = [content_parts(first)[0], *content_parts(second)]
     body = served._request(parts) | {"max_tokens": 1, "logprobs": True, "top_logprobs": 20}
     body["return_tokens_as_token_ids"] = True
-    choice = served._send(body, begun=served._connections.hang_ups)
+    choice = served._http.choice(body, served._http.patience(Stop(), None))
     entries = choice["logprobs"]["content"][0]["top_logprobs"]
     one, two = encode(offline._processor, first), encode(offline._processor, second)
     start = int((one["input_ids"][0] == offline._model.config.thinker_config.vision_start_token_id)
@@ -167,7 +168,7 @@ def test_text_that_spells_the_pair_is_refused(served: VllmEngine) -> None:
     parts[-1] = {"type": "text", "text": "<|quad_start|><|quad_end|> yes or no?"}
     body = served._request(parts) | {"max_tokens": 1}
     with pytest.raises(EngineError, match="right after its video"):
-        served._send(body, begun=served._connections.hang_ups)
+        served._http.choice(body, served._http.patience(Stop(), None))
     assert served.is_ready()
 
 

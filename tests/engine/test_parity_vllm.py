@@ -20,10 +20,12 @@ from vocabularies import miniature_vocabulary
 from mllm_affect.engine.request_parts import content_parts
 from mllm_affect.engine.transformers_engine import TransformersEngine
 from mllm_affect.engine.vllm_client import VllmEngine
+from mllm_affect.engine.vllm_http import Patience, VllmHttp
 from mllm_affect.media.probe import probe
 from mllm_affect.media.reader import read_clips
 from mllm_affect.media.segment import segment
 from mllm_affect.model.encode import encode, positions
+from mllm_affect.stopping import Stop
 from mllm_affect.tasks.model_input import ModelInput, model_input
 from mllm_affect.tasks.prompts import question_task
 
@@ -84,12 +86,16 @@ def offline(running_engine: RunningEngine) -> Iterator[TransformersEngine]:
     engine.close()
 
 
+def patience_of(engine: VllmEngine) -> Patience:
+    return engine._http.patience(Stop(), None)
+
+
 def rendered(engine: VllmEngine, made: ModelInput) -> tuple[list[int], dict[str, Any], Any]:
     """What vLLM makes of a request: token ids, tensors by name, and its features."""
     from vllm.entrypoints.scale_out.token_in_token_out.mm_serde import decode_mm_kwargs_item
 
     body = engine._request(content_parts(made))
-    response = engine._http.post("/v1/chat/completions/render", json=body)
+    response = engine._http.post("/v1/chat/completions/render", body, patience_of(engine))
     assert response.status_code == 200, response.text
     answer = response.json()
     features = answer["features"]
@@ -223,15 +229,15 @@ def test_a_clip_that_was_sent_before_is_asked_about_by_its_name(
 ) -> None:
     """By name, by name that the server does not know, and sent: three ways to one answer."""
     whole: list[int] = []
-    post = VllmEngine._post
+    post = VllmHttp.post
 
-    def watched(engine: VllmEngine, body: dict[str, Any], begun: int) -> Any:
-        answer = post(engine, body, begun)
+    def watched(http: VllmHttp, path: str, body: dict[str, Any], patience: Patience) -> Any:
+        answer = post(http, path, body, patience)
         video = body["messages"][0]["content"][-2]["video_url"]["url"]
         whole.append(answer.status_code if video else -answer.status_code)
         return answer
 
-    monkeypatch.setattr(VllmEngine, "_post", watched)
+    monkeypatch.setattr(VllmHttp, "post", watched)
 
     def ask(engine: VllmEngine, question: str) -> list[dict[str, float]]:
         whole.clear()
@@ -274,7 +280,7 @@ def test_unconstrained_first_token_agrees(
         body = vllm_engine._request(content_parts(made))
         body |= {"max_tokens": 1, "logprobs": True, "top_logprobs": 20}
         body["return_tokens_as_token_ids"] = True
-        choice = vllm_engine._send(body, begun=vllm_engine._connections.hang_ups)
+        choice = vllm_engine._http.choice(body, patience_of(vllm_engine))
         entries = choice["logprobs"]["content"][0]["top_logprobs"]
         expected_V = offline.first_log_probabilities(made)
         for entry in entries:

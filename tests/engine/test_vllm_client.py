@@ -6,6 +6,7 @@ A few lines of HTTP stand in for the faults; the real server is asked in test_pa
 import json
 import math
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,13 +16,16 @@ import pytest
 from noise_inputs import noise_input
 from vocabularies import miniature_vocabulary
 
+from mllm_affect.engine import vllm_http
 from mllm_affect.engine.answer_tree import LONGEST_ANSWER, MOST_ANSWERS, MOST_BEGINNINGS
+from mllm_affect.engine.bounds import Bounds
 from mllm_affect.engine.sent_media import PATIENCE
 from mllm_affect.engine.server_process import free_port
 from mllm_affect.engine.vllm_client import VllmEngine
 from mllm_affect.engine.warm_up import warm_up
 from mllm_affect.errors import EngineError, UserError
 from mllm_affect.media.types import Sampling
+from mllm_affect.stopping import Stop, StoppedError
 
 Reply = Callable[[dict[str, Any]], tuple[int, Any]]
 
@@ -37,6 +41,8 @@ class FaultyServer(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     server: FaultyServer
 
     def do_GET(self) -> None:
@@ -47,7 +53,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.bodies.append(body)
         status, answer = self.server.reply(body)
         if status == 0:
-            self.connection.close()
+            self.close_connection = True
             return
         self._send(status, answer)
 
@@ -338,7 +344,7 @@ def test_a_server_that_stalls(
 ) -> None:
     stalled = threading.Event()
     faulty.reply = lambda body: (stalled.wait(5), (200, {}))[1]
-    engine._http.timeout = 0.2
+    monkeypatch.setattr(vllm_http, "REQUEST_SECONDS", 0.2)
     with pytest.raises(EngineError) as caught:
         engine.score([noise_input(1)], ("yes", "no"))
     stalled.set()
@@ -366,3 +372,62 @@ def test_readiness(engine: VllmEngine) -> None:
         away.generate([noise_input(1)], 4)
     assert caught.value.code == "engine_away"
     away.close()
+
+
+def test_one_question_can_be_given_up_without_the_others(faulty: FaultyServer) -> None:
+    """Also on a connection that was used before, and without waiting for the server."""
+    engine, released = client_of(faulty.url), threading.Event()
+    faulty.reply = yes_or_no
+    engine.score([noise_input(1), noise_input(2)], ("yes", "no"))
+
+    def hang(body: dict[str, Any]) -> tuple[int, Any]:
+        released.wait(10)
+        return yes_or_no(body)
+
+    faulty.reply = hang
+    stop, ended = Stop(), dict[str, Any]()
+
+    def ask(name: str, bounds: Bounds) -> None:
+        try:
+            ended[name] = engine.score_within([noise_input(3)], ("yes", "no"), bounds)
+        except StoppedError:
+            ended[name] = time.monotonic()
+
+    threads = [
+        threading.Thread(target=ask, args=(name, bounds))
+        for name, bounds in (("stopped", Bounds(stop)), ("other", Bounds()))
+    ]
+    before = len(faulty.bodies)
+    for thread in threads:
+        thread.start()
+    while len(faulty.bodies) < before + 2:
+        time.sleep(0.01)
+    begun = time.monotonic()
+    stop.set()
+    threads[0].join(5)
+    assert ended["stopped"] - begun < 1.0
+    with pytest.raises(StoppedError):
+        engine.score_within([noise_input(3)], ("yes", "no"), Bounds(stop))
+    assert len(faulty.bodies) == before + 2, "it was not asked again"
+    assert "other" not in ended
+    released.set()
+    threads[1].join(5)
+    assert ended["other"][0].best == "yes"
+    engine.close()
+
+
+def test_a_question_ends_when_its_own_time_has_run_out(
+    faulty: FaultyServer, engine: VllmEngine
+) -> None:
+    """Each of its many requests is quick; together they are too slow."""
+
+    def reply(body: dict[str, Any]) -> tuple[int, Any]:
+        time.sleep(0.05)
+        return 200, choice(body, dict.fromkeys(body["logprob_token_ids"], -1.0))
+
+    faulty.reply = reply
+    alike, begun = "a" * 50, time.monotonic()
+    with pytest.raises(EngineError) as caught:
+        engine.score_within([noise_input(1)], (f"{alike}b", f"{alike}c"), Bounds(seconds=0.5))
+    assert caught.value.code == "question_timeout"
+    assert time.monotonic() - begun < 2.0

@@ -23,7 +23,7 @@ from mllm_affect.media.types import Sampling
 from serve.work.worker import Worker
 
 SAMPLING = PROFILE.sampling or Sampling()
-PATIENCE = Patience(look_s=0.05, hung_s=0.5, stall_s=0.5)
+PATIENCE = Patience(look_s=0.05, hung_s=0.5, stall_s=0.5, probe_s=0.5)
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def stub() -> Iterator[Stub]:
 def service(stub: Stub) -> Iterator[Service]:
     stub.mode("well")
     client = VllmEngine(stub.url, SAMPLING.fps, "stub", "stub", vocabulary=miniature_vocabulary())
-    client._health.timeout = 0.2
+    client._http._health.timeout = 0.2
     server = WatchedServer(client, partial(warm_up, sampling=SAMPLING), PATIENCE)
     engine = BalancedEngine([server])
     engine.start()
