@@ -24,6 +24,7 @@ from mllm_affect.scoring.abstention import Remark, media_remarks
 from mllm_affect.scoring.answers import SegmentAnswer, VideoAnswer
 from mllm_affect.scoring.rule import Rule, Verdict, rule_for
 from mllm_affect.scoring.scoring_file import ScoringFile
+from mllm_affect.stopping import Stop
 from mllm_affect.tasks.context import Part, Told
 from mllm_affect.tasks.task import Task
 from mllm_affect.tasks.video_context import UNKNOWN, VideoContext, told_with
@@ -58,6 +59,8 @@ def answer_video(
     on_segment: OnSegment | None = None,
     known: Mapping[int, SegmentAnswer] = NOTHING_KNOWN,
     in_flight: int | None = None,
+    stop: Stop | None = None,
+    on_read: Callable[[], None] | None = None,
 ) -> VideoAnswer:
     """Answer `task` about every segment of a video and pool the answers.
 
@@ -70,10 +73,13 @@ def answer_video(
     ablations).  `known`: answers by segment index that an earlier, interrupted run gave; these
     segments are not asked about again.  `in_flight`: ask about so many clips at the same time
     while reading goes on, for engines that may be called from several threads; None: a few at a
-    time in one call.
+    time in one call.  `stop`: once set, reading raises StoppedError; the engine looks at it by
+    itself (see engine.bounds).  `on_read` is called when nothing of the video is decoded any more,
+    while answers may still be waited for.
 
     Raises UserError for a video or task that cannot be used, EngineError when the engine fails.
     """
+    stop = stop or Stop()
     profile = profile or ModelProfile()
     task = profile.fit(task)
     if not force:
@@ -84,8 +90,9 @@ def answer_video(
     with ExitStack() as stack:
         with clock.stage("probe"):
             source, clips = stack.enter_context(
-                _opened(video, task, max_seconds, limits, cache, trusted)
+                _opened(video, task, max_seconds, limits, cache, trusted, stop)
             )
+        clips = _checked(clips, stop, on_read)
         clips = clock.while_waiting("read", clips)
         noted = Noted()
         clips = noted.passing(clips)
@@ -102,6 +109,7 @@ def answer_video(
                 return new
             from mllm_affect.media.face.share import face_share
 
+            stop.check()
             with clock.stage("faces"):
                 return [
                     segment.with_face_share(face_share(clip.frames_THWC, rule.looks_for_faces))
@@ -155,18 +163,41 @@ def _opened(
     limits: Limits,
     cache: ClipCache | None,
     trusted: bool,
+    stop: Stop,
 ) -> Iterator[tuple[Source, Iterator[Clip]]]:
-    """Yield the source and its clips; a known one that is cached is not even opened."""
+    """Yield the source and its clips, after the last of which it is closed.
+
+    A known video that is cached is not even opened.
+    """
     if isinstance(video, Source) and cache is not None:
 
         def read(source: Source, *_asked: object) -> Iterator[Clip]:
-            with open_video(source, limits, trusted=trusted) as opened:
+            with open_video(source, limits, trusted=trusted, stop=stop) as opened:
                 yield from opened.read(task.sampling, max_seconds)
 
         yield video, cached_video(video, task.sampling, max_seconds, cache=cache, read=read)
         return
-    with open_video(video, limits, trusted=trusted) as opened:
-        yield opened.source, read_cached(opened, task.sampling, max_seconds, cache)
+    with ExitStack() as reading:
+        opened = reading.enter_context(open_video(video, limits, trusted=trusted, stop=stop))
+        clips = read_cached(opened, task.sampling, max_seconds, cache)
+        yield opened.source, _then(clips, reading.close)
+
+
+def _then(clips: Iterable[Clip], done: Callable[[], None]) -> Iterator[Clip]:
+    """Yield the clips, and call `done` after the last one."""
+    yield from clips
+    done()
+
+
+def _checked(
+    clips: Iterable[Clip], stop: Stop, on_read: Callable[[], None] | None
+) -> Iterator[Clip]:
+    """Yield the clips until told to stop; call `on_read` after the last one."""
+    for clip in clips:
+        stop.check()
+        yield clip
+    if on_read is not None:
+        on_read()
 
 
 def _verdict(task: Task, rule: Rule, answered: Sequence[SegmentAnswer]) -> Verdict:

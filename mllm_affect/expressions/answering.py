@@ -4,7 +4,8 @@ Does: answer the challenge's questions from one profile of the clip or from the 
 long video, any other by the pipeline.  Does not: know HTTP, or read question files.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -30,6 +31,7 @@ from mllm_affect.scoring.answers import SegmentAnswer, VideoAnswer
 from mllm_affect.scoring.clip_answers import answer_clip
 from mllm_affect.scoring.clip_profile import ClipEvidence, evidence_of
 from mllm_affect.scoring.video_events import DEFAULT_RULE, Event, find_events
+from mllm_affect.stopping import Stop
 from mllm_affect.tasks.clip_tasks import clip_tasks
 from mllm_affect.tasks.family import Family
 from mllm_affect.tasks.task import Task
@@ -48,6 +50,8 @@ def answer_video(
     trusted: bool = False,
     on_segment: pipeline.OnSegment | None = None,
     known: Mapping[int, SegmentAnswer] = pipeline.NOTHING_KNOWN,
+    stop: Stop | None = None,
+    on_read: Callable[[], None] | None = None,
     **others: Any,
 ) -> VideoAnswer:
     """Answer any task about a video; `others` are the pipeline's and mean nothing to a profile.
@@ -60,7 +64,7 @@ def answer_video(
     if found is None:
         return pipeline.answer_video(
             video, task, engine, profile, force=force, limits=limits, trusted=trusted,
-            on_segment=on_segment, known=known, **others,
+            on_segment=on_segment, known=known, stop=stop, on_read=on_read, **others,
         )  # fmt: skip
     family, asked = found
     profile = profile or ModelProfile()
@@ -68,10 +72,17 @@ def answer_video(
         for kind in family.kinds:
             profile.refuse_other_prompt(family.task(kind))
     started = perf_counter()
-    with open_video(video, limits, trusted=trusted) as opened:
-        answer = _about_clip if asked.kind in VQA else _about_events
-        told = answer(opened, family, asked, engine, profile)
+    with ExitStack() as reading:
+        opened = reading.enter_context(open_video(video, limits, trusted=trusted, stop=stop))
         source = opened.source
+
+        def done() -> None:
+            reading.close()
+            if on_read is not None:
+                on_read()
+
+        answer = _about_clip if asked.kind in VQA else _about_events
+        told = answer(opened, family, asked, engine, profile, done)
     for segment in told.segments:
         if on_segment is not None and segment.index not in known:
             on_segment(segment)
@@ -107,12 +118,18 @@ class _Told:
 
 
 def _about_clip(
-    video: Video, family: Family, asked: Asked, engine: Engine, profile: ModelProfile
+    video: Video,
+    family: Family,
+    asked: Asked,
+    engine: Engine,
+    profile: ModelProfile,
+    done: Callable[[], None],
 ) -> _Told:
     tasks = {key: profile.fit(task) for key, task in clip_tasks([asked], family).items()}
     sampling = next(iter(tasks.values())).sampling
     noted = Noted()
     clip = shown_clip(noted.passing(video.read(sampling)), family)
+    done()
     evidence = evidence_of(ask_clip(clip, tasks, engine))
     (answer,) = answer_clip([asked], evidence).answers
     probabilities = _own_probabilities(asked, evidence)
@@ -136,14 +153,21 @@ def _own_probabilities(asked: Asked, evidence: ClipEvidence) -> Mapping[str, flo
 
 
 def _about_events(
-    video: Video, family: Family, asked: Asked, engine: Engine, profile: ModelProfile
+    video: Video,
+    family: Family,
+    asked: Asked,
+    engine: Engine,
+    profile: ModelProfile,
+    done: Callable[[], None],
 ) -> _Told:
     sampling = profile.fit(family.task("event_here")).sampling
     noted = Noted()
     clips = noted.passing(video.read(scanned(family.scan, sampling)))
     windows = overlapping(clips, family.scan, sampling)
     tasks = window_tasks(family, profile.other_units)
-    events = find_events(scan(windows, tasks, engine))
+    found = scan(windows, tasks, engine)
+    done()
+    events = find_events(found)
     settled = event_answers.settle([asked], events)
     (answer,) = event_answers.answer_video([asked], settled, "string")
     shown = tuple(_as_segments(settled.events))

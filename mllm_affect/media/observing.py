@@ -17,6 +17,7 @@ from mllm_affect.media.observed import FacePlace, Observed
 from mllm_affect.media.speech.activity import Span, SpeechActivity, SpeechPart
 from mllm_affect.media.types import Sampling, Segment, Source
 from mllm_affect.media.video import open_video
+from mllm_affect.stopping import Stop
 
 PLACES_A_SECOND = 5.0
 """So many places of the face are kept; between them it moves nearly in a line."""
@@ -31,15 +32,16 @@ def observe_video(
     *,
     max_seconds: float = MAX_SECONDS,
     trusted: bool = False,
+    stop: Stop | None = None,
 ) -> Iterator[Observed]:
     """Yield what each segment shows and lets hear, in one decode.
 
-    The video is decoded in a process of its own unless it is `trusted`.  Raises UserError as
-    `open_video` and its reading do, and `package_missing`, `weights_missing` or `weights_differ`
-    where the detectors are not installed.
+    The video is decoded in a process of its own unless it is `trusted`; once `stop` is set, reading
+    it raises StoppedError.  Raises UserError as `open_video` and its reading do, and
+    `package_missing`, `weights_missing` or `weights_differ` where the detectors are not installed.
     """
     faces, speech = FacePart(crop_size=0), SpeechPart()
-    with open_video(video, limits, trusted=trusted, parts=(faces, speech)) as opened:
+    with open_video(video, limits, trusted=trusted, parts=(faces, speech), stop=stop) as opened:
         for clip in opened.read(FEWEST_FRAMES, max_seconds):
             yield _observed(clip.segment, clip.parts[faces], clip.parts[speech], opened.source)
 

@@ -24,6 +24,7 @@ from mllm_affect.media.limits import DEFAULT_LIMITS, Limits
 from mllm_affect.media.parts import AnyPart
 from mllm_affect.media.probe import probe
 from mllm_affect.media.types import Clip, Sampling, Segment, Source
+from mllm_affect.stopping import Stop
 
 
 def following_links(path: Path) -> Path:
@@ -94,22 +95,27 @@ def open_video(
     *,
     trusted: bool = False,
     parts: Sequence[AnyPart] = (),
+    stop: Stop | None = None,
 ) -> Iterator[Video]:
     """Open a video, probe it unless it is a Source, and end its process when the block ends.
 
     Images are one while the block lasts (see images.folder); a folder without a rate is refused.
     `parts` are made of every clip, besides the model's frames and the sound.  Symbolic links are
-    followed only where `trusted`.  Raises UserError as `probe` and `isolation.probe` do.
+    followed only where `trusted`.  Once `stop` is set, reading what is not trusted raises
+    StoppedError.  Raises UserError as `probe` and `isolation.probe` do.
     """
     if isinstance(video, Path) and is_images(video):
         video = ImageFolder(video)
     if isinstance(video, ImageFolder):
         made = video_file(video.path, video.fps, limits, links=trusted)
-        with made as file, open_video(file, limits, trusted=trusted, parts=parts) as opened:
+        with (
+            made as file,
+            open_video(file, limits, trusted=trusted, parts=parts, stop=stop) as opened,
+        ):
             yield opened
         return
     if trusted:
         yield TrustedVideo(video if isinstance(video, Source) else probe(video, limits), parts)
         return
-    with IsolatedVideo(video, limits, parts) as isolated:
+    with IsolatedVideo(video, limits, parts, stop=stop) as isolated:
         yield isolated

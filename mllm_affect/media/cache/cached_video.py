@@ -26,7 +26,7 @@ __all__ = ["ClipCache", "cached_segments", "cached_video", "open_cache"]
 Read = Callable[[Source, Sampling, float, Sequence[AnyPart]], Iterator[Clip]]
 """What decodes when the cache has nothing; it must yield what `read_video` yields."""
 
-PATIENCE_S = 5.0
+PATIENCE_S = 3.0
 """How long a reader waits for an entry that another thread is making.  Not for ever: clips are made
 as fast as that thread's reader takes them."""
 

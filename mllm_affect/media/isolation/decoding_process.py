@@ -26,11 +26,15 @@ from mllm_affect.media.isolation.sandbox import Walls
 from mllm_affect.media.limits import ChildLimits, Limits
 from mllm_affect.media.parts import AnyPart
 from mllm_affect.media.refusals import SENTENCES, Fact, MediaError
+from mllm_affect.stopping import Stop
 
 START_SECONDS = 30.0
 """Importing may be slow on a busy machine; no byte of the file is involved yet."""
 
 PIPE_BYTES = 1 << 20
+
+LOOK_SECONDS = 0.2
+"""So often it is looked whether the work was stopped."""
 
 
 class KilledError(MediaError):
@@ -58,8 +62,11 @@ class _Suspicion:
 class DecodingProcess:
     """The child: a pipe for requests, a pipe for answers."""
 
-    def __init__(self, name: str, descriptor: int, limits: ChildLimits) -> None:
+    def __init__(
+        self, name: str, descriptor: int, limits: ChildLimits, stop: Stop | None = None
+    ) -> None:
         self._name, self._limits, self._descriptor = name, limits, descriptor
+        self._stop = stop or Stop()
         self._patience_s, self._ended_by_us = 0.0, False
         self._child = subprocess.Popen(
             bare_python("mllm_affect.media.isolation.child"),
@@ -110,7 +117,8 @@ class DecodingProcess:
         """Return the next message.
 
         Raises UserError `media_too_slow` when it is not complete in time, `media_crashed` when the
-        process ends before or sends nonsense, KilledError when it was killed, not by us.
+        process ends before or sends nonsense, KilledError when it was killed, not by us, and
+        StoppedError once told to stop.
         """
         deadline = time.monotonic() + patience_s
         self._patience_s = patience_s
@@ -121,10 +129,13 @@ class DecodingProcess:
 
     def _fill(self, buffer: memoryview, deadline: float) -> None:
         while buffer:
+            self._stop.check()
             left = deadline - time.monotonic()
-            if left <= 0 or not self._ready.select(left):
+            if left <= 0:
                 self.end()
                 raise MediaError("media_too_slow", self._name, limit=self._patience_s)
+            if not self._ready.select(min(left, LOOK_SECONDS)):
+                continue
             count = os.readv(self._answers, [buffer])
             if not count:
                 raise self._ended()

@@ -38,6 +38,7 @@ from mllm_affect.media.refusals import MediaError
 from mllm_affect.media.sampling.model_frames import ModelFrames
 from mllm_affect.media.sampling.picture_size import model_size
 from mllm_affect.media.types import Clip, Sampling, Segment, Source
+from mllm_affect.stopping import Stop
 
 PAUSE_SECONDS = 0.5
 """Between a process that was killed and the next one."""
@@ -100,7 +101,8 @@ class IsolatedVideo:
     """A video file and the process that decodes it; a context manager that ends the process.
 
     `walls`: what confines the process.  `source`: the facts of the file, probed on entering unless
-    it was made from a Source.
+    it was made from a Source.  Once `stop` is set, whatever waits for the process raises
+    StoppedError.
     """
 
     source: Source
@@ -112,7 +114,9 @@ class IsolatedVideo:
         limits: Limits = DEFAULT_LIMITS,
         parts: Sequence[AnyPart] = (),
         child_limits: ChildLimits = DEFAULT_CHILD_LIMITS,
+        stop: Stop | None = None,
     ) -> None:
+        self._stop = stop
         self._known = video if isinstance(video, Source) else None
         self._path = video.path if isinstance(video, Source) else Path(video)
         self._limits, self._child_limits = limits, child_limits
@@ -219,7 +223,9 @@ class IsolatedVideo:
             self._start_again(error)
 
     def _start_once(self) -> None:
-        self._process = DecodingProcess(self._path.name, self._descriptor, self._child_limits)
+        self._process = DecodingProcess(
+            self._path.name, self._descriptor, self._child_limits, self._stop
+        )
         self.walls = self._process.begin(self._frame_parts, self._limits, self._prepared)
 
     def _start_again(self, killed: KilledError) -> None:
