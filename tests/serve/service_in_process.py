@@ -40,11 +40,12 @@ class Service:
         force: bool = False,
         engine: Any = None,
         database_url: str | None = None,
+        data: Path | None = None,
     ) -> None:
         self.engine = SwitchedEngine() if engine is None else engine
         settings = settings or ServiceSettings()
         self.folder = TemporaryDirectory()
-        store = Store.open(Path(self.folder.name), database_url)
+        store = Store.open(data or Path(self.folder.name), database_url)
         self.state = ServiceState(settings, self.engine, profile, store, scorings, force)
         self.app = create_app(self.state)
         self.http = TestClient(
