@@ -5,6 +5,7 @@ MISDEEDS says (the file begins like a video; the rest is the name).
 """
 
 import ctypes
+import fcntl
 import json
 import mmap
 import os
@@ -61,12 +62,19 @@ ATTEMPTS: dict[str, Callable[[], Any]] = {
     "trace itself": lambda: call(101, 0, 0, 0, 0),
     "leave the namespace": lambda: call(272, 0x40000000),
     "go before all others": lambda: os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1)),
+    "have signals of a pipe go to the parent": lambda: fcntl.fcntl(1, fcntl.F_SETOWN, os.getppid()),
+    "choose which signal": lambda: fcntl.fcntl(1, fcntl.F_SETSIG, 9),
+    "ask a pipe for signals": lambda: fcntl.fcntl(1, fcntl.F_SETFL, os.O_ASYNC),
+    "lease a file": lambda: fcntl.fcntl(1, fcntl.F_SETLEASE, fcntl.F_RDLCK),
+    "watch a folder": lambda: fcntl.fcntl(1, fcntl.F_NOTIFY, fcntl.DN_CREATE),
+    "make a pipe larger": lambda: fcntl.fcntl(1, fcntl.F_SETPIPE_SZ, 4096),
     "calm another process": lambda: os.sched_setscheduler(
         os.getppid(), os.SCHED_BATCH, os.sched_param(0)
     ),
 }
 ALLOWED: dict[str, Callable[[], Any]] = {
     "become batch work": lambda: os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0)),
+    "look at a descriptor": lambda: fcntl.fcntl(1, fcntl.F_GETFL),
     "and ordinary again": lambda: os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0)),
 }
 

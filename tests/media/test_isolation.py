@@ -3,6 +3,8 @@
 import itertools
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import fields, replace
@@ -24,7 +26,8 @@ from mllm_affect.media.isolation.bare_python import bare_python
 from mllm_affect.media.isolation.confined_program import run_confined
 from mllm_affect.media.isolation.decoding_process import DecodingProcess
 from mllm_affect.media.isolation.isolated_video import IsolatedVideo
-from mllm_affect.media.isolation.sandbox import ARCHITECTURES, Walls
+from mllm_affect.media.isolation.sandbox import Walls
+from mllm_affect.media.isolation.seccomp import ARCHITECTURES
 from mllm_affect.media.limits import DEFAULT_CHILD_LIMITS, ChildLimits, Limits
 from mllm_affect.media.probe import probe
 from mllm_affect.media.speech.activity import SpeechPart
@@ -287,3 +290,52 @@ def test_a_program_that_is_killed_is_run_once_more(
     written = list(clip_files.write_clips(plain.source, plain.segments[:1], tmp_path))
     assert len(written) == 1
     assert probe(written[0]).duration_s == pytest.approx(plain.segments[0].duration_s, abs=0.1)
+
+
+REACHING_OUT = """
+import fcntl, os, signal, sys
+from contextlib import suppress
+from pathlib import Path
+from mllm_affect.media.isolation import sandbox
+from mllm_affect.media.limits import DEFAULT_CHILD_LIMITS
+victim, kind = int(sys.argv[1]), sys.argv[2]
+sandbox._no_files = lambda *_given: 0  # a kernel without Landlock
+read, write = os.pipe()
+if kind == "none":
+    pass
+elif kind == "decoder":
+    walls = sandbox.confine(DEFAULT_CHILD_LIMITS)
+    assert walls.seccomp and not walls.landlock
+else:
+    assert sandbox.confine_program(Path(sys.executable)).seccomp
+with suppress(OSError):
+    fcntl.fcntl(read, fcntl.F_SETOWN, victim)
+    fcntl.fcntl(read, fcntl.F_SETSIG, signal.SIGKILL)
+    fcntl.fcntl(read, fcntl.F_SETFL, os.O_ASYNC)
+os.write(write, b"x")
+if kind != "none":
+    with suppress(OSError):
+        os.kill(victim, signal.SIGKILL)
+print("tried", flush=True)
+"""
+
+
+@pytest.mark.skipif(os.uname().machine not in ARCHITECTURES, reason="another machine")
+@pytest.mark.parametrize("kind", ["none", "decoder", "program"])
+def test_nobody_else_can_be_killed_without_landlock_either(kind: str) -> None:
+    """`none` shows that the attempt works where nothing stands in its way."""
+    with subprocess.Popen(["sleep", "60"]) as victim:
+        words = [sys.executable, "-c", REACHING_OUT, str(victim.pid), kind]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+        assert done.stdout == "tried\n", done.stderr
+        try:
+            status = victim.wait(1.0)
+        except subprocess.TimeoutExpired:
+            status = None
+        assert status == (-signal.SIGKILL if kind == "none" else None)
+        victim.kill()
+
+
+def test_walls_that_are_missing_are_named() -> None:
+    assert Walls(True, True, True, 7, True).missing == ()
+    assert Walls(True, False, True, 0, True).missing == ("network_namespace", "landlock")
