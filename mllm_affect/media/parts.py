@@ -16,7 +16,8 @@ There are two kinds:
   `see(frame)` for the segment's frames in order and `finish(end_s)` after the last one, which
   returns the part.  `needs(times_N, end_s)` says beforehand which frames it wants to see, so that
   the others need not be decoded; at native rate that is `every_frame`.  It may be shown more frames
-  than it asked for (a damaged file cannot be planned) and must then come to the same result.
+  than it asked for (a damaged file cannot be planned) and must then come to the same result.  In a
+  segment of no frames (see Segment) it is shown the one that stands still.
 * SoundPart: `listen(source)` makes a listener for each reading of a source, so that it may remember
   what came before a cut; the reader calls its `hear(segment, audio_S)` once a segment, in order,
   with the 16 kHz sound, None where it has none, which returns the part.

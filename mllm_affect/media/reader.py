@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from mllm_affect.errors import UserError
 from mllm_affect.media.cutting import (
     MAX_SECONDS,
-    SegmentMaker,
     cut_timeline,
     decoded_frames,
     placed_frames,
@@ -30,12 +29,11 @@ from mllm_affect.media.decoding.timeline import Timeline
 from mllm_affect.media.looking import Look, looked_at
 from mllm_affect.media.parts import AnyPart, Collector, FramePart, Parts, SoundPart
 from mllm_affect.media.sampling.model_frames import ModelFrames
+from mllm_affect.media.survey import surveyed
 from mllm_affect.media.types import Clip, Sampling, Segment, Source
 from mllm_affect.media.warnings import joined
 
 if TYPE_CHECKING:
-    from av.packet import Packet
-
     from mllm_affect.media.decoding.frames import TimedFrame
 
 
@@ -56,17 +54,14 @@ def read_video(
             segments = tuple(cut_timeline(look.timeline, source, max_seconds))
             yield from _planned(source, look, segments, sampling, parts)
             return
-    with open_media(source.path) as container, sound_of(source) as sound:
-        clips = _Clips(sound, source, sampling, parts)
-        maker: SegmentMaker | None = None
-        for frame, place in placed_frames(container, source, max_seconds, _pass_over):
-            maker = maker or SegmentMaker(source, frame.time_base)
-            ended = maker.see(place)
-            if ended is not None:
+    survey = surveyed(source)
+    with open_media(source.path) as container, sound_of(source, survey.moves) as sound:
+        clips = _Clips(sound, survey.source, sampling, parts)
+        for frame, place, maker in placed_frames(container, survey, max_seconds):
+            for ended in maker.see(place):
                 yield clips.end(ended)
             clips.see(frame, float(place.start_ticks * frame.time_base))
-        last = maker.finish() if maker is not None else None
-        if last is not None:
+        for last in maker.finish():
             yield clips.end(last)
 
 
@@ -88,14 +83,14 @@ def read_clips(
                 raise _shorter(source)
             yield from _planned(source, look, segments, sampling, parts)
             return
-    todo = deque(segments)
-    with open_media(source.path) as container, sound_of(source) as sound:
-        clips = _Clips(sound, source, sampling, parts)
-        for frame in decoded_frames(container, source, _pass_over):
-            if todo and frame.index >= todo[0].first_frame:
+    survey, todo = surveyed(source), deque(segments)
+    with open_media(source.path) as container, sound_of(source, survey.moves) as sound:
+        clips = _Clips(sound, survey.source, sampling, parts)
+        for frame in decoded_frames(container, survey):
+            if todo and frame.index >= todo[0].shown_frame:
                 clips.see(frame, todo[0].start_s)
-                if frame.index == todo[0].first_frame + todo[0].num_frames - 1:
-                    yield clips.end(todo.popleft())
+            while todo and frame.index == todo[0].shown_frame + max(0, todo[0].num_frames - 1):
+                yield clips.end(todo.popleft())
         if todo:
             raise _shorter(source)
 
@@ -130,15 +125,14 @@ def needed_frames(
     """Say which frames of the timeline any part wants to see."""
     times_N, needed_N = timeline.seconds(), np.zeros(len(timeline.ticks_N), dtype=np.bool_)
     for one in segments:
-        span = slice(one.first_frame, one.first_frame + one.num_frames)
+        span = slice(one.shown_frame, one.first_frame + one.num_frames)
+        shown_N = times_N[span]
+        if shown_N[0] != one.start_s:
+            shown_N = np.concatenate([[one.start_s], shown_N[1:]])
         for part in parts:
             if not isinstance(part, SoundPart):
-                needed_N[span] |= part.needs(times_N[span], one.end_s)
+                needed_N[span] |= part.needs(shown_N, one.end_s)
     return needed_N
-
-
-def _pass_over(packet: "Packet[Any]") -> None:
-    """Sound is read aside."""
 
 
 def _shorter(source: Source) -> UserError:
@@ -158,6 +152,7 @@ class _Clips:
         self._asked = frozenset(parts)
         self._listeners = {p: p.listen(source) for p in self._parts if isinstance(p, SoundPart)}
         self._open: list[tuple[FramePart[Any], Collector[Any]]] = []
+        self._shown: TimedFrame | None = None
 
     def of(self, segments: Sequence[Segment], frames: "Iterator[TimedFrame]") -> Iterator[Clip]:
         """Yield the clips of segments from those of their frames that are needed."""
@@ -167,7 +162,7 @@ class _Clips:
             while frame is not None and frame.index < beyond:
                 self.see(frame, segment.start_s)
                 frame = next(frames, None)
-            if not self._open:
+            if not self._open and not (segment.stands_still and self._shown is not None):
                 name = self._source.path.name
                 raise UserError("no_frames", f"{name} has a video track without any frame.")
             yield self.end(segment)
@@ -175,16 +170,27 @@ class _Clips:
     def see(self, frame: "TimedFrame", start_s: float) -> None:
         """Take the next frame of the segment that starts there."""
         if not self._open:
-            self._open = [
-                (part, part.begin(self._source, start_s))
-                for part in self._parts
-                if not isinstance(part, SoundPart)
-            ]
+            self._begin(start_s)
+        self._shown = frame
+        if frame.time_s < start_s or not frame.index:  # shown on, or early
+            frame = frame.shown_from(start_s)
         for _, collector in self._open:
             collector.see(frame)
 
+    def _begin(self, start_s: float) -> None:
+        self._open = [
+            (part, part.begin(self._source, start_s))
+            for part in self._parts
+            if not isinstance(part, SoundPart)
+        ]
+
     def end(self, segment: Segment) -> Clip:
-        """Return the clip of the open segment: its last frame was seen."""
+        """Return the clip of the open segment: its last frame was seen.
+
+        Where a picture stands still, that of the segments before it is shown on.
+        """
+        if not self._open and self._shown is not None:
+            self.see(self._shown, segment.start_s)
         made: dict[AnyPart, Any] = {}
         for part, collector in self._open:
             made[part] = collector.finish(segment.end_s)

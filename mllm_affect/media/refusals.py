@@ -44,6 +44,8 @@ SENTENCES = {
     "or lies in too many pieces; cut it to the video's length.",
     "bad_timestamps": "{name} states times that are no times of a video ({seconds:.0f} s); export "
     "it again.",
+    "clock_restarts": "{name} counts time anew in its {kind} alone, or more than {limit} times; "
+    "export it again, or each recording in it by itself.",
     "source_changed": "{name} no longer holds the frames of its segments; segment it anew.",
     "media_crashed": "{name} made its decoder fail ({reason}); it is damaged or hostile, export it "
     "again.",

@@ -11,14 +11,13 @@ from dataclasses import replace
 from mllm_affect.media.cutting import (
     MAX_SECONDS,
     SEGMENTER,
-    Hear,
-    SegmentMaker,
     cut_timeline,
     placed_frames,
 )
 from mllm_affect.media.decoding.audio import SoundSpan
 from mllm_affect.media.decoding.opening import open_media
 from mllm_affect.media.looking import timeline_of
+from mllm_affect.media.survey import Survey, surveyed
 from mllm_affect.media.types import Segment, Source
 
 __all__ = ["MAX_SECONDS", "SEGMENTER", "segment"]
@@ -34,19 +33,14 @@ def segment(source: Source, max_seconds: float = MAX_SECONDS) -> tuple[Segment, 
     if timeline is not None:
         made = tuple(cut_timeline(timeline, source, max_seconds))
     else:
-        sound = SoundSpan()
-        made = tuple(_decoded(source, max_seconds, sound.see))
+        survey = surveyed(source)
+        sound = SoundSpan(survey.heard)
+        made = tuple(_decoded(survey, max_seconds))
     return tuple(replace(one, has_audio=sound.overlaps(one.start_s, one.end_s)) for one in made)
 
 
-def _decoded(source: Source, max_seconds: float, hear: Hear) -> Iterator[Segment]:
-    with open_media(source.path) as container:
-        maker: SegmentMaker | None = None
-        for frame, place in placed_frames(container, source, max_seconds, hear):
-            maker = maker or SegmentMaker(source, frame.time_base)
-            ended = maker.see(place)
-            if ended is not None:
-                yield ended
-        last = maker.finish() if maker is not None else None
-        if last is not None:
-            yield last
+def _decoded(survey: Survey, max_seconds: float) -> Iterator[Segment]:
+    with open_media(survey.source.path) as container:
+        for _, place, maker in placed_frames(container, survey, max_seconds):
+            yield from maker.see(place)
+        yield from maker.finish()

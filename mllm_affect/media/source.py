@@ -63,7 +63,10 @@ class Segment:
     """A span of a source: frames `first_frame` up to `first_frame + num_frames` exclusive.
 
     `start_s` is the first frame's timestamp, `end_s` the last frame's timestamp plus its
-    duration; `end_s - start_s` is at most the segmenter's bound.  `warnings` are the source's and
+    duration; `end_s - start_s` is at most the segmenter's bound.  Where a frame is shown for longer
+    than that, further segments of no frames follow: in them frame `first_frame - 1` stands still.
+    The first frame is shown from the sound's beginning on and the last to the sound's end, where
+    these lie beside the pictures (see beside).  `warnings` are the source's and
     those about this span, as far as they are known: some show only when the sound is decoded.
     """
 
@@ -80,6 +83,16 @@ class Segment:
     def from_json(cls, row: Mapping[str, Any]) -> Self:
         """Return a segment from its fields as JSON; fields that came later may be missing."""
         return cls(**{**row, "warnings": from_json(row.get("warnings", ()))})
+
+    @property
+    def shown_frame(self) -> int:
+        """The frame that is shown first: its first one, or the one that stands still."""
+        return self.first_frame - (self.num_frames == 0)
+
+    @property
+    def stands_still(self) -> bool:
+        """Whether it shows nothing but the last frame of the segments before."""
+        return self.num_frames == 0
 
     @property
     def duration_s(self) -> float:

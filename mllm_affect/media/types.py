@@ -20,7 +20,8 @@ class Clip:
     """A segment's decoded content.
 
     frames_THWC: uint8 RGB, T even and at least 2, H and W multiples of 32.
-    times_T: float64 seconds, the timestamp of the source frame shown at each position.
+    times_T: float64 seconds, when the source frame shown at each position comes on show: its
+    timestamp, or the segment's start for one that is shown on or early (see Segment).
     audio_S: int16 mono at 16 kHz, or None when the source has no audio in this span.
     parts: what else the reader was asked to make in the same pass.
     """

@@ -23,7 +23,16 @@ Fact = int | float | str
 MOST_FACT = 80
 """Characters that one fact may add to a sentence."""
 
-SENTENCES: dict[str, str] = {}
+SENTENCES: dict[str, str] = {
+    "clock_restarts": "The file counts time anew {times} times, as joined recordings do; its parts "
+    "were put one after the other.",
+    "picture_stands_still": "The picture stands still from {start} s to {end} s; it is shown on "
+    "all the while.",
+    "sound_after_pictures": "The sound goes on for {seconds} s after the last picture, which is "
+    "shown on.",
+    "sound_before_pictures": "The sound begins {seconds} s before the first picture, which is "
+    "shown from there on.",
+}  # fmt: skip
 """Sentences by code; the names in braces are filled in from what was found."""
 
 

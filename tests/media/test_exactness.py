@@ -88,15 +88,15 @@ def assert_exact(source: Source, clips: list[Clip], sampling: Sampling = SAMPLIN
     times = np.array([frame.time_s for frame in frames])
     assert sum(clip.segment.num_frames for clip in clips) == len(frames)
     for clip in clips:
-        first, count = clip.segment.first_frame, clip.segment.num_frames
-        assert times[first] == clip.segment.start_s
+        first, count = clip.segment.shown_frame, max(1, clip.segment.num_frames)
+        assert times[first] == clip.segment.start_s or clip.segment.stands_still
         due = clip.segment.start_s
         wanted: list[int] = []
         while due < clip.segment.end_s - 1e-6:
             wanted.append(int(np.searchsorted(times[: first + count], due + 1e-6, "right")) - 1)
             due = clip.segment.start_s + len(wanted) / sampling.fps
         wanted += wanted[-1:] * (len(wanted) % 2)
-        assert clip.times_T.tolist() == times[wanted].tolist()
+        assert clip.times_T.tolist() == np.maximum(times[wanted], clip.segment.start_s).tolist()
         for place, shown_HWC in zip(wanted, clip.frames_THWC, strict=True):
             assert np.array_equal(to_model_picture(frames[place], source, sampling), shown_HWC)
 

@@ -63,8 +63,8 @@ def test_a_part_sees_every_frame_of_its_segment_once(video: MadeVideo) -> None:
     numbers = Numbers()
     for clip in read_video(video.source, SAMPLING, parts=[numbers]):
         beginning, start_s, *shown, end_s = clip.parts[numbers]
-        first = clip.segment.first_frame
-        assert shown == list(range(first, first + clip.segment.num_frames))
+        part = clip.segment
+        assert shown == list(range(part.shown_frame, part.first_frame + part.num_frames))
         assert (beginning, start_s, end_s) == (0, clip.segment.start_s, clip.segment.end_s)
 
 

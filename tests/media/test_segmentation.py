@@ -39,8 +39,9 @@ def test_every_frame_is_in_exactly_one_segment(video: MadeVideo) -> None:
 
 def test_segments_lie_where_their_frames_lie(video: MadeVideo) -> None:
     for part in video.segments:
-        begins = float(video.made.times_s[part.first_frame])
-        assert part.start_s == pytest.approx(begins, abs=CONTAINER_ROUNDING)
+        if not part.stands_still:
+            begins = float(video.made.times_s[part.first_frame])
+            assert part.start_s == pytest.approx(begins, abs=CONTAINER_ROUNDING)
     for one, next_one in pairwise(video.segments):
         assert one.end_s == next_one.start_s
 
@@ -49,6 +50,8 @@ def test_the_tail_is_kept(video: MadeVideo) -> None:
     end = float(video.made.times_s[-1] + video.made.last_s)
     # Matroska states no duration for a frame: a variable rate ends after its mean gap.
     slack = 0.1 if video.path.suffix == ".mkv" else 0.002
+    if video.made.sound_s is not None and video.made.sound_s[1] > end + 0.25:
+        end, slack = float(video.made.sound_s[1]), 1024 / 48_000  # a coder's whole frames
     assert video.segments[-1].end_s == pytest.approx(end, abs=slack)
 
 

@@ -13,6 +13,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from mllm_affect.media.beside import Heard
 from mllm_affect.media.types import AUDIO_RATE
 from mllm_affect.media.warnings import Warnings
 
@@ -36,10 +37,10 @@ BLOCK_SECONDS = 1
 
 
 class SoundSpan:
-    """Where a file states sound, from its packets alone."""
+    """Where a file states sound, from its packets alone, or as `heard` says."""
 
-    def __init__(self) -> None:
-        self._begin_s, self._end_s = float("inf"), float("-inf")
+    def __init__(self, heard: Heard | None = None) -> None:
+        self._begin_s, self._end_s = heard or (float("inf"), float("-inf"))
 
     def see(self, packet: "Packet[Any]") -> None:
         """Take the next audio packet."""

@@ -23,6 +23,7 @@ from mllm_affect.media.decoding.held import Held
 from mllm_affect.media.decoding.interleaved import Interleaved
 from mllm_affect.media.decoding.opening import main_audio, main_video, open_media
 from mllm_affect.media.decoding.planned import Decodes, Plan, planned_frames, with_threads
+from mllm_affect.media.decoding.restarts import STEADY, Moves
 from mllm_affect.media.decoding.spare import Spare
 from mllm_affect.media.types import Source
 
@@ -54,12 +55,12 @@ def frames_and_sound(
 
 
 @contextmanager
-def sound_of(source: Source) -> Iterator[SoundReader]:
+def sound_of(source: Source, moves: Moves = STEADY) -> Iterator[SoundReader]:
     """Open a source for its sound, which then waits for no picture, nor a picture for it."""
     with open_media(source.path) as container:
         audio = main_audio(container)
         heard = Interleaved(container, [audio]).of(audio) if audio is not None else iter(())
-        yield SoundReader(audio, heard)
+        yield SoundReader(audio, moves.applied(heard) if moves.times else heard)
 
 
 class _Decoding:

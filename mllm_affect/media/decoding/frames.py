@@ -5,7 +5,7 @@ Does not: scale, sample or cut.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +44,12 @@ class TimedFrame:
     def time_s(self) -> float:
         """When it comes on show, in seconds."""
         return self.ticks * self.time_base.numerator / self.time_base.denominator
+
+    def shown_from(self, start_s: float) -> "TimedFrame":
+        """Return it as it comes on show in a segment that begins there, earlier or later."""
+        if self.time_s == start_s:
+            return self
+        return replace(self, ticks=round(start_s / self.time_base))
 
 
 class FrameClock:

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import av
 from av.stream import Discard
 
+from mllm_affect.media.beside import Heard
+
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
     from av.container import InputContainer
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from av.stream import Stream
     from av.video.stream import VideoStream
 
+BACK_S = 0.5
+"""A packet of sound this far before the latest one counts time anew."""
 APART_SECONDS = 2.0
 KEPT_BYTES = 8 << 20
 """Of pictures in a row, and of sound a minute, the longest that a segment lasts."""
@@ -41,6 +45,8 @@ class Nearness:
         self._apart = False
         self._between = self._sound_bytes = 0
         self._shown_s = self._first_s = self._heard_s = 0.0
+        self._last: Packet[Any] | None = None
+        self.counts_anew = False
 
     def see(self, packet: "Packet[Any]") -> None:
         """Take the next packet."""
@@ -54,7 +60,8 @@ class Nearness:
             self._apart |= self._between > KEPT_BYTES
             self._shown_s = now_s
             return
-        self._between, self._heard_s = 0, now_s
+        self.counts_anew |= now_s < self._heard_s - BACK_S and self._last is not None
+        self._between, self._heard_s, self._last = 0, now_s, packet
         self._first_s = self._first_s if self._sound_bytes else self._heard_s
         self._sound_bytes += size
         self._apart |= abs(self._heard_s - self._shown_s) > APART_SECONDS
@@ -64,6 +71,14 @@ class Nearness:
         """Whether little would wait; True where there is no sound."""
         minutes = max(self._heard_s - self._first_s, 1.0) / 60
         return not self._apart and self._sound_bytes <= KEPT_BYTES * minutes
+
+    @property
+    def heard(self) -> Heard | None:
+        """Where sound is stated, None where there is none."""
+        last = self._last
+        if last is None or last.time_base is None:
+            return None
+        return Heard(self._first_s, self._heard_s + float((last.duration or 0) * last.time_base))
 
 
 class Interleaved:

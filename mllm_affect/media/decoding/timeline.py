@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mllm_affect.media.beside import Heard
 from mllm_affect.media.decoding.coded import (
     LAYER_SHIFT,
     LEADING,
@@ -41,7 +42,7 @@ class Timeline:
     ticks_N: int64, strictly rising, in `time_base` seconds.  last_ticks: how long the file says
     that the last frame lasts, 0 when it does not say.  frame_P: the frame in each packet.
     flags_P: what coded says about each packet.  near: whether one opening is enough for pictures
-    and sound (see interleaved).
+    and sound (see interleaved).  heard: where there is sound.
     """
 
     time_base: Fraction
@@ -50,6 +51,7 @@ class Timeline:
     frame_P: NDArray[np.int32]
     flags_P: NDArray[np.uint8]
     near: bool = False
+    heard: Heard | None = None
 
     def seconds(self) -> NDArray[np.float64]:
         """Every frame's timestamp in seconds, as TimedFrame.time_s gives it."""

@@ -52,12 +52,13 @@ def check_segment(
     segment: Segment, before: Segment | None, source: Source, max_seconds: float, limits: Limits
 ) -> None:
     """Check a segment beside the one before it.  Raises WireError, UserError `video_too_long`."""
-    _hold(segment.source_sha256 == source.sha256 and segment.num_frames > 0)
+    _hold(segment.source_sha256 == source.sha256 and segment.num_frames >= 0)
+    _hold(segment.shown_frame >= 0)
     _hold(segment.start_s <= segment.end_s)
     _hold(all(map(is_ours, segment.warnings)))
     _hold(segment.duration_s <= max_seconds + SAME_TIME_S)
     if before is None:
-        _hold(segment.index >= 0 and segment.first_frame >= 0)
+        _hold(segment.index >= 0)
         _hold(abs(segment.start_s) <= limits.start_seconds + limits.seconds)
     else:
         _hold(segment.index > before.index and segment.start_s > before.start_s)

@@ -1,0 +1,57 @@
+"""Sound that lies beside the pictures: before the first of them, or after the last.
+
+Does: say from when the first picture is shown and until when the last one, so that every second
+with sound lies in a segment; the warnings about that.  Does not: read packets, or cut.
+See docs/design/0035.
+"""
+
+from fractions import Fraction
+from typing import NamedTuple
+
+from mllm_affect.media.warnings import Warnings, warn
+
+BESIDE_S = 0.25
+"""Sound that lies beside the pictures by less than this makes no difference: coders pad the sound,
+and cameras start and stop the two a little apart."""
+
+
+class Heard(NamedTuple):
+    """Where a file states sound, in seconds on the video's timeline."""
+
+    start_s: float
+    end_s: float
+
+
+class Beside:
+    """Extends the first and the last picture of one video over the sound beside them."""
+
+    def __init__(self, heard: Heard | None, time_base: Fraction) -> None:
+        self._heard, self._time_base = heard, time_base
+        self._first_s, self._ended_s = float("-inf"), float("inf")
+
+    def first(self, ticks: int) -> int:
+        """Return from when the first picture is shown, given its timestamp."""
+        first_s = float(ticks * self._time_base)
+        if self._heard is None or first_s - self._heard.start_s <= BESIDE_S:
+            return ticks
+        self._first_s = first_s
+        return round(self._heard.start_s / self._time_base)
+
+    def last(self, ticks: int) -> int:
+        """Return until when the last picture is shown, given where it would end."""
+        ended_s = float(ticks * self._time_base)
+        if self._heard is None or self._heard.end_s - ended_s <= BESIDE_S:
+            return ticks
+        self._ended_s = ended_s
+        return round(self._heard.end_s / self._time_base)
+
+    def warnings(self, start_s: float, end_s: float) -> Warnings:
+        """Return what is to be said about a segment; the last one's after `last` was asked."""
+        found: Warnings = ()
+        if self._heard is not None and start_s < self._first_s:
+            before_s = self._first_s - self._heard.start_s
+            found += (warn("sound_before_pictures", seconds=f"{before_s:.2f}"),)
+        if self._heard is not None and end_s > self._ended_s:
+            after_s = self._heard.end_s - self._ended_s
+            found += (warn("sound_after_pictures", seconds=f"{after_s:.2f}"),)
+        return found
