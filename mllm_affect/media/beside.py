@@ -8,6 +8,8 @@ See docs/design/0035.
 from fractions import Fraction
 from typing import NamedTuple
 
+from mllm_affect.media.limits import DEFAULT_LIMITS
+from mllm_affect.media.refusals import MediaError
 from mllm_affect.media.warnings import Warnings, warn
 
 BESIDE_S = 0.25
@@ -25,15 +27,19 @@ class Heard(NamedTuple):
 class Beside:
     """Extends the first and the last picture of one video over the sound beside them."""
 
-    def __init__(self, heard: Heard | None, time_base: Fraction) -> None:
-        self._heard, self._time_base = heard, time_base
+    def __init__(self, heard: Heard | None, time_base: Fraction, name: str) -> None:
+        self._heard, self._time_base, self._name = heard, time_base, name
         self._first_s, self._ended_s = float("-inf"), float("inf")
 
     def first(self, ticks: int) -> int:
-        """Return from when the first picture is shown, given its timestamp."""
+        """Return from when the first picture is shown, given its timestamp.
+
+        Raises UserError `audio_too_long`, as `last` does.
+        """
         first_s = float(ticks * self._time_base)
         if self._heard is None or first_s - self._heard.start_s <= BESIDE_S:
             return ticks
+        self._hold(first_s - self._heard.start_s)
         self._first_s = first_s
         return round(self._heard.start_s / self._time_base)
 
@@ -42,8 +48,14 @@ class Beside:
         ended_s = float(ticks * self._time_base)
         if self._heard is None or self._heard.end_s - ended_s <= BESIDE_S:
             return ticks
+        self._hold(self._heard.end_s - ended_s)
         self._ended_s = ended_s
         return round(self._heard.end_s / self._time_base)
+
+    def _hold(self, beside_s: float) -> None:
+        limit = DEFAULT_LIMITS.sound_beyond_seconds
+        if beside_s > limit:
+            raise MediaError("audio_too_long", self._name, limit=limit)
 
     def warnings(self, start_s: float, end_s: float) -> Warnings:
         """Return what is to be said about a segment; the last one's after `last` was asked."""

@@ -164,7 +164,7 @@ def placed_frames(
         ticks = frame.ticks
         if before is None:
             cutter = GreedyCutter(bound_ticks(max_seconds, frame.time_base))
-            beside = Beside(survey.heard, frame.time_base)
+            beside = Beside(survey.heard, frame.time_base, source.path.name)
             maker = SegmentMaker(source, frame.time_base, beside)
             ticks = beside.first(ticks)
         place = cutter.see(ticks)
@@ -184,7 +184,7 @@ def cut_timeline(timeline: Timeline, source: Source, max_seconds: float) -> Iter
     Raises UserError `bad_max_seconds`.
     """
     cutter = GreedyCutter(bound_ticks(max_seconds, timeline.time_base))
-    beside = Beside(timeline.heard, timeline.time_base)
+    beside = Beside(timeline.heard, timeline.time_base, source.path.name)
     maker = SegmentMaker(source, timeline.time_base, beside)
     usual = usual_ticks(source, timeline.time_base)
     cutter.see(beside.first(int(timeline.ticks_N[0])))
