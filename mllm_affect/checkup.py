@@ -109,14 +109,15 @@ def isolation() -> Finding:
         remedy = "run `python -c 'import av, numpy'`; give the process 3 GiB of address space"
         return Finding(part, works=False, needed=True, found=error.sentence, remedy=remedy)
     holds = [name.replace("_", " ") for name, value in asdict(found).items() if value]
-    missing = [name.replace("_", " ") for name, value in asdict(found).items() if not value]
+    holds = [f"landlock {found.landlock}" if name == "landlock" else name for name in holds]
+    missing = [name.replace("_", " ") for name in found.missing]
     return Finding(
         part,
         works=not missing,
         needed=False,
         found=", ".join(holds) + (f"; without {', '.join(missing)}" if missing else ""),
-        remedy="let the container or kernel allow them (Linux 5.13 with Landlock, user "
-        "namespaces); videos are decoded in a process of their own all the same",
+        remedy="let the container or kernel allow them, see docs/security-media.md; videos are "
+        "decoded in a process of their own all the same, unless `serve --require-sandbox`",
     )
 
 

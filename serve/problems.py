@@ -32,6 +32,7 @@ STATUS_OF_CODE = {
     "transcript_too_large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     "audio_too_long": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     "media_too_big": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    "sandbox_missing": HTTPStatus.SERVICE_UNAVAILABLE,
     "media_killed": HTTPStatus.SERVICE_UNAVAILABLE,
     "unsupported_container": HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     "unsupported_codec": HTTPStatus.UNSUPPORTED_MEDIA_TYPE,

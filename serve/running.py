@@ -26,6 +26,7 @@ from serve.app import create_app
 from serve.logs import AccessLog, set_up_logs
 from serve.model_servers import EngineWatch, engine_of, model_servers
 from serve.plan import Say, ServicePlan
+from serve.sandbox import checked_walls
 from serve.settings import TEMPORARY_DATA, ServiceSettings, refuse_unsafe
 from serve.state import ServiceState
 from serve.store import Store
@@ -84,6 +85,7 @@ def run_worker(plan: ServicePlan, say: Say) -> None:
 def _prepared(plan: ServicePlan, say: Say) -> Iterator[_Parts]:
     """Yield what the plan needs: the store open, the model server started, nothing working yet."""
     set_up_logs(plan.settings.audit_log)
+    walls = checked_walls(plan.settings.require_sandbox, say)
     profile = check_checkpoint(plan.checkpoint)
     scorings = scoring_of(plan.checkpoint, plan.force)
     vocabulary = Vocabulary.of_checkpoint(plan.checkpoint)
@@ -96,7 +98,7 @@ def _prepared(plan: ServicePlan, say: Say) -> Iterator[_Parts]:
     with opened_store(plan.settings) as store, model_servers(plan, sampling) as (addresses, child):
         key = None if child is None else child.key
         engine = engine_of(addresses, plan, sampling, vocabulary, key)
-        state = ServiceState(plan.settings, engine, profile, store, scorings, plan.force)
+        state = ServiceState(plan.settings, engine, profile, store, scorings, plan.force, walls)
         yield _Parts(state, engine, Worker(state), child)
 
 

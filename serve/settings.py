@@ -40,6 +40,9 @@ class ServiceSettings(BaseModel):
         default=None, description="File that gets a JSON line for every request; no content."
     )
 
+    require_sandbox: bool = Field(
+        default=False, description="Refuse to start, and to decode, where a wall is missing."
+    )
     max_upload_bytes: int = Field(default=512 << 20, ge=1)
     max_video_seconds: float = Field(default=600.0, gt=0)
     ask_video_seconds: float = Field(default=120.0, gt=0)
@@ -58,7 +61,11 @@ class ServiceSettings(BaseModel):
     @property
     def limits(self) -> Limits:
         """Bounds on an uploaded video."""
-        return Limits(bytes=self.max_upload_bytes, seconds=self.max_video_seconds)
+        return Limits(
+            bytes=self.max_upload_bytes,
+            seconds=self.max_video_seconds,
+            all_walls=self.require_sandbox,
+        )
 
     @property
     def ask_seconds(self) -> float:

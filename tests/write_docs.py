@@ -86,7 +86,7 @@ def media_page() -> str:
     ):
         lines += [f"## {title}\n", "| limit | default | of what |", "|---|---|---|"]
         lines += [
-            f"| `{item.name}` | {item.default:,} | {item.metadata['meaning']} |"
+            f"| `{item.name}` | {_shown(item.default)} | {item.metadata['meaning']} |"
             for item in fields(kind)
         ]
         lines.append("")
@@ -95,6 +95,10 @@ def media_page() -> str:
     lines += ["\n## Warnings\n", "| code | sentence |", "|---|---|"]
     lines += [f"| `{code}` | {text} |" for code, text in sorted(warnings.SENTENCES.items())]
     return "\n".join(lines) + "\n"
+
+
+def _shown(default: float | bool) -> str:
+    return ("yes" if default else "no") if isinstance(default, bool) else f"{default:,}"
 
 
 PAGES = {

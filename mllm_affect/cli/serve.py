@@ -70,6 +70,13 @@ def serve(
     engine_log: Annotated[
         Path | None, typer.Option(help="Keep the vLLM server's log in this file.")
     ] = None,
+    require_sandbox: Annotated[
+        bool,
+        typer.Option(
+            "--require-sandbox",
+            help="Refuse to start, or to decode, where the kernel does not fully confine that.",
+        ),
+    ] = False,
     force: Annotated[
         bool, typer.Option("--force", help="Answer although the checkpoint knows other prompts.")
     ] = False,
@@ -101,6 +108,7 @@ def serve(
             audit_log=audit_log,
             jobs_at_once=jobs,
             max_upload_bytes=max_upload_mib << 20,
+            require_sandbox=require_sandbox,
         ),
         engine_urls=tuple(engine_url or ()),
         options=EngineOptions(

@@ -33,6 +33,13 @@ def worker(
         typer.Option(help="Use this vLLM server and start none; repeat for several."),
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, max=64, help="Analyses worked on at once.")] = 2,
+    require_sandbox: Annotated[
+        bool,
+        typer.Option(
+            "--require-sandbox",
+            help="Refuse to start, or to decode, where the kernel does not fully confine that.",
+        ),
+    ] = False,
     force: Annotated[
         bool, typer.Option("--force", help="Answer although the checkpoint knows other prompts.")
     ] = False,
@@ -50,7 +57,9 @@ def worker(
     plan = ServicePlan(
         checkpoint=embedded_checkpoint() if model is None else model,
         model_name="miniature" if model is None else model.resolve().name,
-        settings=ServiceSettings(data=data, database_url=database, jobs_at_once=jobs),
+        settings=ServiceSettings(
+            data=data, database_url=database, jobs_at_once=jobs, require_sandbox=require_sandbox
+        ),
         engine_urls=tuple(engine_url or ()),
         force=force,
     )

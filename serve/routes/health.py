@@ -1,7 +1,7 @@
 """`/healthz` and `/readyz`: does the process live, can it answer."""
 
 from fastapi import APIRouter
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from mllm_affect.errors import EngineError
 from serve.problems import problem_responses
@@ -17,6 +17,15 @@ class Health(BaseModel):
     status: str
 
 
+class Readiness(Health):
+    """That it can answer, and what is weaker here than it could be."""
+
+    missing_walls: list[str] = Field(
+        description="What does not confine the processes that decode videos here; see "
+        "docs/security-media.md."
+    )
+
+
 @router.get("/healthz", operation_id="healthz", summary="Is the process alive")
 async def healthz() -> Health:
     """Answer as long as the process lives, also while every worker thread is busy."""
@@ -29,10 +38,10 @@ async def healthz() -> Health:
     summary="Can it answer",
     responses=problem_responses(503),
 )
-def readyz(state: State) -> Health:
+def readyz(state: State) -> Readiness:
     """Answer 200 when the model server and the database answer, else 503."""
     if not state.store.database.is_ready():
         raise DatabaseAwayError
     if not state.engine.is_ready():
         raise EngineError("engine_away", "The model server is not ready.")
-    return Health(status="ready")
+    return Readiness(status="ready", missing_walls=list(state.walls.missing))

@@ -27,4 +27,5 @@ def metrics(state: State) -> Response:
     except FAULTS:
         counts = None
     state.meters.count(counts, state.engine.is_ready(), state.store.database.is_ready())
+    state.meters.note_walls(state.walls)
     return Response(generate_latest(state.meters.registry), media_type=CONTENT_TYPE_LATEST)

@@ -227,6 +227,10 @@ class IsolatedVideo:
             self._path.name, self._descriptor, self._child_limits, self._stop
         )
         self.walls = self._process.begin(self._frame_parts, self._limits, self._prepared)
+        if self._limits.all_walls and self.walls.missing:
+            self._process.end()
+            missing = ", ".join(self.walls.missing)
+            raise MediaError("sandbox_missing", self._path.name, walls=missing)
 
     def _start_again(self, killed: KilledError) -> None:
         """Start a new process after one was killed, once a video; then raises the KilledError.
