@@ -10,12 +10,14 @@ from fastapi.openapi.utils import get_openapi
 from fastapi_offline import FastAPIOffline
 
 from mllm_affect import __version__
+from mllm_affect.client.models import AnalysisRequest
 from mllm_affect.engine.echo import EchoEngine
 from mllm_affect.model.profile import ModelProfile
 from serve.guarding import Door
 from serve.meters import Metered
 from serve.middleware import BodyLimit, RequestId
 from serve.problems import Problem, add_handlers
+from serve.request_limit import RequestLimit
 from serve.routes import (
     analyses,
     ask,
@@ -53,6 +55,9 @@ def create_app(state: ServiceState) -> FastAPI:
         app.include_router(resource.router)
     add_handlers(app, settings.retry_after_s)
     app.add_middleware(BodyLimit, max_video_bytes=settings.max_upload_bytes)
+    app.add_middleware(
+        RequestLimit, owners=len(settings.keys), retry_after_s=settings.retry_after_s
+    )
     app.add_middleware(Door, settings=settings)
     app.add_middleware(RequestId)
     app.add_middleware(Metered, meters=state.meters)
@@ -75,6 +80,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
         )
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
         schemas["Problem"] = Problem.model_json_schema()
+        schemas["AnalysisRequest"] = AnalysisRequest.model_json_schema()
         app.openapi_schema = document
     return app.openapi_schema
 

@@ -19,6 +19,9 @@ from serve.keys import Scope as KeyScope
 from serve.problems import problem
 from serve.settings import ServiceSettings
 
+ADMITTED = "admitted"
+"""Key of a request's state that says that its sender may use the service."""
+
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::[0-9]{1,5})?", re.ASCII)
 """A host as RFC 9112 lets a request name it; internationalised names arrive in ASCII."""
@@ -51,7 +54,9 @@ class Door:
         if not _is_guarded(scope["path"]):
             return None
         if not self._keys:
-            return _refuse_strangers(request, headers)
+            refusal = _refuse_strangers(request, headers)
+            scope["state"][ADMITTED] = refusal is None
+            return refusal
         key = find_key(self._keys, _given_key(headers))
         if key is None:
             detail = "Send the API key as `Authorization: Bearer KEY`."
@@ -68,6 +73,7 @@ class Door:
             response.headers["Retry-After"] = str(max(1, round(wait_s + 0.5)))
             return response
         scope["state"]["owner"] = key.name
+        scope["state"][ADMITTED] = True
         return None
 
 

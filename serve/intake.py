@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fastapi import Request
-from starlette.concurrency import run_in_threadpool
 
 from mllm_affect.errors import UserError
 from mllm_affect.media.isolation.isolated_video import IsolatedVideo
+from mllm_affect.stopping import Stop
 from serve.form import FormReader
+from serve.request_work import RequestWork
 from serve.settings import ServiceSettings
 from serve.store import Store
 from serve.store.media_folder import Incoming
@@ -43,33 +44,43 @@ class Upload:
         return values[0] if values else None
 
 
-async def receive(request: Request, incoming: Incoming) -> Upload:
-    """Read a request's body to its end.
+async def receive(request: Request, incoming: Incoming, work: RequestWork, owner: str) -> Upload:
+    """Read a request's body to its end, once it is its owner's turn.
 
     A multipart body brings the video as its file `video`, and fields beside it; any other body is
-    the video itself.  Raises UserError `bad_request` or `file_too_large`.
+    the video itself.  Raises UserError `bad_request` or `file_too_large`, and as Turns.take.
     """
+    async with work.uploads.taken(owner):
+        return await _received(request, incoming, work)
+
+
+async def _received(request: Request, incoming: Incoming, work: RequestWork) -> Upload:
     upload = Upload(incoming, {})
     form = FormReader.of(request.headers.get("content-type", ""), incoming.write)
     async for chunk in request.stream():
         if not chunk:
             continue
-        await run_in_threadpool(form.feed if form else incoming.write, chunk)
+        await work.write(form.feed if form else incoming.write, chunk)
     if form is not None:
         upload.fields, upload.transcript = form.finish(), form.transcript
     if not incoming.size:
         raise UserError("empty_file", "video is empty; send its bytes.")
-    upload.sha256 = await run_in_threadpool(incoming.finish)
+    upload.sha256 = await work.write(incoming.finish)
     return upload
 
 
-def keep(store: Store, settings: ServiceSettings, owner: str, upload: Upload) -> StoredVideo:
-    """Probe an upload and keep it.  Raises UserError as probing and cutting do."""
+def keep(
+    store: Store, settings: ServiceSettings, owner: str, upload: Upload, stop: Stop
+) -> StoredVideo:
+    """Probe an upload and keep it.
+
+    Raises UserError as probing and cutting do, StoppedError once told to stop.
+    """
     known = store.videos.uploaded_again(owner, upload.sha256)
     if known is not None:
         return known
     path = upload.incoming.path
-    with unnamed(path), IsolatedVideo(path, settings.limits) as video:
+    with unnamed(path), IsolatedVideo(path, settings.limits, stop=stop) as video:
         source, segments = video.source, len(video.segment())
     return store.videos.keep(owner, upload.incoming, source, segments)
 

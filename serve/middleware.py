@@ -10,10 +10,15 @@ from typing import Any
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serve.problems import BodyTooLargeError, body_too_large
+from serve.problems import BodyBound, BodyTooLargeError, body_too_large
 
 ENVELOPE_BYTES = 1 << 20
 """What multipart boundaries and text fields may add to the video itself."""
+
+OTHER = BodyBound(1 << 20, is_video=False)
+"""Bodies that bring no video: JSON."""
+
+TAKE_VIDEOS = (("POST", "/v1/videos"), ("POST", "/v1/ask"))
 
 ALWAYS = (
     (b"x-content-type-options", b"nosniff"),
@@ -64,20 +69,25 @@ def _safe_headers(path: str, given: list[Any]) -> list[tuple[bytes, bytes]]:
 
 
 class BodyLimit:
-    """Answer 413 as soon as a body states or shows more bytes than allowed."""
+    """Answer 413 as soon as a body states or shows more bytes than allowed.
+
+    A body that may bring a video may have as many as that, any other one those of `OTHER`.
+    """
 
     def __init__(self, app: ASGIApp, max_video_bytes: int) -> None:
         self._app = app
-        self._max_bytes = max_video_bytes + ENVELOPE_BYTES
-        self._max_video_bytes = max_video_bytes
+        self._video = BodyBound(max_video_bytes, is_video=True)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if self._stated(scope) > self._max_bytes:
-            response = body_too_large(Request(scope), self._max_video_bytes)
+        takes_video = (scope["method"], scope["path"]) in TAKE_VIDEOS
+        bound = self._video if takes_video else OTHER
+        most = bound.max_bytes + (ENVELOPE_BYTES if takes_video else 0)
+        if self._stated(scope) > most:
+            response = body_too_large(Request(scope), bound)
             await response(scope, receive, send)
             return
         seen = 0
@@ -86,8 +96,8 @@ class BodyLimit:
             nonlocal seen
             message = await receive()
             seen += len(message.get("body", b""))
-            if seen > self._max_bytes:
-                raise BodyTooLargeError(self._max_video_bytes)
+            if seen > most:
+                raise BodyTooLargeError(bound)
             return message
 
         await self._app(scope, counted, send)

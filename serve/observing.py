@@ -12,6 +12,7 @@ from mllm_affect.media.limits import Limits
 from mllm_affect.media.observed import Observed
 from mllm_affect.media.observing import observe_video
 from mllm_affect.media.types import Source
+from mllm_affect.stopping import Stop
 
 MOST_VIDEOS = 64
 PATIENCE_S = 2.0
@@ -26,11 +27,11 @@ class Observations:
         self._found: OrderedDict[str, tuple[Observed, ...]] = OrderedDict()
         self._looking = threading.Lock()
 
-    def of(self, video_id: str, source: Source, limits: Limits) -> tuple[Observed, ...]:
+    def of(self, video_id: str, source: Source, limits: Limits, stop: Stop) -> tuple[Observed, ...]:
         """Return what the segments of a video show; it is looked at where that is not known.
 
-        Raises EngineError `looking_elsewhere` while another video is looked at, UserError as
-        `observe_video` does.
+        Raises EngineError `looking_elsewhere` while another video is looked at, StoppedError once
+        told to stop, UserError as `observe_video` does.
         """
         known = self._found.get(video_id)
         if known is not None:
@@ -41,7 +42,7 @@ class Observations:
             )
         try:
             if video_id not in self._found:
-                self._found[video_id] = tuple(observe_video(source, limits))
+                self._found[video_id] = tuple(observe_video(source, limits, stop=stop))
                 while len(self._found) > self._most:
                     self._found.popitem(last=False)
             return self._found[video_id]

@@ -4,8 +4,10 @@ Does: map errors to a status, a stable code and one sentence.  Does not: show pa
 a decoder printed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
+from itertools import islice
 from typing import Any
 
 from fastapi import FastAPI, HTTPException, Request
@@ -27,6 +29,7 @@ STATUS_OF_CODE = {
     "not_answered": HTTPStatus.CONFLICT,
     "idempotency_conflict": HTTPStatus.CONFLICT,
     "queue_full": HTTPStatus.TOO_MANY_REQUESTS,
+    "too_many_at_once": HTTPStatus.TOO_MANY_REQUESTS,
     "file_too_large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     "video_too_long": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     "transcript_too_large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -46,12 +49,25 @@ WITHHELD = {
 """What is said instead of sentences that quote the model server."""
 
 
+MOST_TOLD = 10
+LONGEST_NAME = 64
+"""What is told of a request's fields, whose names may be its client's own."""
+
+
+@dataclass(frozen=True)
+class BodyBound:
+    """What a body may have; `is_video`: it brings a video, and what surrounds one."""
+
+    max_bytes: int
+    is_video: bool
+
+
 class BodyTooLargeError(HTTPException):
     """The body shows more bytes than allowed; this kind alone passes through body parsing."""
 
-    def __init__(self, max_video_bytes: int) -> None:
+    def __init__(self, bound: BodyBound) -> None:
         super().__init__(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-        self.max_video_bytes = max_video_bytes
+        self.bound = bound
 
 
 class FieldError(UserError):
@@ -105,12 +121,26 @@ def _sendable(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def body_too_large(request: Request, max_video_bytes: int) -> JSONResponse:
+def told_fields(places: Iterable[Sequence[int | str]]) -> list[str]:
+    """Return the names of the fields that faults are in, a bounded number of bounded length."""
+    names = {_told(place) for place in islice(places, 10 * MOST_TOLD)}
+    return sorted(names)[:MOST_TOLD]
+
+
+def _told(place: Sequence[int | str]) -> str:
+    name = str(place[-1]) if place else "body"
+    return "".join(letter if letter.isprintable() else "?" for letter in name[:LONGEST_NAME])
+
+
+def body_too_large(request: Request, bound: BodyBound) -> JSONResponse:
     """Return the response to a body that is larger than allowed; the rest of it is not read."""
-    detail = f"A video may have at most {max_video_bytes >> 20} MiB."
-    response = problem(
-        request, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "file_too_large", detail, ["video"]
-    )
+    if bound.is_video:
+        code, fields = "file_too_large", ["video"]
+        detail = f"A video may have at most {bound.max_bytes >> 20} MiB."
+    else:
+        code, fields = "body_too_large", ["body"]
+        detail = f"This body may have at most {bound.max_bytes >> 10} KiB."
+    response = problem(request, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, code, detail, fields)
     response.headers["Connection"] = "close"
     return response
 
@@ -153,13 +183,13 @@ def add_handlers(app: FastAPI, retry_after_s: int) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def bad_request(request: Request, error: RequestValidationError) -> JSONResponse:
-        fields = sorted({str(item["loc"][-1]) for item in error.errors()})
+        fields = told_fields(item["loc"] for item in error.errors())
         detail = f"The request cannot be used: check {', '.join(fields)}."
         return problem(request, HTTPStatus.UNPROCESSABLE_ENTITY, "bad_request", detail, fields)
 
     @app.exception_handler(BodyTooLargeError)
     async def too_large(request: Request, error: BodyTooLargeError) -> JSONResponse:
-        return body_too_large(request, error.max_video_bytes)
+        return body_too_large(request, error.bound)
 
     @app.exception_handler(ClientDisconnect)
     async def broken_off(request: Request, _error: ClientDisconnect) -> JSONResponse:

@@ -12,8 +12,6 @@ from dataclasses import dataclass, replace
 from types import FrameType
 from typing import NoReturn
 
-import uvicorn
-
 from mllm_affect.engine.balanced import BalancedEngine
 from mllm_affect.engine.checkpoint import check_checkpoint
 from mllm_affect.engine.vllm_server import VllmServer, refuse_port_in_use
@@ -23,17 +21,16 @@ from mllm_affect.media.types import Sampling
 from mllm_affect.scoring.scoring_file import scoring_of
 from mllm_affect.temporary import temporary_folder
 from serve.app import create_app
-from serve.logs import AccessLog, set_up_logs
+from serve.logs import set_up_logs
 from serve.model_servers import EngineWatch, engine_of, model_servers
 from serve.plan import Say, ServicePlan
+from serve.request_work import RequestWork
 from serve.sandbox import checked_walls
 from serve.settings import TEMPORARY_DATA, ServiceSettings, refuse_unsafe
 from serve.state import ServiceState
 from serve.store import Store
+from serve.web_server import WebServer
 from serve.work.worker import Worker
-
-DRAIN_SECONDS = 10
-"""Requests in flight get so long to end; analyses then `ServiceSettings.drain_s`."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +56,7 @@ def run_service(plan: ServicePlan, say: Say) -> None:
     say(f"Serving {plan.model_name} at {address} (interactive: {address}/docs)")
     with _prepared(plan, say) as parts:
         state = replace(parts.state, on_work=parts.worker.wake)
-        web = _WebServer(state, parts.engine)
+        web = WebServer(create_app(state), state)
         watch = EngineWatch(parts.child, parts.engine, web.leave, say)
         with _working(parts, watch):
             web.run()
@@ -98,7 +95,10 @@ def _prepared(plan: ServicePlan, say: Say) -> Iterator[_Parts]:
     with opened_store(plan.settings) as store, model_servers(plan, sampling) as (addresses, child):
         key = None if child is None else child.key
         engine = engine_of(addresses, plan, sampling, vocabulary, key)
-        state = ServiceState(plan.settings, engine, profile, store, scorings, plan.force, walls)
+        work = RequestWork(plan.settings.decoders_at_once, len(plan.settings.keys))
+        state = ServiceState(
+            plan.settings, engine, profile, store, scorings, plan.force, walls, work=work
+        )
         yield _Parts(state, engine, Worker(state), child)
 
 
@@ -128,35 +128,6 @@ def opened_store(settings: ServiceSettings) -> Iterator[Store]:
         store = Store.open(folder, settings.database_url)
         stack.callback(store.close)
         yield store
-
-
-class _WebServer(uvicorn.Server):
-    """uvicorn, which tells streams that are being sent to end."""
-
-    def __init__(self, state: ServiceState, engine: BalancedEngine) -> None:
-        super().__init__(
-            uvicorn.Config(
-                AccessLog(create_app(state)),
-                host=state.settings.host,
-                port=state.settings.port,
-                log_config=None,  # its lines go through our handler, see logs
-                log_level="warning",
-                access_log=False,
-                server_header=False,
-                timeout_graceful_shutdown=DRAIN_SECONDS,
-            )
-        )
-        self._state, self._engine = state, engine
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """End on a signal."""
-        self._state.ending.set()
-        super().handle_exit(sig, frame)
-
-    def leave(self) -> None:
-        """End without a signal."""
-        self._state.ending.set()
-        self.should_exit = True
 
 
 def _leave(_number: int, _frame: FrameType | None) -> NoReturn:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mllm_affect.errors import UserError
 from mllm_affect.media.limits import Limits
+from serve.connection_limits import ConnectionLimits
 from serve.keys import ApiKey
 
 TEMPORARY_DATA = "mllm-affect-data-"
@@ -52,6 +53,14 @@ class ServiceSettings(BaseModel):
     keep_media_s: float = Field(default=DAY, gt=0)
     keep_results_s: float = Field(default=30 * DAY, gt=0)
     clip_cache_bytes: int = Field(default=4 << 30, ge=0)
+
+    connections: ConnectionLimits = ConnectionLimits()
+    decoders_at_once: int | None = Field(
+        default=None, ge=1, description="Videos that requests decode; None: one a core."
+    )
+    question_s: float = Field(
+        default=120.0, gt=0, description="One question about one clip, from the first request on."
+    )
 
     jobs_at_once: int = Field(default=2, ge=0, description="Analyses worked on here; 0: none.")
     in_flight: int = Field(default=8, ge=1, description="Clips of one video in flight.")

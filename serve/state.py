@@ -20,6 +20,7 @@ from mllm_affect.scoring.scoring_file import ScoringFile
 from serve.glances import Glances
 from serve.meters import Meters
 from serve.observing import Observations
+from serve.request_work import RequestWork
 from serve.settings import ServiceSettings
 from serve.store import Store
 from serve.store.analyses import StoredAnalysis
@@ -55,6 +56,7 @@ class ServiceState:
     """Called when an analysis was asked for, so that a worker in this process need not wait."""
 
     glances: Glances = field(default_factory=Glances)
+    work: RequestWork = field(default_factory=RequestWork)
     ending: threading.Event = field(default_factory=threading.Event)
     """Set when the process ends: streams of events stop then, their readers come back."""
 

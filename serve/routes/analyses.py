@@ -3,16 +3,21 @@
 Does: what clients do with analyses.  Does not: the work (serve.work) or the events (events).
 """
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Path, Query, Response
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
 
 from mllm_affect.client.models import Analysis, AnalysisPage, AnalysisRequest, Id, SegmentPage
 from mllm_affect.errors import UserError
+from mllm_affect.tasks.task import Task
+from mllm_affect.tasks.video_context import VideoContext
 from serve.choosing import chosen_task
 from serve.cursors import PATTERN, cursor_of, position_of
+from serve.json_body import json_body
 from serve.problems import problem_responses
 from serve.state import Owner, State, bearer
+from serve.store.analyses import StoredAnalysis
 from serve.told import TranscriptFile, context_of_request
 from serve.wire.analyses import analysis_info
 
@@ -28,6 +33,14 @@ IdempotencyKey = Annotated[
         description="A name of your own for this request; sent again, it gives the same analysis.",
     ),
 ]  # fmt: skip
+ASKED_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": {"$ref": "#/components/schemas/AnalysisRequest"}}
+        },
+    }
+}
 UNKNOWN = "There is no such analysis; it may have been erased."
 
 
@@ -36,10 +49,11 @@ UNKNOWN = "There is no such analysis; it may have been erased."
     operation_id="create_analysis",
     summary="Ask for an analysis",
     status_code=202,
-    responses=problem_responses(401, 403, 404, 409, 422, 429),
+    responses=problem_responses(401, 403, 404, 409, 413, 422, 429),
+    openapi_extra=ASKED_BODY,
 )
-def create_analysis(
-    asked: AnalysisRequest,
+async def create_analysis(
+    request: Request,
     response: Response,
     state: State,
     owner: Owner,
@@ -49,27 +63,36 @@ def create_analysis(
 
     The answer comes later: follow `Location`, or its `/events`.
     """
+    asked = await json_body(request, AnalysisRequest, state.work)
+    task, context = await state.work.parse(_meant, asked)
+    if not state.force:
+        state.profile.refuse_other_prompt(state.profile.fit(task))
+
+    def accept() -> StoredAnalysis:
+        return state.store.analyses.ask(
+            owner,
+            state.video(owner, asked.video_id),
+            task,
+            state.engine.model_id,
+            idempotency_key,
+            context=context,
+            most_waiting=state.settings.most_waiting,
+        )
+
+    found = await run_in_threadpool(accept)
+    state.on_work()
+    response.headers["Location"] = f"/v1/analyses/{found.id}"
+    return analysis_info(found)
+
+
+def _meant(asked: AnalysisRequest) -> tuple[Task, VideoContext]:
+    """Return what a request asks, and what it tells besides."""
     task = chosen_task(asked.task, asked.question, tuple(asked.answers))
     told = None
     if asked.transcript is not None:
         content = asked.transcript.encode("utf-8", "replace")
         told = TranscriptFile(f"transcript.{asked.transcript_kind}", content)
-    context = context_of_request(task, told, None, asked.asked)
-    if not state.force:
-        state.profile.refuse_other_prompt(state.profile.fit(task))
-    video = state.video(owner, asked.video_id)
-    found = state.store.analyses.ask(
-        owner,
-        video,
-        task,
-        state.engine.model_id,
-        idempotency_key,
-        context=context,
-        most_waiting=state.settings.most_waiting,
-    )
-    state.on_work()
-    response.headers["Location"] = f"/v1/analyses/{found.id}"
-    return analysis_info(found)
+    return task, context_of_request(task, told, None, asked.asked)
 
 
 @router.get(

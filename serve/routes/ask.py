@@ -9,17 +9,19 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse
-from starlette.concurrency import run_in_threadpool
 
 from mllm_affect.client.models import Analysis
+from mllm_affect.engine.bounds import BoundedEngine, Bounds
 from mllm_affect.errors import EngineError, UserError
 from mllm_affect.expressions.answering import answer_video
 from mllm_affect.scoring.answers import VideoAnswer
+from mllm_affect.stopping import Stop
 from mllm_affect.tasks.task import Task
 from mllm_affect.tasks.video_context import VideoContext
 from serve.choosing import chosen_task
 from serve.intake import Upload, keep, receive, unnamed
 from serve.problems import FieldError, problem_responses
+from serve.request_work import Work
 from serve.state import Owner, ServiceState, State, bearer
 from serve.told import context_of_request
 from serve.wire.analyses import analysis_info
@@ -96,18 +98,32 @@ async def ask(request: Request, state: State, owner: Owner) -> Any:
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         raise FieldError("bad_request", "Send a form with the file video.", ("video",))
     with state.store.media.incoming(state.settings.max_upload_bytes) as incoming:
-        upload = await receive(request, incoming)
-        task = chosen_task(
-            upload.one("task"), upload.one("question"), tuple(upload.fields.get("answers", ()))
-        )
-        context = context_of_request(
-            task, upload.transcript, upload.one("transcript_text"), upload.one("asked")
-        )
-        return await run_in_threadpool(_answer, state, owner, upload, task, context)
+        upload = await receive(request, incoming, state.work, owner)
+        task, context = await state.work.parse(_asked, upload)
+
+        def answer(work: Work) -> VideoAnswer | JSONResponse:
+            return _answer(state, owner, upload, task, context, work)
+
+        return await state.work.decode(request, owner, answer)
+
+
+def _asked(upload: Upload) -> tuple[Task, VideoContext]:
+    """Return what a form asks, and what it tells besides."""
+    task = chosen_task(
+        upload.one("task"), upload.one("question"), tuple(upload.fields.get("answers", ()))
+    )
+    return task, context_of_request(
+        task, upload.transcript, upload.one("transcript_text"), upload.one("asked")
+    )
 
 
 def _answer(
-    state: ServiceState, owner: str, upload: Upload, task: Task, context: VideoContext
+    state: ServiceState,
+    owner: str,
+    upload: Upload,
+    task: Task,
+    context: VideoContext,
+    work: Work,
 ) -> VideoAnswer | JSONResponse:
     if not state.engine.is_ready():
         raise EngineError("engine_away", "The model server is not ready; try again in a moment.")
@@ -117,26 +133,33 @@ def _answer(
             return answer_video(
                 upload.incoming.path,
                 task,
-                state.engine,
+                BoundedEngine(state.engine, Bounds(work.stop, settings.question_s)),
                 state.profile,
                 context=context,
                 scorings=state.scorings,
                 force=state.force,
                 limits=replace(settings.limits, seconds=settings.ask_seconds),
                 in_flight=settings.in_flight,
+                stop=work.stop,
+                on_read=work.read,
             )
     except UserError as error:
         if error.code != "video_too_long" or settings.ask_seconds >= settings.max_video_seconds:
             raise
-    return _later(state, owner, upload, task, context)
+    return _later(state, owner, upload, task, context, work.stop)
 
 
 def _later(
-    state: ServiceState, owner: str, upload: Upload, task: Task, context: VideoContext
+    state: ServiceState,
+    owner: str,
+    upload: Upload,
+    task: Task,
+    context: VideoContext,
+    stop: Stop,
 ) -> JSONResponse:
     if not state.force:
         state.profile.refuse_other_prompt(state.profile.fit(task))
-    video = keep(state.store, state.settings, owner, upload)
+    video = keep(state.store, state.settings, owner, upload, stop)
     found = state.store.analyses.ask(
         owner,
         video,

@@ -7,14 +7,15 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Request, Response
 from fastapi.responses import FileResponse
-from starlette.concurrency import run_in_threadpool
 
 from mllm_affect.client.models import VideoInfo
 from mllm_affect.errors import UserError
 from serve.intake import keep, receive
 from serve.opened_file import OpenedFileResponse
 from serve.problems import problem_responses
+from serve.request_work import Work
 from serve.state import Owner, State, bearer
+from serve.store.videos import StoredVideo
 from serve.wire.videos import video_info
 
 router = APIRouter(
@@ -61,8 +62,12 @@ async def upload_video(
     It is kept until it is erased, or for as long as /v1/limits says.
     """
     with state.store.media.incoming(state.settings.max_upload_bytes) as incoming:
-        upload = await receive(request, incoming)
-        video = await run_in_threadpool(keep, state.store, state.settings, owner, upload)
+        upload = await receive(request, incoming, state.work, owner)
+
+        def kept(work: Work) -> StoredVideo:
+            return keep(state.store, state.settings, owner, upload, work.stop)
+
+        video = await state.work.decode(request, owner, kept)
     response.headers["Location"] = f"/v1/videos/{video.id}"
     return video_info(video)
 

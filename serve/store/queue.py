@@ -28,7 +28,13 @@ LONGEST_WAIT_S = 3600.0
 back, and is due."""
 
 MOST_STALLS = 20
-"""So many workers in a row may vanish without any progress before an analysis is given up."""
+"""So often in a row an analysis may lose its worker or its model server without any progress before
+it is given up."""
+
+WORKERS_DIED = "The video ended every worker that took it; the service's log says more."
+LONGEST_ENGINE_WAIT_S = 60.0
+
+NOT_ANSWERED = "Model servers went away each time that they were asked this; try again later."
 
 
 class LeaseLostError(Exception):
@@ -86,7 +92,7 @@ class Queue:
                 return None
             stalls = row.stalls + (row.status == "running")
             if stalls > MOST_STALLS:
-                self._give_up(connection, row.id)
+                self._give_up(connection, row.id, "worker_died", WORKERS_DIED)
                 return None
             lease_id = uuid.uuid4().hex
             connection.execute(
@@ -176,6 +182,26 @@ class Queue:
             ):
                 self._events.append(connection, lease.analysis_id, "waiting", {})
 
+    def wait_again(self, lease: Lease, first_s: float) -> bool:
+        """Let the analysis wait again as its model server failed; return False if it was given up.
+
+        It waits twice as long each time, until there is progress again.
+        """
+        with self._database.writing(progress=True) as connection:
+            if not self._hold(connection, lease, stalls=analyses.c.stalls + 1):
+                return True
+            found = select(analyses.c.stalls).where(analyses.c.id == lease.analysis_id)
+            stalls = connection.execute(found).scalar_one()
+            if stalls > MOST_STALLS:
+                self._give_up(connection, lease.analysis_id, "engine_failed", NOT_ANSWERED)
+                return False
+            after_s = min(first_s * 2 ** (stalls - 1), LONGEST_ENGINE_WAIT_S)
+            self._hold(
+                connection, lease, status="queued", lease=None, not_before_s=now_s() + after_s
+            )
+            self._events.append(connection, lease.analysis_id, "waiting", {})
+        return True
+
     def _silent(self, model: str | None) -> list[Beat]:
         wanted = select(analyses.c.lease, analyses.c.beats, analyses.c.lease_s).where(
             analyses.c.status == "running"
@@ -210,15 +236,14 @@ class Queue:
         )
         return bool(changed.rowcount)
 
-    def _give_up(self, connection: Connection, analysis_id: str) -> None:
-        detail = "The video ended every worker that took it; the service's log says more."
+    def _give_up(self, connection: Connection, analysis_id: str, code: str, detail: str) -> None:
         connection.execute(
             update(analyses)
             .where(analyses.c.id == analysis_id)
             .values(
-                status="failed", finished_s=now_s(), lease=None, error_code="worker_died",
+                status="failed", finished_s=now_s(), lease=None, error_code=code,
                 error_detail=detail,
             )
         )  # fmt: skip
-        data = {"code": "worker_died", "detail": detail}
+        data = {"code": code, "detail": detail}
         self._events.append(connection, analysis_id, "failed", data)

@@ -8,10 +8,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from mllm_affect.stopping import Stop
 from serve.store.faults import FAULTS
 from serve.store.queue import Lease, Queue
 
 BEATS_A_LEASE = 4
+LONGEST_BEAT_S = 1.5
+"""An analysis that was cancelled is given up by its worker within so long."""
 
 
 class Heartbeats:
@@ -19,7 +22,7 @@ class Heartbeats:
 
     def __init__(self, queue: Queue, model: str, lease_s: float) -> None:
         self._queue, self._model, self._lease_s = queue, model, lease_s
-        self._held: dict[str, tuple[Lease, threading.Event]] = {}
+        self._held: dict[str, tuple[Lease, Stop]] = {}
         self._lock, self._done = threading.Lock(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeats", daemon=True)
 
@@ -34,25 +37,32 @@ class Heartbeats:
             self._thread.join()
 
     @contextmanager
-    def holding(self, lease: Lease) -> Iterator[threading.Event]:
-        """Beat for a lease while the block runs; the event is set when the lease is lost."""
-        lost = threading.Event()
+    def holding(self, lease: Lease) -> Iterator[Stop]:
+        """Beat for a lease while the block runs; its work is stopped when the lease is lost."""
+        stop = Stop()
         with self._lock:
-            self._held[lease.id] = (lease, lost)
+            self._held[lease.id] = (lease, stop)
         try:
-            yield lost
+            yield stop
         finally:
             with self._lock:
                 del self._held[lease.id]
 
+    def stop_work(self) -> None:
+        """Stop the work under every lease that is held."""
+        with self._lock:
+            held = list(self._held.values())
+        for _, stop in held:
+            stop.set()
+
     def _run(self) -> None:
-        while not self._done.wait(self._lease_s / BEATS_A_LEASE):
+        while not self._done.wait(min(LONGEST_BEAT_S, self._lease_s / BEATS_A_LEASE)):
             with self._lock:
                 held = list(self._held.values())
-            for lease, lost in held:
+            for lease, stop in held:
                 try:
                     if not self._queue.beat(lease):
-                        lost.set()
+                        stop.set()
                 except FAULTS:
                     continue  # nobody else can take it over meanwhile
             with suppress(*FAULTS):

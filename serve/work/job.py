@@ -11,10 +11,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from mllm_affect.engine.bounds import BoundedEngine, Bounds
 from mllm_affect.errors import EngineError, UserError
 from mllm_affect.expressions.answering import answer_video
 from mllm_affect.media.cache import ClipCache
 from mllm_affect.scoring.answers import SegmentAnswer
+from mllm_affect.stopping import Stop, StoppedError
 from serve.problems import WITHHELD
 from serve.state import ServiceState
 from serve.store.faults import FAULTS, StorageAwayError
@@ -34,17 +36,16 @@ CACHE_CODES = ("bad_cache", "cache_full", "cache_not_written")
 PASSING = (errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT)
 
 
-class StoppingError(Exception):
-    """The worker is ending; the analysis goes back."""
-
-
 @dataclass(frozen=True)
 class Job:
-    """What is needed to work on one analysis; `lost` and `stopping` end it between segments."""
+    """What is needed to work on one analysis.
+
+    `stop` is set when its lease is lost, and when the worker ends, which sets `stopping` before.
+    """
 
     state: ServiceState
     lease: Lease
-    lost: threading.Event
+    stop: Stop
     stopping: threading.Event
 
     def run(self) -> None:
@@ -68,11 +69,11 @@ class Job:
         queue = self.state.store.queue
         try:
             self._answer()
-        except StoppingError:
+        except StoppedError:
             queue.put_back(self.lease, 0.0)
             return "put_back"
         except EngineError as error:
-            return self._put_back(error.code)
+            return self._wait_for_engine(error.code)
         except UserError as error:
             code, detail = error.code, WITHHELD.get(error.code, error.sentence)
             self._persist(lambda: queue.fail(self.lease, code, detail))
@@ -96,6 +97,17 @@ class Job:
         self.state.meters.waits.inc()
         self._persist(lambda: self.state.store.queue.put_back(self.lease, ENGINE_WAIT_S))
         return "waits"
+
+    def _wait_for_engine(self, why: str) -> str:
+        """Let it wait for a model server: longer each time, and only so often without progress."""
+        self.state.meters.waits.inc()
+        waits: list[bool] = []
+        self._persist(
+            lambda: waits.append(self.state.store.queue.wait_again(self.lease, ENGINE_WAIT_S))
+        )
+        outcome = "waits" if waits[-1] else "failed"
+        log.warning("analysis %s %s: %s", self.lease.analysis_id, outcome, why)
+        return outcome
 
     def _persist(self, write: Callable[[], None]) -> None:
         """Write to the store, again and again while it is away, for as long as a lease lasts.
@@ -128,10 +140,12 @@ class Job:
                 if cache is None or error.code not in CACHE_CODES:
                     raise
                 self._answer_about(video, None)  # keeping clips only saves time
-        except LeaseLostError:
+        except (LeaseLostError, StoppedError) as error:
+            if isinstance(error, StoppedError) and self.stopping.is_set():
+                raise
             # Clips that were kept after the video was erased go as well.
             state.store.videos.remove_unowned(video.source.sha256)
-            raise
+            raise LeaseLostError from error
 
     def _cache(self, video: StoredVideo) -> ClipCache | None:
         bound = self.state.settings.clip_cache_bytes
@@ -151,18 +165,15 @@ class Job:
 
         def store(answer: SegmentAnswer) -> None:
             nonlocal done
-            if self.lost.is_set():
-                raise LeaseLostError
+            self.stop.check()
             done += 1
             self._persist(lambda: state.store.queue.add(lease, answer, done))
             state.meters.segments.inc()
-            if self.stopping.is_set():
-                raise StoppingError
 
         answer = answer_video(
             video.source,
             lease.task,
-            state.engine,
+            BoundedEngine(state.engine, Bounds(self.stop, state.settings.question_s)),
             state.profile,
             context=lease.context,
             scorings=state.scorings,
@@ -172,6 +183,7 @@ class Job:
             on_segment=store,
             known=known,
             in_flight=state.settings.in_flight,
+            stop=self.stop,
         )
         verdict, count = answer.verdict(), len(answer.segments)
         self._persist(lambda: state.store.queue.succeed(lease, verdict, count))

@@ -51,6 +51,7 @@ class Worker:
         """
         deadline = time.monotonic() + seconds
         self._stopping.set()
+        self._beats.stop_work()
         for _ in self._threads:
             self._work.release()
         for thread in self._threads:
@@ -76,8 +77,10 @@ class Worker:
         lease = queue.take(self._state.engine.model_id, self._settings.lease_s)
         if lease is None:
             return False
-        with self._beats.holding(lease) as lost:
-            Job(self._state, lease, lost, self._stopping).run()
+        with self._beats.holding(lease) as stop:
+            if self._stopping.is_set():
+                stop.set()
+            Job(self._state, lease, stop, self._stopping).run()
         return True
 
     def _keep_house(self) -> None:

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-import uvicorn
 from service_in_process import Service
 
 from mllm_affect.engine.server_process import free_port
+from serve.web_server import WebServer
 from serve.work.worker import Worker
 
 
@@ -17,9 +17,8 @@ from serve.work.worker import Worker
 def served_in_thread(service: Service) -> Iterator[str]:
     """Yield the service's address."""
     port = free_port()
-    server = uvicorn.Server(
-        uvicorn.Config(service.app, host="127.0.0.1", port=port, log_level="critical")
-    )
+    settings = service.state.settings.model_copy(update={"port": port})
+    server = WebServer(service.app, replace(service.state, settings=settings))
     thread = threading.Thread(target=server.run, daemon=True)
     worker = Worker(service.state)
     # As in `serve`: who asks for an analysis wakes the worker.

@@ -12,6 +12,7 @@ from mllm_affect.model.profile import ModelProfile
 from mllm_affect.pipeline import UNSCORED
 from mllm_affect.scoring.scoring_file import ScoringFile
 from serve.app import create_app
+from serve.request_work import RequestWork
 from serve.settings import ServiceSettings
 from serve.state import ServiceState
 from serve.store import Store
@@ -46,7 +47,8 @@ class Service:
         settings = settings or ServiceSettings()
         self.folder = TemporaryDirectory()
         store = Store.open(data or Path(self.folder.name), database_url)
-        self.state = ServiceState(settings, self.engine, profile, store, scorings, force)
+        work = RequestWork(settings.decoders_at_once, len(settings.keys))
+        self.state = ServiceState(settings, self.engine, profile, store, scorings, force, work=work)
         self.app = create_app(self.state)
         self.http = TestClient(
             self.app, raise_server_exceptions=False, base_url="http://127.0.0.1:8000"

@@ -10,6 +10,7 @@ from mllm_affect.exports.formats import MEDIA_TYPES, Format
 from mllm_affect.exports.json_file import read_export
 from mllm_affect.media.observed import Observed
 from mllm_affect.media.speech.activity import Span
+from mllm_affect.stopping import Stop
 from serve import observing
 from serve.observing import Observations
 
@@ -19,7 +20,7 @@ def looked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Videos that were looked at; what is found is invented."""
     seen: list[str] = []
 
-    def look(source: Any, _limits: Any) -> list[Observed]:
+    def look(source: Any, _limits: Any, stop: Any) -> list[Observed]:
         seen.append(source.sha256)
         pause = Span(0.0, 5.0)
         return [Observed(0, 0.0, 5.0, True, (), (pause,), 0.0, 5.0, 0.0, 0.0, ())]
@@ -92,7 +93,7 @@ def test_only_the_last_videos_are_remembered(looked: list[str]) -> None:
             self.sha256 = sha256
 
     for name in ("a", "b", "b", "c", "a"):
-        observations.of(name, Named(name), None)  # type: ignore[arg-type]
+        observations.of(name, Named(name), None, Stop())  # type: ignore[arg-type]
     assert looked == ["a", "b", "c", "a"]
 
 
