@@ -3,6 +3,7 @@
 Run as `python stub_engine.py PORT [SECONDS_A_QUESTION]`: a real process behind real HTTP that tests
 can kill, stop and make misbehave.  Its answers depend on the clip and the question alone, so that
 two of them agree; like vLLM it keeps media under the name that they come with, until it is killed.
+On a question with `REFUSED?`, `CUT?` or `SLOW?` it fails whatever its mode.
 `POST /mode/NAME` makes it `well`, `hung` (no answer at all), `slow`, `garbled` or `broken`.
 """
 
@@ -75,6 +76,14 @@ class Handler(BaseHTTPRequestHandler):
                 self._send({"error": {"message": sentence}}, 400)
                 return
             asked.append(self.server.kept[name])
+        if any("REFUSED?" in text for text in asked):
+            self._send({"error": {"message": "Internal server error"}}, 500)
+            return
+        if any("CUT?" in text for text in asked):
+            self.close_connection = True
+            return
+        if any("SLOW?" in text for text in asked):
+            time.sleep(SLOW_SECONDS)
         self._send({"choices": [answer(body, asked)]})
 
     def _hang_if_told(self) -> None:
