@@ -93,6 +93,8 @@ def _prepared(plan: ServicePlan, say: Say) -> Iterator[_Parts]:
     signal.signal(signal.SIGTERM, _leave)  # before uvicorn, which raises it again at its end
     sampling = profile.sampling or Sampling()
     with opened_store(plan.settings) as store, model_servers(plan, sampling) as (addresses, child):
+        if store.media.is_open_to_others():
+            say(f"Other users may look into {store.media.folder}; let only its owner in.")
         key = None if child is None else child.key
         engine = engine_of(addresses, plan, sampling, vocabulary, key)
         work = RequestWork(plan.settings.decoders_at_once, len(plan.settings.keys))

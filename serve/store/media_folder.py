@@ -160,6 +160,10 @@ class MediaFolder:
         self.path(sha256).unlink(missing_ok=True)
         shutil.rmtree(self.clips(sha256), ignore_errors=True)
 
+    def is_open_to_others(self) -> bool:
+        """Return whether other users of the machine may look into it, as it is not ours to close."""
+        return bool(self.folder.stat().st_mode & 0o077)
+
     def is_there(self) -> bool:
         """Return whether the folder is there, which network storage may not be."""
         return self.videos_folder.is_dir()

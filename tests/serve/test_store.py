@@ -15,6 +15,7 @@ from mllm_affect.pipeline import answer_video
 from mllm_affect.scoring.answers import VideoVerdict
 from serve.store import Store
 from serve.store.database import MIGRATIONS, Database, newest_version
+from serve.store.media_folder import MediaFolder
 from serve.store.queue import MOST_STALLS, LeaseLostError
 from serve.store.tables import metadata
 
@@ -223,6 +224,17 @@ def test_the_data_is_for_its_owner(tmp_path: Path) -> None:
         (stored,) = opened.media.videos_folder.glob("??/*")
         assert stored.stat().st_mode & 0o777 == 0o600
         opened.close()
+
+
+def test_a_folder_that_is_not_ours_to_close_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir(mode=0o755)
+    with monkeypatch.context() as patch:
+        patch.setattr("serve.store.media_folder.os.geteuid", lambda: 12345)
+        assert MediaFolder.open(folder).is_open_to_others()
+    assert not MediaFolder.open(folder).is_open_to_others()
 
 
 def test_only_progress_may_be_lost_with_the_power(tmp_path: Path) -> None:
