@@ -161,7 +161,7 @@ class MediaFolder:
         shutil.rmtree(self.clips(sha256), ignore_errors=True)
 
     def is_open_to_others(self) -> bool:
-        """Return whether other users of the machine may look into it, as it is not ours to close."""
+        """Return whether other users may look into it; it is not ours to close then."""
         return bool(self.folder.stat().st_mode & 0o077)
 
     def is_there(self) -> bool:
