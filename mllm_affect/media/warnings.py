@@ -30,6 +30,12 @@ SENTENCES: dict[str, str] = {
     "all the while.",
     "sound_after_pictures": "The sound goes on for {seconds} s after the last picture, which is "
     "shown on.",
+    "sound_damaged": "Some of the sound cannot be decoded; it is silent there.",
+    "sound_drifts": "The clocks of sound and pictures drift apart; the sound is stretched a little "
+    "to stay in place.",
+    "sound_inverted": "One channel of the sound is the other one inverted; it was turned round, or "
+    "mixing them would leave nothing.",
+    "sound_wobbles": "The sound's timestamps wobble; its samples were kept together.",
     "sound_before_pictures": "The sound begins {seconds} s before the first picture, which is "
     "shown from there on.",
 }  # fmt: skip

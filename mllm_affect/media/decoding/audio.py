@@ -14,8 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mllm_affect.media.beside import Heard
+from mllm_affect.media.decoding.downmix import Unfolding
+from mllm_affect.media.decoding.sound_clock import Piece, Put, SoundClock
 from mllm_affect.media.types import AUDIO_RATE
-from mllm_affect.media.warnings import Warnings
+from mllm_affect.media.warnings import Warnings, warn
 
 if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
@@ -29,8 +31,8 @@ SHORTEST = 100 * HOP
 """Shorter sound is continued by silence.  The audio tower works on windows of 100 hops and pads all
 to the longest in its batch, so only sound of at least one window is heard alike in every batch."""
 
-GAP_SECONDS = 0.005
-"""A timestamp this far from where the last samples ended means a gap or an overlap in the sound."""
+MOST_STRETCH = 100
+"""Sound that is stretched to stay in place becomes longer or shorter by one sample in so many."""
 
 BLOCK_SECONDS = 1
 """Sound is resampled in blocks: the same samples at a ninth of the cost of single frames."""
@@ -72,7 +74,12 @@ class SoundReader:
         self._block: av.AudioFifo | None = None
         self._resampler: av.AudioResampler | None = None
         self._next_sample = 0
-        self._expected_s: float | None = None
+        self._placed = False
+        self._clock: SoundClock[AudioFrame] = SoundClock()
+        self._unfolding = Unfolding()
+        self._owed_s = 0.0
+        self._noted: dict[str, list[float]] = {}
+        self._taken_s = 0.0
 
     def begin(self, pool: Executor, packets: "Sequence[Packet[Any]]") -> None:
         """Have a thread decode the packets before those that this was made with.
@@ -99,15 +106,27 @@ class SoundReader:
             self._pieces = [
                 piece for piece in self._pieces if not _place(piece, samples_S, first, beyond)
             ]
-            if not more or (self._expected_s is not None and self._end_s >= end_s):
+            if not more or (self._placed and self._end_s >= end_s):
                 break
             more = self._decode_next()
+        self._taken_s = end_s
         # A codec's padding may reach beyond the sound that the file states.
         return samples_S if self._stated.overlaps(start_s, end_s) else None
 
     def warnings(self) -> Warnings:
-        """Return what was done to the sound that the last `take` returned."""
-        return ()
+        """Return what was done to the sound since the `take` before, up to the last one's end."""
+        done = [code for code, times in self._noted.items() if min(times) < self._taken_s]
+        for code in done:
+            self._noted[code] = [one for one in self._noted[code] if one >= self._taken_s]
+            if not self._noted[code]:
+                del self._noted[code]
+        return tuple(map(warn, sorted(done)))
+
+    def _note(self, code: str, at_s: float) -> None:
+        """Note once a second at most that something was done."""
+        times = self._noted.setdefault(code, [])
+        if not times or at_s - times[-1] >= BLOCK_SECONDS:
+            times.append(at_s)
 
     @property
     def _end_s(self) -> float:
@@ -117,6 +136,8 @@ class SoundReader:
         """Decode one packet; return whether more follow."""
         packet = next(self._packets, None)
         if packet is None:
+            for put in self._clock.finish():
+                self._put(put)
             self._flush()
             return False
         self._decode(packet)
@@ -127,28 +148,38 @@ class SoundReader:
             self._decode(packet)
 
     def _decode(self, packet: "Packet[Any]") -> None:
-        """Decode one packet; one that cannot be decoded is silence."""
+        """Decode one packet; one that cannot be decoded is silence, and noted."""
         assert self._stream is not None
         self._stated.see(packet)
         try:
             frames = self._stream.decode(packet)
         except av.FFmpegError:
+            if packet.size:
+                self._note("sound_damaged", self._end_s)
             return
         for frame in frames:
             self._collect(frame)
 
     def _collect(self, frame: "AudioFrame") -> None:
         pts, base, rate = frame.pts, frame.time_base, frame.sample_rate
-        if pts is None:
-            begins_s = self._expected_s or 0.0
-        else:
+        begins_s = None
+        if pts is not None:
             over, under = base.as_integer_ratio() if base else (1, rate)
             begins_s = pts * over / under
-        if self._expected_s is None or abs(begins_s - self._expected_s) > GAP_SECONDS:
+        for put in self._clock.see(Piece(frame, begins_s, frame.samples / rate)):
+            self._put(put)
+
+    def _put(self, put: "Put[AudioFrame]") -> None:
+        frame, rate = put.sound, put.sound.sample_rate
+        if put.jump_s is not None:
             self._flush()
-            self._next_sample = round(begins_s * AUDIO_RATE)
-            self._expected_s = begins_s
-        self._expected_s += frame.samples / rate
+            self._next_sample = round(put.jump_s * AUDIO_RATE)
+            self._owed_s, self._placed = 0.0, True
+        if put.wobbles:
+            self._note("sound_wobbles", put.at_s)
+        elif put.stretch_s:
+            self._note("sound_drifts", put.at_s)
+        self._owed_s += put.stretch_s
         form = (frame.format.name, frame.layout.name, rate)
         if form != self._form:
             self._flush()
@@ -166,6 +197,9 @@ class SoundReader:
             return
         if self._resampler is None:
             self._resampler = av.AudioResampler(format="s16", layout="mono", rate=AUDIO_RATE)
+        block, turned = self._unfolding.corrected(block)
+        if turned:
+            self._note("sound_inverted", self._end_s)
         block.pts = None
         self._keep(self._resampler.resample(block))
 
@@ -180,8 +214,22 @@ class SoundReader:
         for frame in resampled:
             samples_S = frame.to_ndarray().reshape(-1).astype(np.int16, copy=False)
             if len(samples_S):
+                if self._owed_s:
+                    samples_S = self._stretched(samples_S)
                 self._pieces.append((self._next_sample, samples_S))
                 self._next_sample += len(samples_S)
+
+    def _stretched(self, samples_S: NDArray[np.int16]) -> NDArray[np.int16]:
+        """Return samples made longer or shorter by a part of what is owed."""
+        size = len(samples_S)
+        most = size // MOST_STRETCH
+        by = max(-most, min(most, round(self._owed_s * AUDIO_RATE)))
+        self._owed_s -= by / AUDIO_RATE
+        if not by:
+            self._owed_s = 0.0 if most else self._owed_s
+            return samples_S
+        at_S = np.linspace(0, size - 1, size + by)
+        return np.interp(at_S, np.arange(size), samples_S).round().astype(np.int16)
 
 
 def _place(
