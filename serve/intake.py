@@ -14,6 +14,7 @@ from fastapi import Request
 
 from mllm_affect.errors import UserError
 from mllm_affect.media.isolation.isolated_video import IsolatedVideo
+from mllm_affect.media.stated import by_segments
 from mllm_affect.stopping import Stop
 from serve.form import FormReader
 from serve.request_work import RequestWork
@@ -81,8 +82,9 @@ def keep(
         return known
     path = upload.incoming.path
     with unnamed(path), IsolatedVideo(path, settings.limits, stop=stop) as video:
-        source, segments = video.source, len(video.segment())
-    return store.videos.keep(owner, upload.incoming, source, segments)
+        segments = video.segment()
+        source = by_segments(video.source, segments)
+    return store.videos.keep(owner, upload.incoming, source, len(segments))
 
 
 @contextmanager

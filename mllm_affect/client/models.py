@@ -34,7 +34,9 @@ class VideoInfo(BaseModel):
     sha256: str
     size_bytes: int
     container: str
-    duration_s: float = Field(description="As the container states it, 0 where it does not.")
+    duration_s: float = Field(
+        description="Length in seconds, by the packets where the file misstates it."
+    )
     fps: float = Field(description="Average frame rate.")
     width: int
     height: int

@@ -26,6 +26,7 @@ from mllm_affect.media.decoding.opening import (
 )
 from mllm_affect.media.limits import DEFAULT_LIMITS, Limits
 from mllm_affect.media.refusals import MediaError
+from mllm_affect.media.stated import corrected, is_doubtful, is_indexed
 from mllm_affect.media.types import Source
 
 if TYPE_CHECKING:
@@ -74,14 +75,26 @@ def examine(path: Path, limits: Limits) -> Source:
         stream, audio = main_video(container), main_audio(container)
         if stream is None:
             raise MediaError("no_video", path.name)
-        stated = _source(container, stream, audio, path)
-        check_source(stated, limits, frames=max(0, stream.frames))
+        stated, frames = _source(container, stream, audio, path), max(0, stream.frames)
+        unsure = not is_indexed(stated, stream) and _too_much(stated, limits, frames)
+        if unsure or is_doubtful(stated, stream):
+            stated, frames = corrected(stated)
+        check_source(stated, limits, frames)
         first = _first_frame(container, stream)
         if first is None:
             raise MediaError("no_frames", path.name)
         found = _as_shown(stated, first, stream)
         check_source(found, limits)
         return found
+
+
+def _too_much(source: Source, limits: Limits, frames: int) -> bool:
+    """Whether the stated length or rate is beyond the limits: then packets are to say so."""
+    try:
+        check_source(source, limits, frames)
+    except MediaError as error:
+        return error.code in ("frame_rate_too_high", "video_too_long")
+    return False
 
 
 def check_source(source: Source, limits: Limits, frames: int = 0) -> None:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mllm_affect.media.beside import Heard
-from mllm_affect.media.decoding.interleaved import until_it_breaks
+from mllm_affect.media.decoding.guard import Density
+from mllm_affect.media.decoding.interleaved import clock, until_it_breaks
 from mllm_affect.media.decoding.opening import main_audio, main_video, open_media
 from mllm_affect.media.decoding.restarts import Moves, RestartFinder
 from mllm_affect.media.limits import DEFAULT_LIMITS
@@ -21,18 +22,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Survey:
-    """What was found: `source` with the warnings about it, how packets are to be moved, `heard`
-    where there is sound then."""
+    """What was found: `source` with the warnings about it, how packets are to be moved.
+
+    `heard` and `shown`: where sound and pictures are then; `frames`: packets of pictures.
+    """
 
     source: Source
     moves: Moves
     heard: Heard | None
+    shown: Heard | None = None
+    frames: int = 0
 
 
 def surveyed(source: Source) -> Survey:
     """Look at a source's packets.
 
-    Raises UserError as opening does, `no_video`, `video_too_long`, `clock_restarts`.
+    Raises UserError as opening does, `no_video`, `video_too_long`, `frame_rate_too_high`,
+    `audio_too_long`, `clock_restarts`.
     """
     with open_media(source.path) as container:
         finder = _seen(container, source)
@@ -40,20 +46,37 @@ def surveyed(source: Source) -> Survey:
     if moves.times:
         warning = warn("clock_restarts", times=moves.times)
         source = replace(source, warnings=joined(source.warnings, (warning,)))
-    return Survey(source, moves, finder.heard())
+    return Survey(source, moves, finder.heard(), finder.shown(), finder.frames)
 
 
 def _seen(container: "InputContainer", source: Source) -> RestartFinder:
     video, audio = main_video(container), main_audio(container)
+    name, limits = source.path.name, DEFAULT_LIMITS
     if video is None:
-        raise MediaError("no_video", source.path.name)
-    finder, frames, limits = RestartFinder(video, source.path.name), 0, DEFAULT_LIMITS
+        raise MediaError("no_video", name)
+    finder, frames, parts, seconds = RestartFinder(video, name), 0, 1, clock(video)
+    density, video_s = Density(limits.frames_per_second), None
+    heard_s = clock(audio) if audio else seconds
     for packet in until_it_breaks(container.demux([video, audio] if audio else [video]), []):
         finder.see(packet)
-        frames += packet.stream is video
+        ticks = packet.pts if packet.dts is None else packet.dts
+        if not packet.size:
+            continue
+        if packet.stream is not video:
+            sound_s = heard_s(ticks) if ticks is not None and video_s is not None else 0.0
+            if sound_s - (video_s or 0.0) > limits.sound_beyond_seconds:
+                raise MediaError("audio_too_long", name, limit=limits.sound_beyond_seconds)
+            continue
+        frames += 1
         if frames > limits.frames:
             raise MediaError(
-                "video_too_long", source.path.name, seconds=0.0, frames=frames,
+                "video_too_long", name, seconds=source.duration_s, frames=frames,
                 limit=limits.seconds, frame_limit=limits.frames,
             )  # fmt: skip
+        if finder.parts != parts:
+            parts, density = finder.parts, Density(limits.frames_per_second)
+        video_s = video_s if ticks is None else seconds(ticks)
+        if video_s is not None and density.exceeded(video_s):
+            rate = limits.frames_per_second
+            raise MediaError("frame_rate_too_high", name, rate=rate + 1, limit=rate)
     return finder

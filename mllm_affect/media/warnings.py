@@ -26,6 +26,8 @@ MOST_FACT = 80
 SENTENCES: dict[str, str] = {
     "clock_restarts": "The file counts time anew {times} times, as joined recordings do; its parts "
     "were put one after the other.",
+    "headers_corrected": "The file states {stated} s at {rate} frames a second; its packets are "
+    "{seconds} s at {fps}, which is used.",
     "picture_stands_still": "The picture stands still from {start} s to {end} s; it is shown on "
     "all the while.",
     "sound_after_pictures": "The sound goes on for {seconds} s after the last picture, which is "

@@ -160,7 +160,7 @@ MATROSKA_KINDS: dict[str, Kind] = {
     # bombs
     "Opus of twelve hours": content(lambda b: with_opus(12 * 3600, stated=False), "audio_too_long"),
     "Opus of twelve hours, stated": content(
-        lambda b: with_opus(12 * 3600, stated=True), "video_too_long"
+        lambda b: with_opus(12 * 3600, stated=True), "audio_too_long"
     ),
     "an hour of sound after a second": content(hour_of_sound, "audio_too_long"),
     "10^6 pieces of sound": content(many_blocks_of_sound, "audio_too_long"),

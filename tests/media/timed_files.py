@@ -5,6 +5,7 @@ Does not: check them.
 """
 
 import random
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -88,7 +89,24 @@ def inverted(folder: Path, gain: float = 1.0) -> Path:
     return path
 
 
+def chrome(folder: Path, seconds: int = 45, rate: int = 60, divide: int = 30) -> Path:
+    """An MP4 whose media header counts its length in a clock that is `divide` times slower."""
+    path = folder / "chrome.mp4"
+    run_ffmpeg("-f", "lavfi", "-i", f"testsrc2=s=64x48:r={rate}:d={seconds}",
+               "-f", "lavfi", "-i", f"sine=d={seconds}", *CODERS["mp4"], str(path))  # fmt: skip
+    content = bytearray(path.read_bytes())
+    at = content.index(b"mdhd") + 4
+    assert content[at] == 0, "a header of 32 bits"
+    (length,) = struct.unpack_from(">I", content, at + 16)
+    struct.pack_into(">I", content, at + 16, length // divide)
+    path.write_bytes(content)
+    return path
+
+
 ROWS = (
+    Row(
+        "headers that lie", "CozyClay#13", "60 frames a second, 45 s, with a warning", chrome,
+    ),
     Row(
         "timestamps of the sound that wobble by 10 ms", "musubi-tuner#1126, moq#2387",
         "correlation with the steady sound > .9, no hole of 2 ms", wobbling,

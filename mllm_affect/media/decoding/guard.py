@@ -25,13 +25,14 @@ PIECES_PER_SECOND = 2_000
 """Packets of sound; the shortest of any codec last 2.5 ms."""
 
 
-class _Density:
+class Density:
     """Whether more than `rate` packets a second come over a whole window."""
 
     def __init__(self, rate: float) -> None:
         self._times: deque[float] = deque(maxlen=round(rate * WINDOW_SECONDS) + 1)
 
     def exceeded(self, time_s: float) -> bool:
+        """Take the next packet's time in seconds; return whether they are too many."""
         times = self._times
         times.append(time_s)
         return len(times) == times.maxlen and time_s - times[0] < WINDOW_SECONDS * SLACK
@@ -49,7 +50,7 @@ def guarded(
     Raises UserError `video_too_long`, `frame_rate_too_high`, `audio_too_long`.
     """
     frames, first_s, video_s, sound_s = 0, None, None, 0.0
-    pictures, pieces = _Density(limits.frames_per_second), _Density(PIECES_PER_SECOND)
+    pictures, pieces = Density(limits.frames_per_second), Density(PIECES_PER_SECOND)
     video_seconds, sound_seconds = clock(video), None
     for packet in until_it_breaks(packets, [video]):
         ticks = packet.pts if packet.dts is None else packet.dts

@@ -153,11 +153,28 @@ class RestartFinder:
 
     def heard(self) -> Heard | None:
         """Return where sound is stated, all parts being moved; None where there is none."""
+        return self._span(pictures=False)
+
+    def shown(self) -> Heard | None:
+        """Return where pictures are stated, all parts being moved; None where there are none."""
+        return self._span(pictures=True)
+
+    @property
+    def parts(self) -> int:
+        """How many parts were found so far."""
+        return len(self._parts)
+
+    @property
+    def frames(self) -> int:
+        """How many packets of pictures were seen, those that an edit list leaves out aside."""
+        return sum(part[self._video].packets for part in self._parts if self._video in part)
+
+    def _span(self, pictures: bool) -> Heard | None:
         found = [
             (track.first_s + offset_s, track.end_s + offset_s)
             for tracks, offset_s in zip(self._parts, self._offsets_s(), strict=True)
             for index, track in tracks.items()
-            if index != self._video
+            if (index == self._video) == pictures
         ]
         return Heard(min(found)[0], max(end_s for _, end_s in found)) if found else None
 
