@@ -146,6 +146,8 @@ def answer_video(
         segmenter=SEGMENTER,
         max_seconds=max_seconds,
         source_sha256=source.sha256,
+        video_stream=source.video_stream,
+        audio_stream=source.audio_stream,
         duration_s=sum(part.duration_s for part in answered),
         timings_s=clock.spent(),
         warnings=(

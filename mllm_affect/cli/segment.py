@@ -80,6 +80,8 @@ def segment_video(
         print_json(
             {
                 "source": source.path.name,
+                "video_stream": source.video_stream,
+                "audio_stream": source.audio_stream,
                 "segments": [asdict(s) for s in segments],
                 "warnings": [asdict(one) for one in warnings],
             }

@@ -41,6 +41,12 @@ class VideoInfo(BaseModel):
     width: int
     height: int
     has_audio: bool
+    video_stream: int | None = Field(
+        default=None, description="The video stream that is read; FFmpeg counts streams from 0."
+    )
+    audio_stream: int | None = Field(
+        default=None, description="The sound stream that is read; null: no sound."
+    )
     segments: int = Field(description="Number of segments of at most 5 s.")
     warnings: list[Remark] = Field(
         default=[], description="What is dropped, repaired or converted when the video is read."

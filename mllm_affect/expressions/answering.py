@@ -102,6 +102,8 @@ def answer_video(
         segmenter=SEGMENTER,
         max_seconds=MAX_SECONDS,
         source_sha256=source.sha256,
+        video_stream=source.video_stream,
+        audio_stream=source.audio_stream,
         duration_s=source.duration_s,
         timings_s={"total": round(perf_counter() - started, 3)},
         warnings=(*media_remarks(joined(source.warnings, told.warnings)), *_remarks(profile)),

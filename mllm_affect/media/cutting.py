@@ -18,7 +18,8 @@ from mllm_affect.media.beside import BESIDE_S, Beside, Heard
 from mllm_affect.media.decoding.frames import FrameClock, TimedFrame
 from mllm_affect.media.decoding.guard import guarded
 from mllm_affect.media.decoding.interleaved import Nearness
-from mllm_affect.media.decoding.opening import main_audio, main_video, open_media
+from mllm_affect.media.decoding.opening import open_media
+from mllm_affect.media.decoding.stream_choice import main_audio, main_video
 from mllm_affect.media.decoding.timeline import Timeline, TimelineReader
 from mllm_affect.media.survey import Survey, surveyed
 from mllm_affect.media.types import Segment, Source
@@ -200,7 +201,7 @@ def cut_timeline(timeline: Timeline, source: Source, max_seconds: float) -> Iter
 
 def video_of(container: "InputContainer", source: Source) -> "VideoStream":
     """Return an opened source's video.  Raises UserError `no_video`."""
-    video = main_video(container)
+    video = main_video(container, source.chosen)
     if video is None:
         raise UserError("no_video", f"{source.path.name} holds no video track.")
     return video
@@ -212,7 +213,7 @@ def decoded_frames(container: "InputContainer", survey: Survey) -> Iterator[Time
     Raises UserError `no_video`, or as the guard does.
     """
     source, moves = survey.source, survey.moves
-    video, audio = video_of(container, source), main_audio(container)
+    video, audio = video_of(container, source), main_audio(container, source.chosen)
     clock = FrameClock(video)
     packets: Iterator[Packet[Any]] = container.demux([video, audio] if audio else [video])
     for packet in guarded(moves.applied(packets), video, source.path.name):
@@ -223,7 +224,7 @@ def decoded_frames(container: "InputContainer", survey: Survey) -> Iterator[Time
 def frame_times(source: Source) -> NDArray[np.float64]:
     """Return the timestamp of every frame that can be decoded, in seconds.  Raises as opening."""
     survey = surveyed(source)
-    with open_media(source.path) as container:
+    with open_media(source.path, source.chosen) as container:
         frames = decoded_frames(container, survey)
         return np.array([frame.time_s for frame in frames], dtype=np.float64)
 
@@ -234,7 +235,7 @@ def read_timeline(container: "InputContainer", source: Source, see: See) -> Time
     Every packet is handed to `see`; without a timeline not all of them.
     Raises UserError `no_video`, or as the guard does.
     """
-    video, audio = video_of(container, source), main_audio(container)
+    video, audio = video_of(container, source), main_audio(container, source.chosen)
     reader = TimelineReader(video)
     if reader.odd:
         return None

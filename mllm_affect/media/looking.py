@@ -15,7 +15,8 @@ from mllm_affect.media.cutting import Hear, read_timeline, video_of
 from mllm_affect.media.decoding.ahead import THREAD
 from mllm_affect.media.decoding.begun import Begun
 from mllm_affect.media.decoding.held import Held
-from mllm_affect.media.decoding.opening import main_audio, open_media
+from mllm_affect.media.decoding.opening import open_media
+from mllm_affect.media.decoding.stream_choice import main_audio
 from mllm_affect.media.decoding.timeline import Timeline
 from mllm_affect.media.types import Source
 
@@ -38,8 +39,8 @@ def looked_at(source: Source) -> Iterator[Look | None]:
     The file stays open while packets are held.  Raises UserError as read_timeline and opening do.
     """
     with ExitStack() as opening:
-        container = opening.enter_context(open_media(source.path))
-        video, audio = video_of(container, source), main_audio(container)
+        container = opening.enter_context(open_media(source.path, source.chosen))
+        video, audio = video_of(container, source), main_audio(container, source.chosen)
         if usable_cores() > 1:
             pool, begun = ThreadPoolExecutor(1, THREAD), Begun(video)
             opening.callback(pool.shutdown, cancel_futures=True)
@@ -58,8 +59,8 @@ def looked_at(source: Source) -> Iterator[Look | None]:
 
 def timeline_of(source: Source, hear: Hear) -> Timeline | None:
     """Return a source's timeline, None as `looked_at` does; audio packets are handed to `hear`."""
-    with open_media(source.path) as container:
-        audio = main_audio(container)
+    with open_media(source.path, source.chosen) as container:
+        audio = main_audio(container, source.chosen)
 
         def see(packet: "Packet[Any]") -> None:
             if packet.stream is audio:

@@ -17,13 +17,15 @@ import av
 
 from mllm_affect.files import sha256_file
 from mllm_affect.media.decoding.frames import FrameClock
-from mllm_affect.media.decoding.opening import (
+from mllm_affect.media.decoding.opening import allow_codecs, open_file, open_media
+from mllm_affect.media.decoding.stream_choice import (
+    choose,
     codec_name,
     main_audio,
     main_video,
-    open_file,
-    open_media,
+    moving,
 )
+from mllm_affect.media.display import read_display
 from mllm_affect.media.limits import DEFAULT_LIMITS, Limits
 from mllm_affect.media.refusals import MediaError
 from mllm_affect.media.stated import corrected, is_doubtful, is_indexed
@@ -68,17 +70,20 @@ def check_size(descriptor: int, name: str, limits: Limits) -> int:
 
 def examine(path: Path, limits: Limits) -> Source:
     """Return what `probe` does, with an empty hash: the file's bytes are not read through."""
-    with open_media(path) as container:
+    with open_media(path, None) as container:
         streams = len(container.streams)
         if streams > limits.streams:
             raise MediaError("too_many_streams", path.name, streams=streams, limit=limits.streams)
-        stream, audio = main_video(container), main_audio(container)
+        chosen, warnings = choose(container, lambda: open_media(path, None))
+        stream, audio = main_video(container, chosen), main_audio(container, chosen)
         if stream is None:
             raise MediaError("no_video", path.name)
+        allow_codecs(container, chosen, path)
         stated, frames = _source(container, stream, audio, path), max(0, stream.frames)
         unsure = not is_indexed(stated, stream) and _too_much(stated, limits, frames)
         if unsure or is_doubtful(stated, stream):
             stated, frames = corrected(stated)
+        stated = replace(stated, warnings=(*warnings, *stated.warnings))
         check_source(stated, limits, frames)
         first = _first_frame(container, stream)
         if first is None:
@@ -157,20 +162,24 @@ def _source(
         ),
         audio_rate=audio.rate or 0 if audio else 0,
         audio_channels=audio.channels or 0 if audio else 0,
+        video_stream=stream.index,
+        video_streams=len(moving(container)),
+        audio_stream=audio.index if audio else None,
     )
 
 
 def _as_shown(stated: Source, first: "VideoFrame", stream: "VideoStream") -> Source:
     """Correct what the headers state by the first frame."""
-    # Rotations that are no quarter turns (garbage, or a tilt) are shown as the nearest one.
-    rotation = round(first.rotation / 90) % 4 * 90 if math.isfinite(first.rotation) else 0
-    turned = rotation in (90, 270)
-    width, height = (first.height, first.width) if turned else (first.width, first.height)
+    display = read_display(first, stream)
     return replace(
         stated,
-        width=width,
-        height=height,
-        rotation=rotation,
+        width=display.width,
+        height=display.height,
+        rotation=display.rotation,
+        mirrored=display.mirrored,
+        pixel_aspect=display.pixel_aspect,
+        hdr=display.hdr,
+        warnings=(*stated.warnings, *display.warnings),
         start_s=float((first.pts or 0) * (stream.time_base or MICROSECOND)),
     )
 

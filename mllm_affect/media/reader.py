@@ -26,6 +26,7 @@ from mllm_affect.media.decoding.carried_out import frames_and_sound, sound_of
 from mllm_affect.media.decoding.opening import open_media
 from mllm_affect.media.decoding.planned import Plan, UnplannedError
 from mllm_affect.media.decoding.timeline import Timeline
+from mllm_affect.media.display import Borders
 from mllm_affect.media.looking import Look, looked_at
 from mllm_affect.media.parts import AnyPart, Collector, FramePart, Parts, SoundPart
 from mllm_affect.media.sampling.model_frames import ModelFrames
@@ -55,7 +56,10 @@ def read_video(
             yield from _planned(source, look, segments, sampling, parts)
             return
     survey = surveyed(source)
-    with open_media(source.path) as container, sound_of(source, survey.moves) as sound:
+    with (
+        open_media(source.path, source.chosen) as container,
+        sound_of(source, survey.moves) as sound,
+    ):
         clips = _Clips(sound, survey.source, sampling, parts)
         for frame, place, maker in placed_frames(container, survey, max_seconds):
             for ended in maker.see(place):
@@ -84,7 +88,10 @@ def read_clips(
             yield from _planned(source, look, segments, sampling, parts)
             return
     survey, todo = surveyed(source), deque(segments)
-    with open_media(source.path) as container, sound_of(source, survey.moves) as sound:
+    with (
+        open_media(source.path, source.chosen) as container,
+        sound_of(source, survey.moves) as sound,
+    ):
         clips = _Clips(sound, survey.source, sampling, parts)
         for frame in decoded_frames(container, survey):
             if todo and frame.index >= todo[0].shown_frame:
@@ -153,6 +160,7 @@ class _Clips:
         self._listeners = {p: p.listen(source) for p in self._parts if isinstance(p, SoundPart)}
         self._open: list[tuple[FramePart[Any], Collector[Any]]] = []
         self._shown: TimedFrame | None = None
+        self._borders = Borders(source)
 
     def of(self, segments: Sequence[Segment], frames: "Iterator[TimedFrame]") -> Iterator[Clip]:
         """Yield the clips of segments from those of their frames that are needed."""
@@ -172,6 +180,7 @@ class _Clips:
         if not self._open:
             self._begin(start_s)
         self._shown = frame
+        self._borders.see(frame.picture)
         if frame.time_s < start_s or not frame.index:  # shown on, or early
             frame = frame.shown_from(start_s)
         for _, collector in self._open:
@@ -196,7 +205,9 @@ class _Clips:
             made[part] = collector.finish(segment.end_s)
         self._open = []
         audio_S = self._sound.take(segment.start_s, segment.end_s)
-        warnings = joined(self._source.warnings, segment.warnings, self._sound.warnings())
+        warnings = joined(
+            self._source.warnings, segment.warnings, self._borders.end(), self._sound.warnings()
+        )
         segment = replace(segment, has_audio=audio_S is not None, warnings=warnings)
         for listening, listener in self._listeners.items():
             made[listening] = listener.hear(segment, audio_S)

@@ -16,9 +16,11 @@ from mllm_affect.media.cutting import (
 )
 from mllm_affect.media.decoding.audio import SoundSpan
 from mllm_affect.media.decoding.opening import open_media
+from mllm_affect.media.display import Borders
 from mllm_affect.media.looking import timeline_of
 from mllm_affect.media.survey import Survey, surveyed
 from mllm_affect.media.types import Segment, Source
+from mllm_affect.media.warnings import joined
 
 __all__ = ["MAX_SECONDS", "SEGMENTER", "segment"]
 
@@ -40,7 +42,16 @@ def segment(source: Source, max_seconds: float = MAX_SECONDS) -> tuple[Segment, 
 
 
 def _decoded(survey: Survey, max_seconds: float) -> Iterator[Segment]:
-    with open_media(survey.source.path) as container:
-        for _, place, maker in placed_frames(container, survey, max_seconds):
-            yield from maker.see(place)
-        yield from maker.finish()
+    source, borders = survey.source, Borders(survey.source)
+    with open_media(source.path, source.chosen) as container:
+        for frame, place, maker in placed_frames(container, survey, max_seconds):
+            yield from _warned(maker.see(place), borders)
+            borders.see(frame.picture)
+        yield from _warned(maker.finish(), borders)
+
+
+def _warned(ended: tuple[Segment, ...], borders: Borders) -> Iterator[Segment]:
+    """Yield segments that ended together: one, or all in which one picture stands still."""
+    warnings = borders.end() if ended else ()
+    for one in ended:
+        yield replace(one, warnings=joined(one.warnings, warnings))

@@ -7,7 +7,7 @@ Time is seconds as float on the video's own timestamps; frames are counted in de
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from mllm_affect.media.sampling.policy import UNIFORM, MotionPeak, SamplingPolicy
 from mllm_affect.media.warnings import Warnings, from_json
@@ -19,6 +19,17 @@ FRAME_MULTIPLE = 32
 """Both sides of a model frame are multiples of this many pixels (patch 16 times merge 2)."""
 
 
+class Chosen(NamedTuple):
+    """Stream numbers, as FFmpeg counts all of a file's streams from 0; None where there is none."""
+
+    video: int | None
+    audio: int | None
+
+
+FIRST = Chosen(-1, -1)
+"""Stands for the first video stream that is no cover picture, and the first sound stream."""
+
+
 @dataclass(frozen=True)
 class Source:
     """A probed video file.  `width` and `height` are as shown, after `rotation` (degrees).
@@ -26,6 +37,13 @@ class Source:
     `start_s` is the first frame's timestamp, `audio_start_s` where the sound begins (None where the
     file does not say), `container_start_s` the earlier of them as FFmpeg counts; `audio_rate` in
     hertz.  What a file does not state is 0.  `warnings` are those about the whole file.
+
+    As decoded, pictures are `mirrored` left to right before they are turned by `rotation` to the
+    left, their pixels are `pixel_aspect` times as wide as high, and their light is coded as `hdr`
+    says (`hlg`, `pq`, None for the standard range); see display.  `video_stream` and `audio_stream`
+    are the streams that are read, as FFmpeg counts all of a file's streams from 0: None for no
+    sound, and both None in a source from before they were chosen.  `video_streams` counts those
+    among which the former was chosen: cover pictures are none.
     """
 
     path: Path
@@ -46,11 +64,24 @@ class Source:
     audio_rate: int = 0
     audio_channels: int = 0
     warnings: Warnings = ()
+    mirrored: bool = False
+    pixel_aspect: float = 1.0
+    hdr: str | None = None
+    video_stream: int | None = None
+    audio_stream: int | None = None
+    video_streams: int = 1
 
     @classmethod
     def from_json(cls, facts: Mapping[str, Any], path: Path) -> Self:
         """Return a source from its fields as JSON; fields that came later may be missing."""
         return cls(**{**facts, "path": path, "warnings": from_json(facts.get("warnings", ()))})
+
+    @property
+    def chosen(self) -> Chosen:
+        """The streams that are read."""
+        if self.video_stream is None:
+            return FIRST
+        return Chosen(self.video_stream, self.audio_stream)
 
     @property
     def has_audio(self) -> bool:

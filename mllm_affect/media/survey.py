@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from mllm_affect.media.beside import Heard
 from mllm_affect.media.decoding.guard import Density
 from mllm_affect.media.decoding.interleaved import clock, until_it_breaks
-from mllm_affect.media.decoding.opening import main_audio, main_video, open_media
+from mllm_affect.media.decoding.opening import open_media
 from mllm_affect.media.decoding.restarts import Moves, RestartFinder
+from mllm_affect.media.decoding.stream_choice import main_audio, main_video
 from mllm_affect.media.limits import DEFAULT_LIMITS
 from mllm_affect.media.refusals import MediaError
 from mllm_affect.media.types import Source
@@ -40,7 +41,7 @@ def surveyed(source: Source) -> Survey:
     Raises UserError as opening does, `no_video`, `video_too_long`, `frame_rate_too_high`,
     `audio_too_long`, `clock_restarts`.
     """
-    with open_media(source.path) as container:
+    with open_media(source.path, source.chosen) as container:
         finder = _seen(container, source)
     moves = finder.moves()
     if moves.times:
@@ -50,7 +51,7 @@ def surveyed(source: Source) -> Survey:
 
 
 def _seen(container: "InputContainer", source: Source) -> RestartFinder:
-    video, audio = main_video(container), main_audio(container)
+    video, audio = main_video(container, source.chosen), main_audio(container, source.chosen)
     name, limits = source.path.name, DEFAULT_LIMITS
     if video is None:
         raise MediaError("no_video", name)

@@ -104,6 +104,8 @@ def open_video(
     followed only where `trusted`.  Once `stop` is set, reading what is not trusted raises
     StoppedError.  Raises UserError as `probe` and `isolation.probe` do.
     """
+    if isinstance(video, Source) and video.video_stream is None:
+        video = video.path  # probed before streams were chosen: a store may hold such sources
     if isinstance(video, Path) and is_images(video):
         video = ImageFolder(video)
     if isinstance(video, ImageFolder):

@@ -40,6 +40,17 @@ SENTENCES: dict[str, str] = {
     "sound_wobbles": "The sound's timestamps wobble; its samples were kept together.",
     "sound_before_pictures": "The sound begins {seconds} s before the first picture, which is "
     "shown from there on.",
+    "video_streams": "The file holds {count} video streams; stream {index} ({about}) is read, the "
+    "others are not.",
+    "audio_streams": "The file holds {count} sound streams; stream {index} is read ({about}), the "
+    "others are not.",
+    "tilted": "The file asks to be shown tilted by {degrees} degrees beside a quarter turn; it is "
+    "read at the nearest quarter turn.",
+    "pixel_aspect": "The file states pixels of an impossible shape; they are read as square.",
+    "hdr": "The video has high dynamic range ({kind}); its colours are mapped to the standard "
+    "range.",
+    "borders": "The shape of the picture changes midway; pictures of another shape are fitted into "
+    "{width}x{height} with black borders.",
 }  # fmt: skip
 """Sentences by code; the names in braces are filled in from what was found."""
 

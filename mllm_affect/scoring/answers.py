@@ -81,6 +81,12 @@ class VideoVerdict(_Frozen):
     segmenter: str
     max_seconds: float
     source_sha256: str
+    video_stream: int | None = Field(
+        default=None, description="The video stream that was read; FFmpeg counts streams from 0."
+    )
+    audio_stream: int | None = Field(
+        default=None, description="The sound stream that was read; null: no sound."
+    )
     duration_s: float
     timings_s: dict[str, float] = Field(description="Seconds spent per stage.")
     warnings: tuple[Remark, ...] = ()

@@ -238,6 +238,11 @@ function showAnalysis() {
 
 function showHead(name, question) {
   const facts = video ? [lasting(video.duration_s), `${video.width} × ${video.height}`] : [];
+  // Which of several streams is worth a word; one video and one sound are what everybody expects.
+  if (video?.warnings?.some((one) => one.code.endsWith("_streams"))) {
+    const sound = video.audio_stream === null ? "no sound" : `sound stream ${video.audio_stream}`;
+    facts.push(`video stream ${video.video_stream}`, sound);
+  }
   say(at("about"), [name, ...facts].join(" · "));
   say(at("asked"), question);
 }

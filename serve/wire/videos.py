@@ -20,6 +20,8 @@ def video_info(video: StoredVideo) -> VideoInfo:
         width=source.width,
         height=source.height,
         has_audio=source.has_audio,
+        video_stream=source.video_stream,
+        audio_stream=source.audio_stream,
         segments=video.segments,
         warnings=list(media_remarks(source.warnings)),
         created_at=time_of(video.created_s),

@@ -98,9 +98,11 @@ def joined(
     coding = ("-c:v", codec, "-deadline", "realtime", "-cpu-used", "8", "-b:v", "800k", "-g", "24")
     for number, size in enumerate(sizes):
         width, height = size.split("x")
-        fit = f"crop=w='min(iw,ih*{width}/{height})':h='min(ih,iw*{height}/{width})'"
+        fit = (
+            f"crop=w='min(iw,ih*{width}/{height})':h='min(ih,iw*{height}/{width})':x='(iw-ow)*.44'"
+        )
         part = folder / f"part{number}.webm"
-        run_ffmpeg("-i", str(real_video("wide")), "-t", str(seconds), "-an",
+        run_ffmpeg("-i", str(real_video("single_face")), "-t", str(seconds), "-an",
                    "-vf", f"{fit},scale={width}:{height},setsar=1,fps=24",
                    *coding, str(part))  # fmt: skip
         parts.append(f"file '{part}'")
@@ -112,18 +114,19 @@ def joined(
 
 
 def thumbnail_first(folder: Path) -> Path:
+    source = str(real_video("talking"))
     still, path = folder / "still.jpg", folder / "thumbnail.mp4"
-    run_ffmpeg("-i", str(real_video("wide")), "-frames:v", "1", "-vf", "scale=160:-2", str(still))
-    with av.open(str(real_video("wide"))) as source, av.open(str(path), "w") as written:
+    run_ffmpeg("-i", source, "-frames:v", "1", "-vf", "scale=160:-2", str(still))
+    with av.open(source) as read, av.open(str(path), "w") as written:
         thumbnail = written.add_stream("mjpeg", rate=90_000)
         thumbnail.width, thumbnail.height, thumbnail.pix_fmt = 160, 90, "yuvj420p"
         thumbnail.time_base = Fraction(1, 90_000)
-        copies = {one.index: written.add_stream_from_template(one) for one in source.streams}
+        copies = {one.index: written.add_stream_from_template(one) for one in read.streams}
         packet = av.Packet(still.read_bytes())
         packet.stream, packet.time_base = thumbnail, thumbnail.time_base
         packet.pts, packet.dts, packet.duration, packet.is_keyframe = 0, 0, 1, True
         written.mux(packet)
-        for packet in source.demux():
+        for packet in read.demux():
             if packet.dts is not None and packet.dts * packet.time_base < 3:
                 packet.stream = copies[packet.stream.index]
                 written.mux(packet)
@@ -132,7 +135,7 @@ def thumbnail_first(folder: Path) -> Path:
 
 def strip_first(folder: Path) -> Path:
     path = folder / "strip.mkv"
-    source = str(real_video("wide"))
+    source = str(real_video("talking"))
     run_ffmpeg("-i", source, "-i", source, "-t", "4", "-map", "0:v", "-map", "1:v", "-map", "1:a",
                "-filter:v:0", "scale=160:90,fps=1", "-c:v:0", "mjpeg", "-c:v:1", "copy",
                "-c:a", "copy", str(path))  # fmt: skip

@@ -25,8 +25,9 @@ from mllm_affect.media.decoding.groups import (
     parted,
 )
 from mllm_affect.media.decoding.late import Late
-from mllm_affect.media.decoding.opening import main_video, open_media, spare_decoder
+from mllm_affect.media.decoding.opening import open_media, spare_decoder
 from mllm_affect.media.decoding.planned import Plan, UnplannedError
+from mllm_affect.media.decoding.stream_choice import main_video
 from mllm_affect.media.decoding.timeline import Timeline
 from mllm_affect.media.looking import timeline_of
 from mllm_affect.media.probe import probe

@@ -15,6 +15,7 @@ from mllm_affect.media.decoding.ahead import THREAD
 from mllm_affect.media.decoding.opening import open_media
 from mllm_affect.media.probe import probe
 from mllm_affect.media.reader import read_video
+from mllm_affect.media.source import Chosen
 from mllm_affect.media.types import Clip, Sampling, Source
 
 SMALL = Sampling(fps=2.0, max_pixels=64 * 64)
@@ -36,9 +37,9 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     paths: list[Path] = []
 
     @contextmanager
-    def noted(path: Path) -> Iterator[object]:
+    def noted(path: Path, chosen: Chosen) -> Iterator[object]:
         paths.append(path)
-        with open_media(path) as container:
+        with open_media(path, chosen) as container:
             yield container
 
     for module in (looking, carried_out):

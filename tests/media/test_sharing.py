@@ -13,11 +13,13 @@ from wheel_ffmpeg import run_ffmpeg
 
 from mllm_affect.media.decoding import carried_out, held, interleaved
 from mllm_affect.media.decoding.interleaved import Interleaved
-from mllm_affect.media.decoding.opening import main_audio, main_video, open_media
+from mllm_affect.media.decoding.opening import open_media
 from mllm_affect.media.decoding.scaling import scaled
+from mllm_affect.media.decoding.stream_choice import main_audio, main_video
 from mllm_affect.media.looking import timeline_of
 from mllm_affect.media.probe import probe
 from mllm_affect.media.reader import read_video
+from mllm_affect.media.source import Chosen
 from mllm_affect.media.types import Sampling, Source
 
 SMALL = Sampling(fps=2.0, max_pixels=64 * 64)
@@ -41,10 +43,10 @@ def openings(source: Source, monkeypatch: pytest.MonkeyPatch) -> int:
     count = 0
 
     @contextmanager
-    def counting(path: Path) -> Iterator[object]:
+    def counting(path: Path, chosen: Chosen) -> Iterator[object]:
         nonlocal count
         count += 1
-        with open_media(path) as container:
+        with open_media(path, chosen) as container:
             yield container
 
     monkeypatch.setattr(carried_out, "open_media", counting)

@@ -10,8 +10,9 @@ from pathlib import Path
 
 MEDIA = Path(__file__).resolve().parents[1]
 MAKES_CLIPS = (
-    "cutting.py", "decoding/*.py", "images/*.py", "looking.py", "parts.py", "reader.py",
-    "sampling/*.py", "source.py", "types.py", "warnings.py",
+    "beside.py", "cutting.py", "decoding/*.py", "display.py", "images/*.py", "looking.py",
+    "parts.py", "reader.py", "sampling/*.py", "source.py", "survey.py", "tone_mapping.py",
+    "types.py", "warnings.py",
 )  # fmt: skip
 """Relative to the media room; modules that only refuse files (limits, refusals) do not count."""
 

@@ -21,10 +21,11 @@ from mllm_affect.media.decoding.groups import (
 )
 from mllm_affect.media.decoding.held import Held
 from mllm_affect.media.decoding.interleaved import Interleaved
-from mllm_affect.media.decoding.opening import main_audio, main_video, open_media
+from mllm_affect.media.decoding.opening import open_media
 from mllm_affect.media.decoding.planned import Decodes, Plan, planned_frames, with_threads
 from mllm_affect.media.decoding.restarts import STEADY, Moves
 from mllm_affect.media.decoding.spare import Spare
+from mllm_affect.media.decoding.stream_choice import main_audio, main_video
 from mllm_affect.media.types import Source
 
 if TYPE_CHECKING:
@@ -57,8 +58,8 @@ def frames_and_sound(
 @contextmanager
 def sound_of(source: Source, moves: Moves = STEADY) -> Iterator[SoundReader]:
     """Open a source for its sound, which then waits for no picture, nor a picture for it."""
-    with open_media(source.path) as container:
-        audio = main_audio(container)
+    with open_media(source.path, source.chosen) as container:
+        audio = main_audio(container, source.chosen)
         heard = Interleaved(container, [audio]).of(audio) if audio is not None else iter(())
         yield SoundReader(audio, moves.applied(heard) if moves.times else heard)
 
@@ -70,8 +71,8 @@ class _Decoding:
         self._plan, self._groups, self._begun = plan, parted(plan), begun
         self._waiting = most_waiting(source.width * source.height)
         at_once = groups_at_once(self._groups, self._waiting)
-        self._others = [Spare(source.path, usable_cores() // at_once) for _ in range(at_once - 1)]
-        self._last = Spare(source.path, 1) if last_is_alone(self._groups, at_once) else None
+        self._others = [Spare(source, usable_cores() // at_once) for _ in range(at_once - 1)]
+        self._last = Spare(source, 1) if last_is_alone(self._groups, at_once) else None
         if begun is None:  # before the file is opened to be read: its index is never held twice
             for other in (*self._others, *filter(None, (self._last,))):
                 other.open()
@@ -100,8 +101,8 @@ def _both(
     if held is not None:
         yield held.video, held.pictures(), held.sound
         return
-    with open_media(source.path) as container:
-        video, audio = main_video(container), main_audio(container)
+    with open_media(source.path, source.chosen) as container:
+        video, audio = main_video(container, source.chosen), main_audio(container, source.chosen)
         assert video is not None
         if near or audio is None:
             shared = Interleaved(container, [video] if audio is None else [video, audio])

@@ -41,6 +41,22 @@ def picture_reader(codec: str, extradata: bytes | None) -> ReadPicture | None:
     return None
 
 
+def sequence_parameters(codec: str, extradata: bytes, packet: memoryview) -> list[bytes]:
+    """Return the sequence parameter sets that a packet carries: among others, the picture's size.
+
+    The packet must be one that `picture_reader` reads.
+    """
+    hevc = codec == "hevc"
+    prefix = (extradata[21 if hevc else 4] & 3) + 1
+    begins = list(_units(packet, prefix))
+    ends = [*(begin - prefix for begin in begins[1:]), len(packet)]
+    return [
+        bytes(packet[begin:end])
+        for begin, end in zip(begins, ends, strict=True)
+        if (packet[begin] >> 1 & 63 == 33 if hevc else packet[begin] & 31 == 7)
+    ]
+
+
 def _units(packet: memoryview, prefix: int) -> Iterator[int]:
     """Yield where each unit begins.  Raises ValueError when the lengths do not fill the packet."""
     place, end = 0, len(packet)

@@ -1,8 +1,8 @@
 """Opening a video file without letting it open anything else.
 
 Does: open regular files alone, sniff the first bytes, force the matching demuxer, allow FFmpeg only
-the descriptor it is given and the codecs of the whitelist, choose the main streams.
-Does not: judge sizes (probe does) or decode.
+the descriptor it is given and the codecs of the whitelist.
+Does not: choose streams (see stream_choice), judge sizes (probe does) or decode.
 """
 
 import errno
@@ -16,6 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import av
 
+from mllm_affect.media.decoding.stream_choice import (
+    codec_name,
+    main_audio,
+    main_video,
+)
 from mllm_affect.media.limits import (
     AUDIO_CODECS,
     DECODERS,
@@ -25,6 +30,7 @@ from mllm_affect.media.limits import (
     VIDEO_CODECS,
 )
 from mllm_affect.media.refusals import MediaError
+from mllm_affect.media.source import FIRST, Chosen
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -34,7 +40,6 @@ if TYPE_CHECKING:
 
 SNIFFED_BYTES = 64
 MOV_BOXES = frozenset({b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot"})
-ATTACHED_PICTURE = 0x0400  # AV_DISPOSITION_ATTACHED_PIC: cover art, not video
 KNOWN_PIXELS = 1 << 28
 """Larger pictures are not even looked at; between this and the limit they are refused by name."""
 
@@ -113,10 +118,11 @@ def sniff_descriptor(descriptor: int, name: str) -> str:
 
 
 @contextmanager
-def open_media(path: Path) -> Iterator["InputContainer"]:
+def open_media(path: Path, chosen: Chosen | None = FIRST) -> Iterator["InputContainer"]:
     """Open a video file for reading, and close it.
 
-    It may be open several times at once: each reads at a place of its own.
+    It may be open several times at once: each reads at a place of its own.  `chosen` streams must
+    be coded as the whitelist says; None for whoever has still to choose (see allow_codecs).
     Raises UserError as `sniff` does, `unreadable_video` when its headers make no sense,
     `unsupported_codec` when its pictures or sound are coded otherwise than the whitelist says;
     MemoryError where the process may not have as much as the headers ask for.
@@ -141,17 +147,23 @@ def open_media(path: Path) -> Iterator["InputContainer"]:
         except (av.FFmpegError, ValueError, OverflowError) as error:
             raise MediaError("unreadable_video", path.name) from error
         with container:
-            _allow(main_video(container), "video", VIDEO_CODECS, path)
-            _allow(main_audio(container), "sound", AUDIO_CODECS | PCM_CODECS, path)
+            if chosen is not None:
+                allow_codecs(container, chosen, path)
             yield container
     finally:
         os.close(descriptor)
 
 
-def spare_decoder(path: Path) -> "VideoCodecContext":
+def allow_codecs(container: "InputContainer", chosen: Chosen, path: Path) -> None:
+    """Hold the chosen streams to the whitelist.  Raises UserError `unsupported_codec`."""
+    _allow(main_video(container, chosen), "video", VIDEO_CODECS, path)
+    _allow(main_audio(container, chosen), "sound", AUDIO_CODECS | PCM_CODECS, path)
+
+
+def spare_decoder(path: Path, chosen: Chosen = FIRST) -> "VideoCodecContext":
     """Return one more decoder for a file's pictures; it is not open then.  Raises as open_media."""
-    with open_media(path) as container:
-        video = main_video(container)
+    with open_media(path, chosen) as container:
+        video = main_video(container, chosen)
         if video is None:
             raise MediaError("no_video", path.name)
         return video.codec_context
@@ -187,21 +199,3 @@ def _allow(
     if codec not in codecs:
         raise MediaError("unsupported_codec", path.name, kind=kind, codec=codec)
     stream.codec_context.options = {"max_pixels": str(DEFAULT_LIMITS.pixels)}
-
-
-def codec_name(stream: "VideoStream | AudioStream") -> str:
-    """Return the codec's own name, whichever decoder reads it (mp3, not mp3float)."""
-    return stream.codec_context.codec.canonical_name if stream.codec_context else "unknown"
-
-
-def main_video(container: "InputContainer") -> "VideoStream | None":
-    """Return the first video stream that is not a cover picture, or None."""
-    for stream in container.streams.video:
-        if not int(stream.disposition) & ATTACHED_PICTURE:
-            return stream
-    return None
-
-
-def main_audio(container: "InputContainer") -> "AudioStream | None":
-    """Return the first audio stream, or None."""
-    return next(iter(container.streams.audio), None)

@@ -4,11 +4,11 @@ Does: open the file once more for what a decoder must know, at the latest when i
 Does not: keep the file open, or read packets.
 """
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mllm_affect.media.decoding.opening import spare_decoder
 from mllm_affect.media.decoding.planned import with_threads
+from mllm_affect.media.types import Source
 
 if TYPE_CHECKING:
     from av.packet import Packet
@@ -19,14 +19,15 @@ if TYPE_CHECKING:
 class Spare:
     """A decoder with so many threads; used by one thread at a time."""
 
-    def __init__(self, path: Path, threads: int) -> None:
-        self._path, self._threads = path, threads
+    def __init__(self, source: Source, threads: int) -> None:
+        self._source, self._threads = source, threads
         self._decoder: VideoCodecContext | None = None
 
     def open(self) -> "VideoCodecContext":
         """Return the decoder, made once.  Raises as open_media."""
         if self._decoder is None:
-            self._decoder = with_threads(spare_decoder(self._path), self._threads)
+            decoder = spare_decoder(self._source.path, self._source.chosen)
+            self._decoder = with_threads(decoder, self._threads)
         return self._decoder
 
     def decode(self, packet: "Packet[Any] | None") -> "list[VideoFrame]":

@@ -23,6 +23,7 @@ from mllm_affect.media.decoding.coded import (
     RESTARTS,
     ReadPicture,
     picture_reader,
+    sequence_parameters,
 )
 
 if TYPE_CHECKING:
@@ -95,6 +96,8 @@ class TimelineReader:
         codec = context.codec.canonical_name
         self._time_base = Fraction(stream.time_base or Fraction(1, 1_000_000))
         self._intra = codec in INTRA_CODECS
+        self._codec, self._extradata = codec, context.extradata or b""
+        self._parameters = self._extradata
         self._read: ReadPicture | None = picture_reader(codec, context.extradata)
         self._odd = not self._intra and self._read is None
         self._ticks = array("q")  # an hour of frames as a list is 4 MiB
@@ -115,6 +118,9 @@ class TimelineReader:
         if flags is None or pts is None or packet.is_corrupt or packet.is_discard:
             self._odd = True
             return
+        if flags & PARAMETERS and not self._same_parameters(packet):
+            self._odd = True
+            return
         self._ticks.append(pts)
         self._flags.append(flags)
         if pts > self._last[0] or len(self._ticks) == 1:
@@ -129,6 +135,13 @@ class TimelineReader:
             return RESTARTS | REFERENCE if packet.is_keyframe else None
         assert self._read is not None
         return self._read(memoryview(packet))
+
+    def _same_parameters(self, packet: "Packet[Any]") -> bool:
+        """Whether the pictures keep their size and kind, as far as a packet's parameters tell."""
+        found = sequence_parameters(self._codec, self._extradata, memoryview(packet))
+        if found and not self._ticks:
+            self._parameters = b"".join(found)
+        return all(one in self._parameters for one in found)
 
     def timeline(self) -> Timeline | None:
         """Return the timeline after the last packet, None where it cannot be trusted."""

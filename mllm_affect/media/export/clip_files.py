@@ -15,14 +15,12 @@ import ffmpeg
 from mllm_affect.errors import UserError
 from mllm_affect.files import replacing
 from mllm_affect.media.decoding.opening import open_file, sniff
+from mllm_affect.media.display import ffmpeg_filters
 from mllm_affect.media.export.ffmpeg import ffmpeg_path
 from mllm_affect.media.isolation.confined_program import run_confined
 from mllm_affect.media.limits import DECODERS, FORMATS
 from mllm_affect.media.types import Segment, Source
 from mllm_affect.media.video import open_video
-
-EVEN_SIZE = {"width": "ceil(iw/2)*2", "height": "ceil(ih/2)*2"}
-"""H.264 with 4:2:0 colour wants even sides."""
 
 PATIENCE_SECONDS = 600.0
 """The longest that encoding one segment may take."""
@@ -58,27 +56,37 @@ def write_clips(
 
 
 def _encode(source: Source, segment: Segment, path: Path) -> None:
-    # ffmpeg counts its seeks from the container's start.
+    # ffmpeg counts times from the container's start.
     # One microsecond early: ffmpeg rounds to microseconds and drops what is earlier than the seek.
-    seek_s = max(0.0, math.floor((segment.start_s - source.container_start_s) * 1e6 - 1) / 1e6)
+    begin_s = max(0.0, math.floor((segment.start_s - source.container_start_s) * 1e6 - 1) / 1e6)
+    sought = _can_seek(source)
+    first = 0 if sought else segment.first_frame
     read, written = open_file(source.path), os.open(path, os.O_RDWR | os.O_TRUNC | os.O_CLOEXEC)
     try:
         stream = ffmpeg.input(
             "fd:",
             fd=read,
             f=sniff(source.path),
-            ss=f"{seek_s:.6f}",
+            **({"ss": f"{begin_s:.6f}"} if sought else {}),
+            noautorotate=None,
+            reinit_filter=0,
             protocol_whitelist="fd",
             format_whitelist=",".join(FORMATS),
             codec_whitelist=",".join(sorted(DECODERS)),
         )
         # Counted in the filter: the option -frames would end the sound with the last frame's start.
-        counted = stream.video.filter("trim", end_frame=segment.num_frames)
-        tracks = [counted.filter("pad", **EVEN_SIZE)]
-        if segment.has_audio:
-            tracks.append(stream.audio)
+        counted = {"start_frame": first, "end_frame": first + segment.num_frames}
+        shown = stream[str(source.video_stream)].filter("trim", **counted)
+        heard = stream[str(source.audio_stream)] if segment.has_audio else None
+        if not sought:
+            shown = shown.filter("setpts", "PTS-STARTPTS")
+            if heard is not None:
+                from_s = f"{begin_s:.6f}"
+                heard = heard.filter("atrim", start=from_s).filter("asetpts", f"PTS-{from_s}/TB")
+        for name, options in ffmpeg_filters(source):
+            shown = shown.filter(name, **options)
         command = ffmpeg.output(
-            *tracks,
+            *([shown] if heard is None else [shown, heard]),
             "fd:",
             fd=written,
             f="mp4",
@@ -108,6 +116,14 @@ def _run(words: Sequence[str], read: int, written: int) -> bool:
         if status != -signal.SIGKILL:
             break
     return status == 0
+
+
+def _can_seek(source: Source) -> bool:
+    """Whether ffmpeg finds the beginning of a segment without decoding all before it.
+
+    In Matroska it seeks to a key frame of the first video stream, which says nothing of another.
+    """
+    return source.container != "matroska" or source.video_streams == 1
 
 
 def _check(segment: Segment, path: Path, source: Source, trusted: bool) -> None:

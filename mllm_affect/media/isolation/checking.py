@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mllm_affect.media.decoding.audio import HOP, SHORTEST
+from mllm_affect.media.display import WIDEST_PIXEL
 from mllm_affect.media.isolation.wire import WireError
 from mllm_affect.media.limits import (
     AUDIO_CODECS,
@@ -22,6 +23,7 @@ from mllm_affect.media.probe import check_source
 from mllm_affect.media.refusals import MediaError
 from mllm_affect.media.sampling.picture_size import possible_sizes
 from mllm_affect.media.sampling.policy import SAME_TIME_S
+from mllm_affect.media.tone_mapping import NAMES
 from mllm_affect.media.types import AUDIO_RATE, Clip, Segment, Source
 from mllm_affect.media.warnings import is_ours
 
@@ -32,6 +34,12 @@ def check_answered(source: Source, limits: Limits) -> None:
     _hold(source.audio_codec is None or source.audio_codec in AUDIO_CODECS | PCM_CODECS)
     _hold(source.width > 0 and source.height > 0 and source.rotation in (0, 90, 180, 270))
     _hold(source.duration_s >= 0 and source.average_fps >= 0 and source.streams >= 1)
+    _hold(1 / WIDEST_PIXEL <= source.pixel_aspect <= WIDEST_PIXEL)
+    _hold(source.hdr is None or source.hdr in NAMES)
+    _hold(source.video_stream is not None and 0 <= source.video_stream < source.streams)
+    _hold(1 <= source.video_streams <= source.streams)
+    _hold((source.audio_stream is None) == (source.audio_codec is None))
+    _hold(source.audio_stream is None or 0 <= source.audio_stream < source.streams)
     _hold(source.audio_rate >= 0 and source.audio_channels >= 0)
     _hold(all(map(is_ours, source.warnings)))
     check_source(source, limits)

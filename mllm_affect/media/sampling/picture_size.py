@@ -1,6 +1,7 @@
 """The size at which a picture is seen, and bringing a decoded frame to it.
 
-Does: find a size in the model's multiples, scale and turn frames.  Does not: choose frames.
+Does: find a size in the model's multiples, show frames at it.  Does not: choose frames, or decide
+how they are shown (see display).
 """
 
 import math
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from mllm_affect.errors import UserError
 from mllm_affect.media.decoding.frames import TimedFrame
-from mllm_affect.media.decoding.scaling import scaled
+from mllm_affect.media.display import shown
 from mllm_affect.media.types import FRAME_MULTIPLE, Sampling, Source
 
 
@@ -61,24 +62,14 @@ def possible_sizes(source: Source, sampling: Sampling) -> tuple[tuple[int, int],
 
 
 def to_model_picture(frame: TimedFrame, source: Source, sampling: Sampling) -> NDArray[np.uint8]:
-    """Scale one decoded frame to the model's size, turned upright.  Returns HWC uint8 RGB.
+    """Return one decoded frame at the model's size as shown: HWC uint8 RGB.
 
     It may lie in the picture's own memory: to be read or copied, never written.
     """
     size = model_size(source.width, source.height, sampling.max_pixels)
-    return np.ascontiguousarray(_upright(frame, source, *size))
+    return np.ascontiguousarray(shown(frame.picture, source, *size))
 
 
 def upright(frame: TimedFrame, source: Source, width: int, height: int) -> NDArray[np.uint8]:
-    """Scale one decoded frame to a size as shown, after turning it.  Returns HWC uint8 RGB."""
-    return np.array(_upright(frame, source, width, height), order="C")
-
-
-def _upright(frame: TimedFrame, source: Source, width: int, height: int) -> NDArray[np.uint8]:
-    turned = source.rotation in (90, 270)
-    picture = scaled(frame.picture, *((height, width) if turned else (width, height)), "rgb24")
-    lines_HL = np.frombuffer(memoryview(picture.planes[0]), dtype=np.uint8).reshape(
-        picture.height, -1
-    )
-    scaled_HWC = lines_HL[:, : 3 * picture.width].reshape(picture.height, picture.width, 3)
-    return np.rot90(scaled_HWC, k=source.rotation // 90)
+    """Return one decoded frame at a size as shown (see display): HWC uint8 RGB of its own."""
+    return np.array(shown(frame.picture, source, width, height), order="C")
