@@ -32,7 +32,7 @@ from mllm_affect.media.parts import AnyPart, Collector, FramePart, Parts, SoundP
 from mllm_affect.media.sampling.model_frames import ModelFrames
 from mllm_affect.media.survey import surveyed
 from mllm_affect.media.types import Clip, Sampling, Segment, Source
-from mllm_affect.media.warnings import joined
+from mllm_affect.media.warnings import Warnings, joined
 
 if TYPE_CHECKING:
     from mllm_affect.media.decoding.frames import TimedFrame
@@ -160,6 +160,7 @@ class _Clips:
         self._listeners = {p: p.listen(source) for p in self._parts if isinstance(p, SoundPart)}
         self._open: list[tuple[FramePart[Any], Collector[Any]]] = []
         self._shown: TimedFrame | None = None
+        self._noted: Warnings = ()
         self._borders = Borders(source)
 
     def of(self, segments: Sequence[Segment], frames: "Iterator[TimedFrame]") -> Iterator[Clip]:
@@ -180,6 +181,7 @@ class _Clips:
         if not self._open:
             self._begin(start_s)
         self._shown = frame
+        self._noted += frame.warnings
         self._borders.see(frame.picture)
         if frame.time_s < start_s or not frame.index:  # shown on, or early
             frame = frame.shown_from(start_s)
@@ -206,8 +208,10 @@ class _Clips:
         self._open = []
         audio_S = self._sound.take(segment.start_s, segment.end_s)
         warnings = joined(
-            self._source.warnings, segment.warnings, self._borders.end(), self._sound.warnings()
-        )
+            self._source.warnings, segment.warnings, self._borders.end(), self._noted,
+            self._sound.warnings(),
+        )  # fmt: skip
+        self._noted = ()
         segment = replace(segment, has_audio=audio_S is not None, warnings=warnings)
         for listening, listener in self._listeners.items():
             made[listening] = listener.hear(segment, audio_S)

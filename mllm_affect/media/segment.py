@@ -20,7 +20,7 @@ from mllm_affect.media.display import Borders
 from mllm_affect.media.looking import timeline_of
 from mllm_affect.media.survey import Survey, surveyed
 from mllm_affect.media.types import Segment, Source
-from mllm_affect.media.warnings import joined
+from mllm_affect.media.warnings import MediaWarning, joined
 
 __all__ = ["MAX_SECONDS", "SEGMENTER", "segment"]
 
@@ -42,16 +42,25 @@ def segment(source: Source, max_seconds: float = MAX_SECONDS) -> tuple[Segment, 
 
 
 def _decoded(survey: Survey, max_seconds: float) -> Iterator[Segment]:
-    source, borders = survey.source, Borders(survey.source)
+    source, borders, noted = survey.source, Borders(survey.source), list[MediaWarning]()
     with open_media(source.path, source.chosen) as container:
         for frame, place, maker in placed_frames(container, survey, max_seconds):
-            yield from _warned(maker.see(place), borders)
+            yield from _warned(maker.see(place), borders, noted)
             borders.see(frame.picture)
-        yield from _warned(maker.finish(), borders)
+            noted += frame.warnings
+        yield from _warned(maker.finish(), borders, noted)
 
 
-def _warned(ended: tuple[Segment, ...], borders: Borders) -> Iterator[Segment]:
-    """Yield segments that ended together: one, or all in which one picture stands still."""
-    warnings = borders.end() if ended else ()
+def _warned(
+    ended: tuple[Segment, ...], borders: Borders, noted: list[MediaWarning]
+) -> Iterator[Segment]:
+    """Yield segments that ended together: one, or all in which one picture stands still.
+
+    `noted` is what was done to their frames; it is emptied.
+    """
+    if not ended:
+        return
+    warnings = joined(borders.end(), noted)
+    noted.clear()
     for one in ended:
         yield replace(one, warnings=joined(one.warnings, warnings))

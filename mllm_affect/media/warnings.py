@@ -28,6 +28,10 @@ SENTENCES: dict[str, str] = {
     "were put one after the other.",
     "headers_corrected": "The file states {stated} s at {rate} frames a second; its packets are "
     "{seconds} s at {fps}, which is used.",
+    "picture_times_repaired": "Some pictures have no timestamp, or none that is later than that of "
+    "the one before; they are shown right after it.",
+    "pictures_damaged": "Some pictures cannot be decoded, or only in part; for a missing one the "
+    "one before is shown.",
     "picture_stands_still": "The picture stands still from {start} s to {end} s; it is shown on "
     "all the while.",
     "sound_after_pictures": "The sound goes on for {seconds} s after the last picture, which is "

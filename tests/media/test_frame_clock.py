@@ -16,7 +16,7 @@ class Stated:
     thread_type = "NONE"
 
     def decode(self, packet: list[int | None]) -> list[Any]:
-        return [SimpleNamespace(pts=pts, duration=40) for pts in packet]
+        return [SimpleNamespace(pts=pts, duration=40, is_corrupt=False) for pts in packet]
 
 
 @pytest.mark.parametrize(
@@ -34,3 +34,9 @@ def test_times_rise(stated: list[list[int | None]], given: list[int]) -> None:
     frames = [frame for packet in stated for frame in clock.decode(packet)]  # type: ignore[arg-type]
     assert [frame.ticks for frame in frames] == given
     assert [frame.index for frame in frames] == list(range(len(given)))
+    asked = [pts for packet in stated for pts in packet]
+    repaired = [[one.code for one in frame.warnings] for frame in frames]
+    assert repaired == [
+        [] if pts == ticks else ["picture_times_repaired"]
+        for pts, ticks in zip(asked, given, strict=True)
+    ]

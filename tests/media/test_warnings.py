@@ -4,7 +4,9 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import av
 import pytest
+from kinds import make_kind
 from read_video import MadeVideo
 
 from mllm_affect.engine.echo import EchoEngine
@@ -14,6 +16,7 @@ from mllm_affect.media.export.segments_file import read_segments, write_segments
 from mllm_affect.media.isolation import wire
 from mllm_affect.media.isolation.checking import check_answered, check_segments
 from mllm_affect.media.limits import DEFAULT_LIMITS
+from mllm_affect.media.probe import probe
 from mllm_affect.media.types import Sampling, Segment, Source
 from mllm_affect.media.warnings import MediaWarning, warn
 from mllm_affect.pipeline import answer_video
@@ -94,3 +97,18 @@ def test_they_travel_and_foreign_sentences_do_not(
             check_segments(
                 [replace(segment, warnings=(foreign,))], plain.source, 5.0, DEFAULT_LIMITS
             )
+
+
+@pytest.mark.parametrize("kind", ["25 a second", "avi"])
+def test_pictures_that_cannot_be_decoded_are_told(kind: str, tmp_path: Path) -> None:
+    path, _ = make_kind(kind, tmp_path)
+    content = bytearray(path.read_bytes())
+    with av.open(str(path)) as container:
+        pieces = [(one.pos, one.size) for one in container.demux(video=0) if one.size]
+    for place, size in pieces[40:60]:
+        content[place + 8 : place + 8 + size - 8] = bytes(size - 8)
+    path.write_bytes(content)
+    clips = list(reader.read_video(probe(path), SAMPLING))
+    codes = [{one.code for one in clip.segment.warnings} for clip in clips]
+    assert "pictures_damaged" in codes[0]
+    assert "pictures_damaged" not in codes[-1]

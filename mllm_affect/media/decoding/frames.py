@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import av
 
+from mllm_affect.media.warnings import Warnings, warn
+
 if TYPE_CHECKING:
     from av.packet import Packet
     from av.video.frame import VideoFrame
@@ -31,7 +33,7 @@ class TimedFrame:
     """A decoded frame: `index` in presentation order, `ticks` in the stream's time base.
 
     `own_ticks` is the duration that the file states, 0 when it states none; `time_base` is
-    seconds a tick.
+    seconds a tick.  `warnings`: what was done to it, or to what should have come before it.
     """
 
     time_base: Fraction
@@ -39,6 +41,7 @@ class TimedFrame:
     ticks: int
     own_ticks: int
     picture: "VideoFrame"
+    warnings: Warnings = ()
 
     @property
     def time_s(self) -> float:
@@ -65,6 +68,7 @@ class FrameClock:
         self._time_base = Fraction(stream.time_base or Fraction(1, 1_000_000))
         self._index = 0
         self._ticks: int | None = None
+        self._lost = False
 
     @property
     def time_base(self) -> Fraction:
@@ -72,10 +76,14 @@ class FrameClock:
         return self._time_base
 
     def decode(self, packet: "Packet[Any]") -> Iterator[TimedFrame]:
-        """Yield the frames that this packet completes; one that cannot be decoded is skipped."""
+        """Yield the frames that this packet completes.
+
+        One that cannot be decoded is skipped, and the next one says so.
+        """
         try:
             pictures = self._stream.decode(packet)
         except av.FFmpegError:
+            self._lost = self._lost or bool(packet.size)
             return
         for picture in pictures:
             yield self._place(picture)
@@ -86,9 +94,14 @@ class FrameClock:
             ticks = 0 if ticks is None else ticks
         elif ticks is None or ticks <= self._ticks:
             ticks = self._ticks + 1
+        warnings: Warnings = ()
+        if self._lost or picture.is_corrupt:
+            warnings += (warn("pictures_damaged"),)
+        if ticks != picture.pts:
+            warnings += (warn("picture_times_repaired"),)
         placed = TimedFrame(
-            self._time_base, self._index, ticks, int(picture.duration or 0), picture
+            self._time_base, self._index, ticks, int(picture.duration or 0), picture, warnings
         )
-        self._ticks = ticks
+        self._ticks, self._lost = ticks, False
         self._index += 1
         return placed

@@ -19,6 +19,7 @@ from mllm_affect.cores import batch_threads, usable_cores
 from mllm_affect.errors import UserError
 from mllm_affect.media.decoding.frames import TimedFrame
 from mllm_affect.media.decoding.timeline import Timeline
+from mllm_affect.media.warnings import warn
 
 if TYPE_CHECKING:
     from av.packet import Packet
@@ -93,6 +94,7 @@ def planned_frames(
     ticks, base = plan.timeline.ticks_N, plan.timeline.time_base
     next_ = next(wanted)
     shown: VideoFrame | None = None
+    damaged = (warn("pictures_damaged"),)
     for picture in _pictures(decoder, packets, plan):
         if picture.pts is None or (skip and (picture.is_corrupt or picture.interlaced_frame)):
             if skip:
@@ -101,10 +103,12 @@ def planned_frames(
         while next_ is not None and ticks[next_] < picture.pts:
             if skip:
                 raise UnplannedError
-            yield TimedFrame(base, next_, int(ticks[next_]), 0, shown or picture)
+            yield TimedFrame(base, next_, int(ticks[next_]), 0, shown or picture, damaged)
             next_ = next(wanted)
         if next_ is not None and ticks[next_] == picture.pts:
-            yield TimedFrame(base, next_, picture.pts, int(picture.duration or 0), picture)
+            warnings = damaged if picture.is_corrupt else ()
+            own = int(picture.duration or 0)
+            yield TimedFrame(base, next_, picture.pts, own, picture, warnings)
             next_ = next(wanted)
         if next_ is None:
             return
@@ -112,7 +116,7 @@ def planned_frames(
     if skip and next_ is not None:
         raise UnplannedError
     while next_ is not None and shown is not None:
-        yield TimedFrame(base, next_, int(ticks[next_]), 0, shown)
+        yield TimedFrame(base, next_, int(ticks[next_]), 0, shown, damaged)
         next_ = next(wanted)
 
 

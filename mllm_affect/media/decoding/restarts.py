@@ -8,7 +8,7 @@ two ended before.  A clock that wraps (MPEG-TS, every 26.5 hours) is put right i
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -45,20 +45,26 @@ class _Track:
 
 @dataclass(frozen=True)
 class Moves:
-    """From which packet of a stream on, counted from 0, times are to be moved by how many ticks."""
+    """From which packet of a stream on, counted from 0, times are to be moved by how many ticks.
 
-    by_stream: Mapping[int, tuple[tuple[int, int], ...]] = field(default_factory=dict)
+    by_stream: the streams' indices, each with its (packet, ticks) in order.
+    """
+
+    by_stream: tuple[tuple[int, tuple[tuple[int, int], ...]], ...] = ()
 
     @property
     def times(self) -> int:
         """How often time is counted anew."""
-        return max(map(len, self.by_stream.values()), default=0)
+        return max((len(moves) for _, moves in self.by_stream), default=0)
+
+    def of(self, stream: int) -> tuple[tuple[int, int], ...]:
+        """Return the moves of a stream."""
+        return dict(self.by_stream).get(stream, ())
 
     def applied(self, packets: "Iterable[Packet[Any]]") -> "Iterator[Packet[Any]]":
         """Yield one opening's packets of these streams, from the first on, each moved in place."""
-        counted = dict.fromkeys(self.by_stream, 0)
-        todo = {index: list(reversed(moves)) for index, moves in self.by_stream.items()}
-        by = dict.fromkeys(self.by_stream, 0)
+        todo = {index: list(reversed(moves)) for index, moves in self.by_stream}
+        counted, by = dict.fromkeys(todo, 0), dict.fromkeys(todo, 0)
         for packet in packets:
             index = packet.stream_index
             if index in counted and packet.size:
@@ -187,7 +193,7 @@ class RestartFinder:
             for index, track in tracks.items():
                 ticks = round(offset_s / self._bases[index])
                 by_stream.setdefault(index, []).append((track.ordinal, ticks))
-        return Moves({index: tuple(moves) for index, moves in by_stream.items()})
+        return Moves(tuple((index, tuple(moves)) for index, moves in by_stream.items()))
 
     def _offsets_s(self) -> list[float]:
         """Return by how much each part is to be moved, the first not at all."""

@@ -23,6 +23,7 @@ from mllm_affect.media.isolation import wire
 from mllm_affect.media.isolation.sandbox import confine
 from mllm_affect.media.limits import ChildLimits, Limits
 from mllm_affect.media.probe import examine
+from mllm_affect.media.survey import surveyed
 from mllm_affect.media.types import Clip, Sampling, Segment, Source
 
 for name in ("av.subtitles.stream", "av.subtitles.codeccontext"):
@@ -78,6 +79,8 @@ def _values(request: dict[str, Any], file: _File) -> Iterator[Any]:
     source: Source = replace(_trusted(request["source"]), path=file.path)
     if call == "frame_times":
         yield frame_times(source)
+    elif call == "moves":
+        yield surveyed(source).moves
     elif call == "segment":
         yield segment.segment(source, request["max_seconds"])
     else:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from mllm_affect.files import sha256_descriptor
 from mllm_affect.media.cutting import MAX_SECONDS, bound_ticks
 from mllm_affect.media.decoding.opening import open_file, sniff_descriptor
+from mllm_affect.media.decoding.restarts import Moves
 from mllm_affect.media.isolation import wire
 from mllm_affect.media.isolation.checking import (
     check_answered,
@@ -176,6 +177,13 @@ class IsolatedVideo:
             )
             check_times(times_T, self._limits)
         return times_T
+
+    def moves(self) -> Moves:
+        """Return how packets are moved where time is counted anew."""
+        (message,) = self._ask("moves", self._child_limits.clip_seconds)
+        with self._running().suspicion():
+            found: Moves = wire.rebuild(message.value, Moves, message.arrays)
+        return found
 
     def read(self, sampling: Sampling, max_seconds: float = MAX_SECONDS) -> Iterator[Clip]:
         """Cut and read it; see `reader.read_video`."""
