@@ -33,6 +33,9 @@ START_SECONDS = 30.0
 
 PIPE_BYTES = 1 << 20
 
+NICENESS = 5
+"""How far it stands back for the process that started it, and others that answer somebody."""
+
 LOOK_SECONDS = 0.2
 """So often it is looked whether the work was stopped."""
 
@@ -79,6 +82,8 @@ class DecodingProcess:
             cwd="/",
             start_new_session=True,
         )
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, self._child.pid, NICENESS)
         assert self._child.stdin is not None
         assert self._child.stdout is not None
         self._requests, self._answers = self._child.stdin, self._child.stdout.fileno()
