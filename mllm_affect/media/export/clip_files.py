@@ -95,7 +95,8 @@ def _encode(
             acodec="aac",
         )
         words = [str(ffmpeg_path()), "-nostdin", *command.get_args(overwrite_output=True)]
-        if not _run(words, descriptors):
+        written, *read_from = descriptors
+        if not _run(words, written, read_from):
             raise _failed(source, segment, "ffmpeg could not encode it")
     finally:
         for descriptor in descriptors:
@@ -180,15 +181,13 @@ def _repeated(source: Source, segment: Segment) -> tuple[int, int]:
     return max(1, round(segment.duration_s * rate)), rate
 
 
-def _run(words: Sequence[str], descriptors: Sequence[int]) -> bool:
-    """Run ffmpeg, once more where it was killed, as for memory; return whether it worked.
-
-    The first of its descriptors is written.
-    """
+def _run(words: Sequence[str], written: int, read: Sequence[int]) -> bool:
+    """Run ffmpeg, once more where it was killed, as for memory; return whether it worked."""
+    descriptors = [read[0], written, *read[1:]]
     for _ in range(2):
         for descriptor in descriptors:
             os.lseek(descriptor, 0, os.SEEK_SET)
-        os.ftruncate(descriptors[0], 0)
+        os.ftruncate(written, 0)
         status = run_confined(words, descriptors, PATIENCE_SECONDS)
         if status != -signal.SIGKILL:
             break
