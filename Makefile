@@ -49,9 +49,10 @@ test-slow: $(STAMP) $(REAL) ## Rebuild the miniature and run the demo, held to t
 test-trial: $(STAMP) $(REAL) ## Run the tests that are too long for CI
 	$(BIN)/python -m pytest -m trial
 
-fuzz: $(STAMP) ## Mutated videos to the isolated reader (runs/fuzz), 20,000 made-up requests over HTTP
+fuzz: $(STAMP) ## Mutated videos to the isolated reader (runs/fuzz), 20,000 made-up requests, hostile clients
 	$(BIN)/python -m tests.fuzz_media
 	$(BIN)/python -m tests.fuzz_http
+	$(BIN)/python -m tests.stress_hostile_clients
 
 soak: $(STAMP) ## Half an hour of load on service and worker, memory and descriptors into runs/soak
 	$(BIN)/python -m tests.soak

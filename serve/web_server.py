@@ -6,6 +6,7 @@ rest of a service (see running).
 
 import asyncio
 import socket
+import sys
 from types import FrameType
 
 import uvicorn
@@ -22,6 +23,10 @@ DRAIN_SECONDS = 10
 
 GIVE_UP_SECONDS = DRAIN_SECONDS - 2
 """So long after the end began, what requests still work on is stopped."""
+
+SWITCH_SECONDS = 0.001
+"""So long a thread keeps the interpreter from the others: less than Python's own 5 ms, so that the
+event loop need not wait long for its turn among threads that work on requests."""
 
 ABORT_SECONDS = DRAIN_SECONDS - 0.5
 """So long after it, connections that still carry a request are closed."""
@@ -52,6 +57,15 @@ class WebServer(uvicorn.Server):
     def __init__(self, app: FastAPI, state: ServiceState) -> None:
         super().__init__(web_config(app, state.settings))
         self._state = state
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until told to end."""
+        before = sys.getswitchinterval()
+        sys.setswitchinterval(SWITCH_SECONDS)
+        try:
+            super().run(sockets)
+        finally:
+            sys.setswitchinterval(before)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """End on a signal."""
