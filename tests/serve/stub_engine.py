@@ -27,9 +27,6 @@ SLOW_SECONDS = 3.0
 class StubServer(ThreadingHTTPServer):
     daemon_threads = True
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: whoever gives up a question closes its connection."""
-
     request_queue_size = 512
     mode = "well"
     seconds = 0.0
@@ -37,6 +34,9 @@ class StubServer(ThreadingHTTPServer):
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
         self.kept: dict[str, str] = {}
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing: whoever gives up a question closes its connection."""
 
 
 class Handler(BaseHTTPRequestHandler):
