@@ -75,6 +75,20 @@ def try_one(
         return run_chosen(tree.folder, tests, cpu_s=20.0 + 3 * cost_s)
 
 
+def check_control(tree: ScratchTree, coverage: CoverageMap) -> None:
+    """Run tests of every file on the unchanged tree, as they are run on mutants.
+
+    Raises RuntimeError where one fails: every mutant would seem to be killed.
+    """
+    quickest: dict[str, str] = {}
+    for test in sorted(coverage.seconds, key=lambda test: coverage.seconds[test]):
+        if test not in coverage.failed:
+            quickest.setdefault(test.split("::")[0], test)
+    outcome = run_chosen(tree.folder, list(quickest.values()), cpu_s=300.0)
+    if outcome.kind != "survived":
+        raise RuntimeError(f"a test fails without a mutant: {outcome.by}")
+
+
 def main(words: Sequence[str] | None = None) -> None:
     """Draw, try, write the table."""
     chosen = arguments(words)
@@ -99,6 +113,7 @@ def main(words: Sequence[str] | None = None) -> None:
         journal = Journal(out / "outcomes.jsonl", settings, keep_kills=chosen.keep_kills)
     except UserError as fault:
         raise SystemExit(f"error [{fault.code}]: {fault}") from None
+    check_control(tree, coverage)
     begun = time.monotonic()
     left = [mutant for mutant in mutants if mutant.key not in journal.outcomes]
     for number, mutant in enumerate(left, 1):

@@ -45,8 +45,11 @@ PRELOADED = (
 """Libraries that most tests need: a child starts with them."""
 
 OURS = ("mllm_affect", "finetune", "serve", "eval", "tests")
-PLUGINS = ("pytest_timeout", "xdist.plugin", "_hypothesis_pytestplugin")
+PLUGINS = ("pytest_timeout", "pytest_cov", "xdist.plugin", "_hypothesis_pytestplugin")
 """Of pytest: what the tests need; loading all that are installed takes seconds."""
+
+INTERRUPTED, CRASHED = 2, 71
+"""Exit statuses: pytest's own where a module cannot be imported, and ours for a fatal signal."""
 
 MEMORY_BYTES = 8 << 30
 GRACE_S = 60.0
@@ -78,7 +81,8 @@ def preload() -> None:
 def run_chosen(tree: Path, tests: Sequence[str], cpu_s: float) -> Outcome:
     """Run these test functions until one fails, and say what became of them.
 
-    `tests` are ids without parameters; `cpu_s` bounds the processor time.
+    `tests` are ids without parameters; `cpu_s` bounds the processor time.  Raises RuntimeError
+    where pytest ends otherwise than by a failed test: what ran then says nothing about the mutant.
     """
     begun = time.monotonic()
     first = tree / "runs" / "first_failure"
@@ -96,6 +100,8 @@ def run_chosen(tree: Path, tests: Sequence[str], cpu_s: float) -> Outcome:
         return Outcome("timed out", seconds, by)
     if status == 0:
         return Outcome("survived", seconds)
+    if not by and status not in (CRASHED, INTERRUPTED):
+        raise _did_not_run(tree, status)
     return Outcome("killed", seconds, by or f"exit status {status}")
 
 
@@ -113,17 +119,22 @@ def run_measured(
     sources = "\n  ".join(str(tree / folder) for folder in measured)
     settings.write_text(f"[run]\nsource =\n  {sources}\ndata_file = {data}\n", encoding="utf-8")
     words = ["-m", markers, "--cov", f"--cov-config={settings}", "--cov-context=test"]
-    words += ["--cov-report=", "-p", "pytest_cov", *tests]
+    words += ["--cov-report=", *tests]
 
     def child() -> int:
         return _pytest(words, [_Durations(durations)])
 
     status = _in_child(tree, child, cpu_s=3600.0)
     if status not in (0, 1):
-        output = (tree / "runs" / "output").read_text(encoding="utf-8", errors="replace")
-        raise RuntimeError(f"the tests did not run, with exit status {status}:\n{output[-3000:]}")
+        raise _did_not_run(tree, status)
     kept = json.loads(durations.read_text(encoding="utf-8"))
     return kept["seconds"], set(kept["failed"])
+
+
+def _did_not_run(tree: Path, status: int | None) -> RuntimeError:
+    """Return the error with the end of what pytest printed."""
+    output = (tree / "runs" / "output").read_text(encoding="utf-8", errors="replace")
+    return RuntimeError(f"the tests did not run, with exit status {status}:\n{output[-3000:]}")
 
 
 class _Chosen:
@@ -222,7 +233,7 @@ def _in_child(tree: Path, work: Callable[[], int], cpu_s: float) -> int | None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child, signal.SIGKILL)  # children that a failed test left behind
     if os.WIFSIGNALED(status):
-        return None if os.WTERMSIG(status) in (signal.SIGXCPU, signal.SIGKILL) else 71
+        return None if os.WTERMSIG(status) in (signal.SIGXCPU, signal.SIGKILL) else CRASHED
     return os.WEXITSTATUS(status)
 
 

@@ -16,6 +16,9 @@ LINKED = (".cache",)
 """Folders that tests only read: linked instead of copied."""
 
 
+PROGRAM = "tests/mutation/"
+
+
 class ScratchTree:
     """The copy, in `folder`, of the repository at `root`."""
 
@@ -42,10 +45,10 @@ class ScratchTree:
         return {path.relative_to(self.folder).as_posix() for path in found}
 
     def digest(self, leave_out: Container[str] = ()) -> str:
-        """Return a hash of all files but texts: what a mutant's outcome depends on."""
+        """Return a hash of all files but texts and this program: what outcomes depend on."""
         total = hashlib.sha256()
         for name in sorted(_files_below(self.folder)):
-            if not name.endswith(".md") and name not in leave_out:
+            if not name.endswith(".md") and name not in leave_out and not name.startswith(PROGRAM):
                 total.update(f"{name} {self.digest_of(name)}\n".encode())
         return total.hexdigest()[:16]
 

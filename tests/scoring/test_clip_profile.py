@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 from eval.megc.joint_gain import made_prior, measure, say
 from mllm_affect.data.megc.answers import contradictions, read_answer
 from mllm_affect.data.megc.questions import Asked, Kind
-from mllm_affect.data.megc.vocabulary import ACTION_UNITS, COARSE, COARSE_OF_FINE, FINE
+from mllm_affect.data.megc.vocabulary import (
+    ACTION_UNITS,
+    COARSE,
+    COARSE_OF_FINE,
+    FINE,
+    FINE_IN_TEST,
+)
 from mllm_affect.errors import UserError
 from mllm_affect.scoring.clip_answers import answer_clip
 from mllm_affect.scoring.clip_profile import (
@@ -193,6 +199,52 @@ def test_without_evidence_the_usual_is_answered() -> None:
     assert (usual.fine, usual.units) == ("anger", ("brow lowerer", "lid tightener"))
     alone = infer_profile(ClipEvidence(), Allowed(1, 1), PRIOR)
     assert (alone.fine, alone.units) == ("happiness", ("lip corner puller",))
+
+
+def test_rates_are_pulled_to_the_overall_ones_as_if_by_two_clips_more() -> None:
+    clips = [({"dimpler"}, "anger"), ({"dimpler", "jaw drop"}, "anger"), ({"jaw drop"}, "fear")]
+    prior = learn_prior(clips)
+    assert prior.fine == pytest.approx({"anger": 2 / 3, "fear": 1 / 3})
+    overall = (2 + 2 * 2 / 25) / (3 + 2)
+    assert prior.unit["dimpler"] == prior.unit["jaw drop"] == pytest.approx(overall)
+    assert prior.unit["lips part"] == pytest.approx(2 * 2 / 25 / 5)
+    assert prior.unit_given_fine["anger"]["dimpler"] == pytest.approx((2 + 2 * overall) / (2 + 2))
+    assert prior.unit_given_fine["fear"]["dimpler"] == pytest.approx(2 * overall / (1 + 2))
+    assert learn_prior(clips, strength=0.0).unit["dimpler"] == pytest.approx(2 / 3)
+
+
+def test_a_unit_nobody_asked_about_is_as_probable_as_two_of_all() -> None:
+    asked = ClipEvidence(shown={name: 0.5 for name in UNITS if name != "dimpler"})
+    assert "dimpler" not in infer_profile(asked).units
+    assert pytest.approx(2 / 25) == UNASKED
+
+
+def test_answers_given_alone_look_at_nothing_else() -> None:
+    evidence = ClipEvidence(
+        shown={"dimpler": 0.5, "lips part": 0.49, "jaw drop": 0.6},
+        only={"lips part": 0.7, "dimpler": 0.3},
+        side={"dimpler": {"left": 0.4, "right": 0.6}},
+    )
+
+    def alone(asked: Asked, told: ClipEvidence = evidence) -> str:
+        (found,) = answer_clip([asked], told, alone=True).answers
+        return found
+
+    assert alone(Asked(Kind.unit_shown, unit="dimpler")) == "yes"
+    assert alone(Asked(Kind.unit_shown, unit="lips part")) == "no"
+    assert alone(Asked(Kind.unit_shown, unit="brow lowerer")) == "no", "nobody asked: two of 25"
+    assert alone(Asked(Kind.unit)) == "lips part"
+    assert alone(Asked(Kind.units)) == "dimpler, jaw drop"
+    assert alone(Asked(Kind.unit_side, unit="dimpler")) == "right"
+    assert alone(Asked(Kind.unit_side, unit="jaw drop")) == "left", (
+        "the first where nothing is known"
+    )
+    weak = ClipEvidence(shown={"jaw drop": 0.2, "dimpler": 0.1})
+    assert alone(Asked(Kind.unit), weak) == "jaw drop"
+    assert alone(Asked(Kind.units), weak).count(",") == 1, (
+        "the question says that there are several"
+    )
+    assert alone(Asked(Kind.fine), weak) == FINE_IN_TEST[0]
 
 
 def test_evidence_is_gathered_from_the_answers_of_each_question() -> None:

@@ -13,6 +13,7 @@ from mllm_affect.scoring.pooling import (
     decide,
     find_pooling,
     pool,
+    with_chance,
 )
 
 SHORT_SURE = [{"yes": 0.9, "no": 0.1}, {"yes": 0.2, "no": 0.8}]
@@ -48,6 +49,14 @@ def test_the_others_share_what_the_positive_leaves() -> None:
     assert pool("noisy_or", segments, [2.0], "a") == pytest.approx({"a": 0.5, "b": 0.4, "c": 0.1})
     sure = [{"a": 1.0, "b": 0.0, "c": 0.0}]
     assert pool("max", sure, [2.0], "a") == pytest.approx({"a": 1.0, "b": 0.0, "c": 0.0})
+
+
+def test_the_others_share_alike_where_no_segment_gives_them_anything() -> None:
+    sure = [{"a": 1.0, "b": 0.0, "c": 0.0}]
+    assert with_chance(0.8, sure, [2.0], "a") == pytest.approx({"a": 0.8, "b": 0.1, "c": 0.1})
+    mixed = [{"a": 0.0, "b": 0.9, "c": 0.1}, {"a": 0.0, "b": 0.2, "c": 0.8}]
+    found = with_chance(0.5, mixed, [1.0, 4.0], "a")
+    assert found == pytest.approx({"a": 0.5, "b": 0.5 * 1.7 / 5, "c": 0.5 * 3.3 / 5})
 
 
 def test_durations_of_zero_count_alike() -> None:
@@ -124,11 +133,25 @@ def test_decisions() -> None:
     assert decide({"yes": 0.4, "no": 0.6}, "yes", threshold=0.4) == "yes"
     assert decide({"yes": 0.4, "no": 0.6}, "yes", threshold=0.41) == "no"
     assert decide({"a": 0.4, "b": 0.35, "c": 0.25}, None, threshold=0.9) == "a"
+    assert decide({"a": 0.4, "b": 0.4, "c": 0.2}, None, threshold=0.9) == "a"
     assert decide({"a": 0.6, "b": 0.1, "c": 0.3}, "a", threshold=0.7) == "c"
 
 
 @pytest.mark.parametrize(
-    "name", ["median", "top_k", "top_k:", "top_k:0", "top_k:1.5", "log_sum_exp:-1", "max:2"]
+    "name",
+    [
+        "median",
+        "top_k",
+        "top_k:",
+        "top_k:0",
+        "top_k:1.5",
+        "log_sum_exp:-1",
+        "max:2",
+        "top_k:inf",
+        "log_sum_exp:nan",
+        "log_sum_exp:0",
+        "log_sum_exp:inf",
+    ],
 )
 def test_an_unknown_pooling(name: str) -> None:
     with pytest.raises(UserError, match="duration_mean") as caught:

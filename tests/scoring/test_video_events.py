@@ -15,7 +15,13 @@ from mllm_affect.data.megc.questions import Asked, Kind
 from mllm_affect.data.megc.vocabulary import ACTION_UNITS
 from mllm_affect.errors import UserError
 from mllm_affect.scoring.event_answers import answer_video, count_form, settle
-from mllm_affect.scoring.event_timeline import timeline_csv, timeline_json, timeline_webvtt
+from mllm_affect.scoring.event_timeline import (
+    timeline_csv,
+    timeline_json,
+    timeline_rows,
+    timeline_webvtt,
+    webvtt_time,
+)
 from mllm_affect.scoring.video_events import (
     Event,
     EventRule,
@@ -59,6 +65,49 @@ def test_a_short_burst_is_micro_and_a_long_one_macro() -> None:
 def test_half_a_second_is_still_micro() -> None:
     assert event_type(15 / 30) == event_type(0.1 + 0.4) == "micro-expression"
     assert event_type(16 / 30) == "macro-expression"
+
+
+def test_the_default_rule_is_the_documented_one() -> None:
+    """The service names these numbers in its answers, and docs/megc.md explains them."""
+    rule = EventRule()
+    assert (rule.threshold, rule.floor, rule.join_gap_s, rule.shortest_s) == (0.5, 0.3, 0.1, 0.0)
+
+
+def test_every_bound_belongs_to_the_event() -> None:
+    rule = EventRule(threshold=0.5, floor=0.5, join_gap_s=1.0, shortest_s=1.0)
+    (one,) = find_events([Window(0.0, 1.0, 0.5)], rule)
+    assert (one.onset_s, one.apex_s, one.offset_s) == (0.0, 0.5, 1.0)
+    assert accepted([one], rule) == [one]
+    assert find_events([Window(0.0, 0.99, 0.5)], rule) == []
+    assert find_events([Window(0.0, 1.0, 0.499)], rule) == []
+    gap = [Window(0.0, 1.0, 0.5), Window(2.0, 3.0, 0.5)]
+    assert len(find_events(gap, rule)) == 1
+    assert len(find_events([gap[0], Window(2.01, 3.01, 0.5)], rule)) == 2
+
+
+def test_windows_at_the_apex_that_say_no_do_not_count() -> None:
+    """Units and type come from the windows that see the event."""
+    windows = [
+        Window(0.0, 4.0, 0.9, {"dimpler": 0.8}, micro=0.9),
+        Window(0.0, 4.0, 0.3, {"dimpler": 0.2}, micro=0.3),
+        Window(0.0, 4.0, 0.29, {"dimpler": 0.0}, micro=0.0),
+        Window(9.0, 9.5, 0.9, {"jaw drop": 0.9}),
+    ]
+    first, last = find_events(windows)
+    assert first.units == pytest.approx({"dimpler": 0.5})
+    assert first.type == "micro-expression"
+    assert last.units == {"jaw drop": 0.9}
+
+
+def test_a_window_of_half_a_second_is_short_enough_for_time_to_tell() -> None:
+    (fine,) = find_events([Window(0.0, 5.0, 0.9, micro=0.9), Window(2.0, 2.5, 0.95)])
+    assert fine.type == "macro-expression"
+    (coarse,) = find_events([Window(0.0, 5.0, 0.9, micro=0.9), Window(2.0, 2.6, 0.95)])
+    assert coarse.type == "micro-expression"
+    (even,) = find_events([Window(0.0, 5.0, 0.9, micro=0.5)])
+    assert even.type == "micro-expression"
+    (less,) = find_events([Window(0.0, 5.0, 0.9, micro=0.49)])
+    assert less.type == "macro-expression"
 
 
 def test_only_windows_too_long_to_tell_are_asked_for_the_type() -> None:
@@ -136,7 +185,13 @@ def test_a_later_start_only_shifts_the_events(windows: list[Window], shift: int)
 
 
 def test_a_rule_that_cannot_be_meant() -> None:
-    for bad in ({"floor": 0.6}, {"floor": 0.0}, {"join_gap_s": -1.0}):
+    for bad in (
+        {"floor": 0.6},
+        {"floor": 0.0},
+        {"join_gap_s": -1.0},
+        {"shortest_s": -0.1},
+        {"threshold": 1.1},
+    ):
         with pytest.raises(UserError) as caught:
             EventRule(**bad)
         assert caught.value.code == "bad_event_rule"
@@ -154,6 +209,30 @@ LIST = [
     event(5.0, 0.4, 0.4, jaw_drop=0.8),
 ]
 COUNT = [Asked(Kind.count_all), Asked(Kind.count_micro), Asked(Kind.count_macro)]
+
+
+def test_an_event_that_was_only_assumed_has_the_usual_type_and_unit() -> None:
+    asked = [*COUNT, Asked(Kind.distinct_units), Asked(Kind.event_type, number=1)]
+    assert answer_video(asked, settle(asked, []), "number", usual_unit="dimpler") == (
+        1, 0, 1, "dimpler", "macro-expression",
+    )  # fmt: skip
+    micro = settle(asked, [], usual_type="micro-expression")
+    assert answer_video(asked, micro, "number")[:3] == (1, 1, 0)
+    assert answer_video(asked, micro, "number")[-2:] == ("brow lowerer", "micro-expression")
+
+
+def test_units_of_a_video_are_those_probable_in_some_event_or_else_the_most_probable() -> None:
+    faint = [event(1.0, 0.9, dimpler=0.3, jaw_drop=0.4), event(2.0, 0.9, dimpler=0.45)]
+    assert settle([], faint).units == ("dimpler",)
+    assert settle([], [*faint, event(3.0, 0.9, jaw_drop=0.5)]).units == ("jaw drop",)
+    assert settle([], []).units == ()
+
+
+def test_presupposed_events_are_the_next_most_probable_ones() -> None:
+    events = [event(3.0, 0.2), event(1.0, 0.9), event(2.0, 0.4), event(4.0, 0.1)]
+    asked = [Asked(Kind.event_type, number=1), Asked(Kind.event_type, number=3)]
+    assert [e.onset_s for e in settle(asked, events).events] == [1.0, 2.0, 3.0]
+    assert [e.onset_s for e in settle(asked[:1], events).events] == [1.0]
 
 
 def test_answers_by_hand() -> None:
@@ -235,3 +314,33 @@ def test_timelines_hold_every_event_in_order() -> None:
     assert captions.startswith("WEBVTT\n\n1\n00:00:01.000 --> 00:00:01.300\nmicro-expression")
     assert "00:00:09.000 --> 00:00:11.000\nmacro-expression, probability 0.90: dimpler" in captions
     assert "01:01:01.500 --> 01:01:01.501" in captions
+    assert captions.endswith(
+        "\n4\n01:01:01.500 --> 01:01:01.501\nmicro-expression, probability 0.50\n"
+    )
+
+
+def test_times_and_probabilities_of_a_timeline_are_rounded_for_reading() -> None:
+    fine = Event(1.23456, 2.34567, 3.45678, 0.123456, "macro-expression", {"dimpler": 0.987654})
+    (row,) = timeline_rows([fine])
+    assert row == {
+        "event": 1, "type": "macro-expression", "onset_s": 1.235, "apex_s": 2.346,
+        "offset_s": 3.457, "probability": 0.1235, "action_units": {"dimpler": 0.9877},
+    }  # fmt: skip
+    even = event(1.0, 0.5, dimpler=0.5, jaw_drop=0.49)
+    assert "dimpler" in timeline_webvtt([even])
+    assert "jaw drop" not in timeline_webvtt([even])
+
+
+@pytest.mark.parametrize(
+    ("time_s", "text"),
+    [
+        (0.0, "00:00:00.000"),
+        (-0.2, "00:00:00.000"),
+        (59.9996, "00:01:00.000"),
+        (3599.999, "00:59:59.999"),
+        (3600.0, "01:00:00.000"),
+        (90_061.5, "25:01:01.500"),
+    ],
+)
+def test_times_of_captions(time_s: float, text: str) -> None:
+    assert webvtt_time(time_s) == text
