@@ -188,6 +188,17 @@ def test_a_threshold_for_all_or_none_lies_half_way_to_the_end() -> None:
     assert choose_threshold("prevalence", told_N, np.array([False, True])) == pytest.approx(0.4)
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_the_widest_plateau_is_taken_whether_it_comes_first_or_last(turned: bool) -> None:
+    """One video among many on each side of .5 leaves two plateaus, of .3 and of .4."""
+    told_N = np.array([0.1, 0.1, 0.1, 0.4, 0.5, 0.9, 0.9, 0.9])
+    positive_N = np.array([0, 0, 0, 1, 0, 1, 1, 1], dtype=bool)
+    if turned:
+        assert choose_threshold("plateau", 1 - told_N, ~positive_N) == pytest.approx(0.3)
+    else:
+        assert choose_threshold("plateau", told_N, positive_N) == pytest.approx(0.7)
+
+
 def test_a_plateau_holds_what_is_within_a_hundredth_of_the_best() -> None:
     """From .1 to .3 one more is right than from .3 on: 2 of 1,000, which is no difference."""
     told_N = np.concatenate([np.full(500, 0.1), np.full(499, 0.9), [0.3]])

@@ -260,10 +260,23 @@ def test_evidence_is_gathered_from_the_answers_of_each_question() -> None:
     assert evidence.fine == {}
 
 
+def test_asking_whether_a_unit_is_shown_does_not_say_that_it_is() -> None:
+    assert allowed_by([Asked(Kind.unit_shown, unit="dimpler")]) == Allowed()
+    located = allowed_by([Asked(Kind.unit_side, unit="dimpler")])
+    assert located.shown == {"dimpler"}
+    assert allowed_by([Asked(Kind.unit)]) == Allowed(1, 1)
+    assert allowed_by([Asked(Kind.units)]) == Allowed(2, len(UNITS))
+
+
 def test_questions_that_contradict_each_other_are_refused() -> None:
     with pytest.raises(UserError) as caught:
         allowed_by([Asked(Kind.unit), Asked(Kind.joint_units)])
     assert caught.value.code == "contradicting_questions"
+    sides = [Asked(Kind.unit_side, unit="dimpler"), Asked(Kind.unit_side, unit="jaw drop")]
+    assert allowed_by(sides).shown == {"dimpler", "jaw drop"}
+    assert allowed_by([Asked(Kind.unit), sides[0]]) == Allowed(1, 1, frozenset({"dimpler"}))
+    with pytest.raises(UserError, match="one action unit and for several"):
+        allowed_by([Asked(Kind.unit), *sides])
     with pytest.raises(UserError) as wrong:
         answer_clip([Asked(Kind.count_all)], ClipEvidence())
     assert wrong.value.code == "wrong_task"

@@ -5,6 +5,7 @@ import pytest
 
 from mllm_affect.errors import UserError
 from mllm_affect.media.cutting import SEGMENTER
+from mllm_affect.scoring.calibration import fit_calibration
 from mllm_affect.scoring.fitting import FittingPlan, Origin, ScoredVideo, fit_scoring
 from mllm_affect.scoring.measures import macro_f1_of
 from mllm_affect.scoring.nested_folds import (
@@ -12,6 +13,7 @@ from mllm_affect.scoring.nested_folds import (
     LabelledVideos,
     answer_held_out,
     choose_rule,
+    deal_participants,
 )
 from mllm_affect.scoring.scoring_file import TaskScoring
 from mllm_affect.tasks.prompts import load_task
@@ -101,6 +103,19 @@ def test_a_pooling_is_chosen_again_without_the_people_who_are_judged() -> None:
         kept.append(macro_f1_of(answer_held_out(videos, settings).said_N, videos.positive_N))
     assert np.mean(chosen) > 0.58
     assert np.mean(kept) < 0.53
+
+
+def test_each_probability_out_of_fold_comes_from_a_fit_to_the_other_folds() -> None:
+    settings = ChoiceSettings(folds=4, seed=3, with_bias=True, threshold="fixed")
+    videos = noise(seed=5, poolings=1)
+    fold_N = deal_participants(videos.participants, videos.positive_N, 4, 3)
+    rule = choose_rule(videos, settings)
+    assert rule.folds == len(set(fold_N.tolist())) == 4
+    for fold in range(4):
+        others_N = fold_N != fold
+        fit = fit_calibration(videos.pooled["n0"][others_N], videos.positive_N[others_N], True)
+        expected_N = fit.apply_all(videos.pooled["n0"][~others_N])
+        assert rule.out_of_fold["n0"][~others_N] == pytest.approx(expected_N)
 
 
 def test_people_too_few_for_inner_folds_are_still_held_out() -> None:
