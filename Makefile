@@ -10,12 +10,14 @@ OUT     ?= runs/demo
 BOTH_CORES := --numprocesses 2
 # Of test-slow: `LATEST="--begin-within 1200"` names tests that would begin later, and skips them.
 LATEST  ?=
+# Of mutation: another seed draws other mutants.
+SEED    ?= 0
 export OMP_WAIT_POLICY := passive
 # Many images switch bytecode files off; then every start of vLLM compiles its 5,000 modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo megc test test-slow test-trial lint format fuzz soak bench figures docs pictures serve miniature clean
+.PHONY: help install demo megc test test-slow test-trial lint format fuzz mutation soak bench figures docs pictures serve miniature clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -53,6 +55,9 @@ fuzz: $(STAMP) ## Mutated videos to the isolated reader (runs/fuzz), 20,000 made
 	$(BIN)/python -m tests.fuzz_media
 	$(BIN)/python -m tests.fuzz_http
 	$(BIN)/python -m tests.stress_hostile_clients
+
+mutation: $(STAMP) $(REAL) ## Change the code a little, 300 times, and see whether the tests notice (runs/mutation)
+	nice -n 15 $(BIN)/python -m tests.mutation --seed $(SEED)
 
 soak: $(STAMP) ## Half an hour of load on service and worker, memory and descriptors into runs/soak
 	$(BIN)/python -m tests.soak

@@ -17,7 +17,7 @@ from mllm_affect.files import write_text
 from tests.mutation.coverage_map import CoverageMap, Reach, measured
 from tests.mutation.forked_tests import Outcome, preload, run_chosen, run_measured
 from tests.mutation.journal import Journal
-from tests.mutation.modules import GROUPS, MARKERS, modules_of, tests_of
+from tests.mutation.modules import GROUPS, MARKERS, chosen_test_files, modules_of
 from tests.mutation.mutants import Mutant, mutated, sample
 from tests.mutation.scratch_tree import ScratchTree
 from tests.mutation.table import Tried, markdown, share_line
@@ -49,7 +49,7 @@ def arguments(words: Sequence[str] | None) -> argparse.Namespace:
 
 def coverage_map(tree: ScratchTree, folder: Path) -> CoverageMap:
     """Read the map of this state of the tree; run the test files that it does not hold yet."""
-    files = {name: tree.digest_of(name) for name in tests_of(tree.folder)}
+    files = {name: tree.digest_of(name) for name in chosen_test_files(tree.folder)}
     others = tree.digest(leave_out=tree.test_files())
     path = folder / f"coverage-{others}.json"
     kept = CoverageMap.load(path) if path.exists() else CoverageMap({}, {})

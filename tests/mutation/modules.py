@@ -79,7 +79,7 @@ MARKERS = "not engine and not rebuild and not trial"
 """Tests that start model servers or train are left out: they are too long for one mutant."""
 
 
-def tests_of(root: Path) -> list[str]:
+def chosen_test_files(root: Path) -> list[str]:
     """Return the test files of TESTS, relative to `root`."""
     found: dict[str, None] = {}
     for path in (path for pattern in TESTS for path in sorted(root.glob(pattern))):
