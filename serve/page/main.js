@@ -192,6 +192,7 @@ async function observe(signal) {
     observed = found ?? [];
   }
   player.observed = observed;
+  player.seen = video;
   draw();
   player.markFace();
 }

@@ -6,13 +6,14 @@
 
 import { key, send } from "./api.js";
 import { at, say } from "./dom.js";
-import { faceAt } from "./reading.js";
+import { faceAt, onPicture } from "./reading.js";
 
 export class Player {
   /** `moved(seconds)` is called whenever the position changes. */
   constructor(moved) {
     this.video = at("video");
     this.observed = [];
+    this.seen = null;
     const tell = () => {
       moved(this.video.currentTime);
       this.markFace();
@@ -21,6 +22,7 @@ export class Player {
     this.video.addEventListener("play", () => this.everyFrame(tell));
     this.video.addEventListener("error", () => this.cannot());
     this.video.addEventListener("loadedmetadata", () => { at("player-note").hidden = true; });
+    this.video.addEventListener("resize", () => this.markFace());
     new ResizeObserver(() => this.markFace()).observe(this.video);
   }
 
@@ -78,9 +80,10 @@ export class Player {
   /** Lay the box over the face: the picture is fitted into the element, so it has margins. */
   markFace() {
     const { videoWidth: wide, videoHeight: high, clientWidth, clientHeight } = this.video;
-    const place = wide ? faceAt(this.observed, this.video.currentTime) : null;
-    at("face").hidden = !place;
-    if (!place) return;
+    const found = wide ? faceAt(this.observed, this.video.currentTime) : null;
+    at("face").hidden = !found;
+    if (!found) return;
+    const place = onPicture(found, this.seen, wide, high);
     const scale = Math.min(clientWidth / wide, clientHeight / high);
     const left = this.video.offsetLeft + (clientWidth - wide * scale) / 2;
     const top = this.video.offsetTop + (clientHeight - high * scale) / 2;

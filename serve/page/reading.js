@@ -77,3 +77,20 @@ export function faceAt(observed, time) {
   const between = (name) => before[name] + share * (after[name] - before[name]);
   return Object.fromEntries(["left", "top", "width", "height"].map((name) => [name, between(name)]));
 }
+
+/** Shares of the picture as the service saw it, as shares of the picture on show.
+ *
+ * Where the size changes midway the service fits pictures into the first one's shape, with black
+ * borders; a browser takes each picture's own shape.
+ */
+export function onPicture(place, seen, wide, high) {
+  if (!seen) return place;
+  const ratio = Math.min(seen.width / wide, seen.height / high);
+  const [shareX, shareY] = [wide * ratio / seen.width, high * ratio / seen.height];
+  return {
+    left: (place.left - (1 - shareX) / 2) / shareX,
+    top: (place.top - (1 - shareY) / 2) / shareY,
+    width: place.width / shareX,
+    height: place.height / shareY,
+  };
+}

@@ -228,3 +228,18 @@ def test_events_stand_where_they_are(page: Page, service: LiveService, interview
     assert len(times) == len(events)
     if events:
         assert times[0].startswith(f"0:{events[0]['start_s']:04.1f}")
+
+
+def test_a_face_is_marked_where_it_is_when_the_size_changes(answer_page: Page) -> None:
+    """The service fits a portrait into a landscape; the browser shows it without the borders."""
+    place = answer_page.evaluate(
+        """async () => {
+          const { onPicture } = await import("/page/reading.js");
+          const seen = { width: 640, height: 360 };
+          const whole = { left: 219 / 640, top: 0, width: 202 / 640, height: 1 };
+          const face = { left: .4, top: .3, width: .1, height: .2 };
+          return [onPicture(whole, seen, 360, 640), onPicture(face, seen, 1280, 720)];
+        }"""
+    )
+    assert list(place[0].values()) == pytest.approx([0, 0, 1, 1], abs=0.01)
+    assert place[1] == pytest.approx({"left": 0.4, "top": 0.3, "width": 0.1, "height": 0.2})
