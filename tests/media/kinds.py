@@ -56,6 +56,9 @@ KINDS: dict[str, tuple[str, Made]] = {
     "exactly 5.000 s": ("mp4", spoken(regular(125, 25), F(5))),
     "5.001 s": ("mp4", spoken(regular(5_001, 1_000), F(5), last_s=F(1, 1_000))),
     "odd sizes": ("mp4", spoken(regular(150, 25), F(6), width=97, height=51, pixels="yuv444p")),
+    "mirrored": ("mp4", spoken(regular(150, 25), F(6), mirrored=True)),
+    "narrow pixels": ("mp4", spoken(regular(150, 25), F(6), width=52, pixel_aspect=F(2))),
+    "picture and silence first": ("mkv", spoken(regular(150, 25), F(6), beside=True, **LOSSLESS)),
     "avi": ("avi", Made(regular(150, 25), codec="mjpeg", pixels="yuvj420p", options={})),
     "webm": (
         "webm",

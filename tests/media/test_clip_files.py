@@ -33,6 +33,9 @@ KINDS = (
     "avi",
     "one frame",
     "audio starts late",
+    "mirrored",
+    "narrow pixels",
+    "picture and silence first",
 )
 
 

@@ -72,7 +72,7 @@ def every_frame_decoded(source: Source) -> list[TimedFrame]:
     """Every frame by one thread of plain PyAV; AVI states no order, so ticks are made to rise."""
     frames: list[TimedFrame] = []
     with av.open(str(source.path)) as container:
-        stream = container.streams.video[0]
+        stream = container.streams[source.video_stream]
         stream.thread_type, stream.codec_context.thread_count = "NONE", 1
         for picture in container.decode(stream):
             ticks = -1 if picture.pts is None else picture.pts

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from made_videos import number_of
+from made_videos import HEIGHT, WIDTH, number_of
 from numpy.typing import NDArray
 from read_video import MadeVideo
 
@@ -13,6 +13,7 @@ from mllm_affect.media.decoding.frames import TimedFrame
 from mllm_affect.media.parts import AnyPart, Parts, every_frame
 from mllm_affect.media.reader import read_clips, read_video
 from mllm_affect.media.sampling.model_frames import ModelFrames
+from mllm_affect.media.sampling.picture_size import upright
 from mllm_affect.media.types import Sampling, Segment, Source
 
 SAMPLING = Sampling(fps=4.0, max_pixels=192 * 96)
@@ -28,15 +29,15 @@ class Numbers:
         return every_frame(times_N)
 
     def begin(self, source: Source, start_s: float) -> "NumbersOfOne":
-        return NumbersOfOne([float(self.beginning), start_s])
+        return NumbersOfOne([float(self.beginning), start_s], source)
 
 
 class NumbersOfOne:
-    def __init__(self, found: list[float]) -> None:
-        self._found = found
+    def __init__(self, found: list[float], source: Source) -> None:
+        self._found, self._source = found, source
 
     def see(self, frame: TimedFrame) -> None:
-        self._found.append(number_of(frame.picture.to_ndarray(format="rgb24")))
+        self._found.append(number_of(upright(frame, self._source, WIDTH, HEIGHT)))
 
     def finish(self, end_s: float) -> list[float]:
         return [*self._found, end_s]
