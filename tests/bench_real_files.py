@@ -38,7 +38,7 @@ SENTENCE = 160
 
 @dataclass(frozen=True)
 class Cell:
-    """What one reader made of one input: `verdict` is right, wrong, refused, failed or not loaded."""
+    """What one reader made of an input; `verdict`: right, wrong, refused, failed, not loaded."""
 
     verdict: str
     facts: str
@@ -92,9 +92,9 @@ def page(found: dict[str, dict[str, Cell]], listed: Sequence[Row]) -> Iterator[s
         f"Written by `{COMMAND}`. Inputs are made by `tests/media/shown_files.py` and "
         "`timed_files.py` after public bug reports of neighbouring tools; readers are called as "
         "their documentation shows (`tests/bench/readers.py`); `tests/bench/rights.py` judges.",
-        "", "torchcodec is no dependency: 0.17.0 from PyPI does not load beside the pinned torch, for it "
-        "looks for FFmpeg's shared libraries (libavutil.so.56 to 60), which neither PyAV nor "
-        "imageio-ffmpeg installs under these names. Where it is installed and loads, it is read.",
+        "", "torchcodec is no dependency: 0.17.0 from PyPI does not load beside the pinned torch, "
+        "for it looks for FFmpeg's shared libraries (libavutil.so.56 to 60), which neither PyAV "
+        "nor imageio-ffmpeg installs under these names. Where it is installed and loads, it is read.",
         "", ", ".join(f"{name} {installed(name)}" for name in PACKAGES) + ".", "",
     )  # fmt: skip
     counts = {name: Counter(found[row.kind][name].verdict for row in listed) for name in readers}

@@ -25,6 +25,7 @@ from mllm_affect.media.decoding import carried_out, groups, planned
 from mllm_affect.media.decoding.frames import TimedFrame
 from mllm_affect.media.decoding.opening import open_media
 from mllm_affect.media.decoding.planned import Plan
+from mllm_affect.media.decoding.stream_choice import main_video
 from mllm_affect.media.decoding.timeline import Timeline, TimelineReader
 from mllm_affect.media.probe import probe
 from mllm_affect.media.reader import read_clips, read_video
@@ -72,7 +73,7 @@ def every_frame_decoded(source: Source) -> list[TimedFrame]:
     """Every frame by one thread of plain PyAV; AVI states no order, so ticks are made to rise."""
     frames: list[TimedFrame] = []
     with av.open(str(source.path)) as container:
-        stream = container.streams[source.video_stream]
+        stream = main_video(container, source.chosen)
         stream.thread_type, stream.codec_context.thread_count = "NONE", 1
         for picture in container.decode(stream):
             ticks = -1 if picture.pts is None else picture.pts
