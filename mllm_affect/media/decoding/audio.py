@@ -62,11 +62,18 @@ class SoundReader:
     """Decodes the sound of a stream as far as it is asked for, and forgets what was taken.
 
     Spans are taken in order of time.  No more is held than the open span, one block, and what was
-    begun before it was asked for.
+    begun before it was asked for.  `anew`: the packets, counted from 0, at which another recording
+    begins, whose clock may be wrong in another way.
     """
 
-    def __init__(self, stream: "AudioStream | None", packets: "Iterator[Packet[Any]]") -> None:
+    def __init__(
+        self,
+        stream: "AudioStream | None",
+        packets: "Iterator[Packet[Any]]",
+        anew: Sequence[int] = (),
+    ) -> None:
         self._stream, self._packets = stream, packets
+        self._anew, self._packet = frozenset(anew), 0
         self._stated = SoundSpan()
         self._begun: deque[Future[None]] = deque()
         self._pieces: list[tuple[int, NDArray[np.int16]]] = []
@@ -136,8 +143,7 @@ class SoundReader:
         """Decode one packet; return whether more follow."""
         packet = next(self._packets, None)
         if packet is None:
-            for put in self._clock.finish():
-                self._put(put)
+            self._begin_anew()
             self._flush()
             return False
         self._decode(packet)
@@ -151,6 +157,10 @@ class SoundReader:
         """Decode one packet; one that cannot be decoded is silence, and noted."""
         assert self._stream is not None
         self._stated.see(packet)
+        if packet.size:
+            if self._packet in self._anew:
+                self._begin_anew()
+            self._packet += 1
         try:
             frames = self._stream.decode(packet)
         except av.FFmpegError:
@@ -168,6 +178,11 @@ class SoundReader:
             begins_s = pts * over / under
         for put in self._clock.see(Piece(frame, begins_s, frame.samples / rate)):
             self._put(put)
+
+    def _begin_anew(self) -> None:
+        for put in self._clock.finish():
+            self._put(put)
+        self._clock = SoundClock()
 
     def _put(self, put: "Put[AudioFrame]") -> None:
         frame, rate = put.sound, put.sound.sample_rate

@@ -61,7 +61,11 @@ def sound_of(source: Source, moves: Moves = STEADY) -> Iterator[SoundReader]:
     with open_media(source.path, source.chosen) as container:
         audio = main_audio(container, source.chosen)
         heard = Interleaved(container, [audio]).of(audio) if audio is not None else iter(())
-        yield SoundReader(audio, moves.applied(heard) if moves.times else heard)
+        if audio is None or not moves.times:
+            yield SoundReader(audio, heard)
+            return
+        anew = [packet for packet, _ in moves.of(audio.index)]
+        yield SoundReader(audio, moves.applied(heard), anew)
 
 
 class _Decoding:

@@ -134,7 +134,10 @@ class RestartFinder:
         part, newest = self._part_of.setdefault(index, 0), len(self._parts) - 1
         here = self._parts[part].get(index)
         # Of pictures only key frames: others are shown in another order than they are coded in.
-        goes_back = here is not None and time_s < here.last_s - BACK_S
+        goes_back = here is not None and (
+            time_s < here.last_s - BACK_S
+            or (time_s <= here.first_s and time_s < self._latest_s(part) - BACK_S)
+        )
         if goes_back and (is_key or index != self._video):
             if part == newest:
                 if len(self._parts) == MOST_PARTS:
@@ -147,6 +150,10 @@ class RestartFinder:
         self._behind.discard(index)
         self._part_of[index] = newest
         return newest
+
+    def _latest_s(self, part: int) -> float:
+        """Return how far a part has come; a stream may have had little in it."""
+        return max(track.last_s for track in self._parts[part].values())
 
     def _is_nearer(self, time_s: float, old: int, new: int) -> bool:
         """Whether a time lies nearer to where the new part is than to where the old one ended."""
