@@ -97,9 +97,11 @@ class Drawn:
 
     @property
     def offsets_s(self) -> list[F]:
-        """By how much each part lies after its own clock."""
-        begin, end = self.span_s
-        return [number * (end - begin) for number in range(self.parts)]
+        """By how much each part lies after its own clock: after the longer of the two before."""
+        end = self.times_s[-1] + FRAME_S
+        if self.sound_s is not None:
+            end = max(end, self.stepped(self.sound_s[1]))
+        return [number * end for number in range(self.parts)]
 
     @property
     def shown_size(self) -> tuple[float, float]:
@@ -113,7 +115,10 @@ def draw(seed: int) -> Drawn:
     by = random.Random(seed)
     parts = by.choice((1, 1, 1, 2))
     suffix = "mkv" if parts > 1 else by.choice(("mov", "mov", "mkv"))
-    frames = by.randint(1, 40)
+    others = tuple(by.choices(("video", "sound"), k=by.choice((0, 0, 1, 2))))
+    # Parts of under half a second are not told apart, and of two videos the one that has hardly
+    # any frames is taken for a thumbnail: both are documented, and not drawn.
+    frames = by.randint(15 if "video" in others else 5 if parts > 1 else 1, 40)
     still = (
         (F(by.randint(0, frames - 1)) * FRAME_S, F(by.randint(1, 120), 10))
         if frames > 1 and by.random() < 0.4 else None
@@ -134,7 +139,7 @@ def draw(seed: int) -> Drawn:
         degrees=by.choice((0, 90, 180, 270)) if turned else 0,
         mirrored=turned and by.random() < 0.4, aspect=by.choice(ASPECTS), sound_s=sound,
         wobble_s=by.choice((0.0, 0.0, 0.004, 0.010, 0.015)), step_s=step,
-        others=tuple(by.choices(("video", "sound"), k=by.choice((0, 0, 1, 2)))),
+        others=tuple(one for one in others if one == "video" or sound is not None),
         parts=parts, seed=seed,
     )  # fmt: skip
 
@@ -255,7 +260,8 @@ def _timed(packets: list["av.Packet[Any]"]) -> Iterator[Timed]:
 
 def as_ffmpeg_shows_it(path: Path, stream: int, width: int, height: int) -> NDArray[np.uint8]:
     """The first frame of a stream, turned as ffmpeg turns it, at a size."""
-    raw = run_ffmpeg("-i", str(path), "-map", f"0:{stream}", "-frames:v", "1",
+    looks = ("-probesize", "50M", "-analyzeduration", "60M")  # for pictures that begin late
+    raw = run_ffmpeg(*looks, "-i", str(path), "-map", f"0:{stream}", "-frames:v", "1",
                      "-vf", f"scale={width}:{height}:flags=area", "-pix_fmt", "rgb24",
                      "-f", "rawvideo", "-")  # fmt: skip
     return np.frombuffer(raw, dtype=np.uint8).reshape(height, width, 3)
