@@ -4,6 +4,7 @@ Bounds are set low so that the tests are quick; the tests of the bounds' sizes a
 test_app (settings) and `python -m tests.stress_hostile_clients`.
 """
 
+import asyncio
 import hashlib
 import socket
 import threading
@@ -12,6 +13,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
 from urllib.parse import urlsplit
 
 import httpx
@@ -19,10 +22,12 @@ import psutil
 import pytest
 from served_in_thread import served_in_thread
 from service_in_process import Service
+from uvicorn.server import ServerState
 
 from serve.connection_limits import ConnectionLimits
 from serve.keys import ApiKey
 from serve.settings import ServiceSettings
+from serve.web_server import web_config
 
 KEY = "a key for connections alone"
 QUICK = ConnectionLimits(
@@ -161,6 +166,30 @@ def test_too_large_headers_in_one_piece_are_told_so(url: str) -> None:
     assert told(connection).split(b"\r\n")[0].split()[1] in (b"431", b"400")
     many = [f"X-{number}: {'y' * 100}" for number in range(100)]
     assert told(opened(url, head("/healthz", *many))).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize(("size", "refused"), [(60_000, False), (200_000, True)])
+def test_whole_headers_that_are_too_large_are_not_even_parsed(size: int, refused: bool) -> None:
+    """However much an event loop reads at once."""
+
+    async def sent() -> tuple[bytes, bool]:
+        config = web_config(Service().app, ServiceSettings())
+        config.load()
+        transport = Mock()
+        transport.is_closing.return_value = False
+        transport.get_extra_info.return_value = None
+        made: Any = config.http_protocol_class
+        connection = made(config=config, server_state=ServerState(), app_state={})
+        connection.connection_made(transport)
+        lines = b"".join(b"X-%d: y\r\n" % number for number in range(size // 10))[:size]
+        lines = lines[: lines.rindex(b"\r\n") + 2]
+        connection.data_received(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n" + lines + b"\r\n")
+        answered = b"".join(call.args[0] for call in transport.write.call_args_list)
+        return answered, connection.cycle is not None
+
+    answered, parsed = asyncio.run(sent())
+    assert answered.startswith(b"HTTP/1.1 431") == refused
+    assert parsed != refused
 
 
 def test_silent_connections_make_room_for_new_ones(url: str) -> None:
