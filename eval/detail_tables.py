@@ -106,6 +106,7 @@ def frame_table(frames: FrameScores) -> report.Table:
         for count, why in (
             (frames.unlabelled, "videos without frame labels"),
             (frames.unreadable, "videos that could not be decoded"),
+            (frames.unscaled, "videos calibrated by an older version that does not say how"),
         )
         if count
     ]
@@ -121,9 +122,9 @@ def frame_table(frames: FrameScores) -> report.Table:
             ("labelled positive", report.share(frames.positive_frames / frames.frames), ""),
             ("answered positive", report.share(frames.answered_frames / frames.frames), ""),
         ],
-        caption="A frame is positive where the probability of its segment reaches the video's "
-        f"threshold. Labels of {frames.by_frame} videos are annotated in frames, of "
-        f"{frames.by_second} in seconds, looked up on the frames' own timestamps."
+        caption="A frame is positive where the probability of its segment, calibrated as the "
+        f"video's, reaches the video's threshold. Labels of {frames.by_frame} videos are annotated "
+        f"in frames, of {frames.by_second} in seconds, looked up on the frames' own timestamps."
         + (f" Left out: {', '.join(left_out)}." if left_out else ""),
     )  # fmt: skip
 

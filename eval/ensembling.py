@@ -11,6 +11,7 @@ from typing import Literal, get_args
 
 from eval.exports.matching import differences, some
 from eval.predictions import Prediction, SegmentPrediction
+from eval.segment_scale import comparable_segments, is_comparable
 from mllm_affect.errors import UserError
 from mllm_affect.scoring.logits import NEAREST
 from mllm_affect.scoring.pooling import decide
@@ -104,6 +105,8 @@ def _combined(
         threshold=threshold,
         uncalibrated={},
         calibration=None,
+        temperature=None,
+        bias=None,
         segments=(),
         abstained=False,
     )
@@ -147,7 +150,13 @@ def _votes(members: Sequence[Prediction]) -> dict[str, float]:
 def _segments(
     members: Sequence[Prediction], shares: Sequence[float], method: Method
 ) -> tuple[SegmentPrediction, ...]:
-    """Combine segments where all members were cut alike and have probabilities; else none."""
+    """Combine segments where all members were cut alike and have probabilities; else none.
+
+    Each member's are calibrated as its video was, so that they compare with the common threshold.
+    """
+    if not all(map(is_comparable, members)):
+        return ()
+    members = [replace(item, segments=comparable_segments(item)) for item in members]
     spans = {tuple((part.start_s, part.end_s) for part in item.segments) for item in members}
     if len(spans) != 1 or any(not part.probabilities for item in members for part in item.segments):
         return ()

@@ -12,6 +12,7 @@ from eval import detail_tables, plots, report, timeline
 from eval.details import Details
 from eval.frames import DEFAULT_THRESHOLD, frame_times
 from eval.predictions import Prediction
+from eval.segment_scale import comparable_segments, is_comparable
 from eval.summary import Summary
 from mllm_affect.data.examples import Example
 from mllm_affect.data.footage import Footage, footage
@@ -158,22 +159,27 @@ def _timeline(
 ) -> report.Picture:
     video = footage(data, example) if data and example else None
     threshold = DEFAULT_THRESHOLD if shown.threshold is None else shown.threshold
+    segments = comparable_segments(shown) if is_comparable(shown) else shown.segments
     try:
         truth = _truth(example, label, video)
-        content = timeline.video_timeline(
-            video, shown.segments, answer, threshold, truth, thumbnails
-        )
+        content = timeline.video_timeline(video, segments, answer, threshold, truth, thumbnails)
     except UserError:
         truth = None
-        content = timeline.video_timeline(None, shown.segments, answer, threshold)
+        content = timeline.video_timeline(None, segments, answer, threshold)
     said = "withheld" if shown.abstained else f"“{shown.answer}”"
     return report.Picture(
         title=f"{'Right' if shown.right else 'Wrong'}: {shown.video}",
         svg=plots.timeline(content),
-        caption=f"Probability of “{answer}” in every segment; the label of the whole video is "
-        f"“{shown.label}”, the answer {said}."
+        caption=f"Probability of “{answer}” in every segment{_calibrated(shown)}; the label of the "
+        f"whole video is “{shown.label}”, the answer {said}."
         + (" Shaded: where the annotators saw it." if truth else ""),
     )
+
+
+def _calibrated(shown: Prediction) -> str:
+    if shown.calibration is None:
+        return ""
+    return ", calibrated" if is_comparable(shown) else ", not calibrated as the threshold is"
 
 
 def _truth(example: Example | None, label: str, video: Footage | None) -> list[Span] | None:

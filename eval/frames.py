@@ -4,13 +4,13 @@ Does: label every frame of a video from its annotated spans, answer it from the 
 and count.  Does not: cut videos or ask a model.
 
 A frame's label comes from spans annotated in frames where the dataset has them, else from spans in
-seconds by the frame's own timestamp.  Its answer is positive where its segment's probability
-reaches the video's threshold.  All frames of a video without a usable answer are wrong.
+seconds by the frame's own timestamp.  Its answer is positive where its segment's probability,
+calibrated as the video's, reaches the video's threshold (see segment_scale).  All frames of a video
+without a usable answer are wrong.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from eval import intervals
 from eval.intervals import Interval
 from eval.predictions import Prediction
+from eval.segment_scale import comparable_segments, is_comparable
 from mllm_affect.data.examples import Example
 from mllm_affect.data.footage import Footage
 from mllm_affect.errors import UserError
@@ -33,8 +34,9 @@ class FrameScores:
     """Scores over all frames of the `videos` whose frames have labels; the rest are `unlabelled`.
 
     `f1` is the positive answer's, `macro_f1` the mean over both; `by_frame` and `by_second` say for
-    how many videos the labels were annotated in frames or in seconds, `unreadable` how many videos
-    could not be decoded for their timestamps and are left out.
+    how many videos the labels were annotated in frames or in seconds.  Left out are
+    `unreadable` videos, which could not be decoded for their timestamps, and `unscaled` ones, whose
+    segments cannot be compared with a calibrated threshold.
     """
 
     videos: int
@@ -49,6 +51,7 @@ class FrameScores:
     by_second: int
     unlabelled: int
     unreadable: int
+    unscaled: int = 0
 
 
 def frame_times(video: Footage) -> Times:
@@ -74,10 +77,12 @@ def frame_scores(
     by_video = {item.video: item for item in examples}
     rows: list[NDArray[np.int64]] = []
     participants: list[str] = []
-    seen = {"by_frame": 0, "by_second": 0, "unlabelled": 0, "unreadable": 0}
+    seen = {"by_frame": 0, "by_second": 0, "unlabelled": 0, "unreadable": 0, "unscaled": 0}
     for item in predictions:
         kind = _kind(by_video.get(item.video), label)
-        if kind != "unlabelled":
+        if kind != "unlabelled" and not is_comparable(item):
+            kind = "unscaled"
+        elif kind != "unlabelled":
             try:
                 times_T = times_of(item.video)
             except UserError:
@@ -108,13 +113,16 @@ def labelled_frames(example: Example, label: str, times_T: Times) -> Flags:
 
 
 def segment_answers(item: Prediction, times_T: Times) -> tuple[Flags, Flags]:
-    """Return for every frame whether its answer is the positive one, and whether it has any."""
+    """Return for every frame whether its answer is the positive one, and whether it has any.
+
+    Raises ValueError for a video whose segments cannot be compared with its threshold.
+    """
     positive_T = np.zeros(len(times_T), dtype=np.bool_)
     known_T = np.zeros(len(times_T), dtype=np.bool_)
     if item.answer is None or item.positive is None:
         return positive_T, known_T
     threshold = DEFAULT_THRESHOLD if item.threshold is None else item.threshold
-    for segment in item.segments:
+    for segment in comparable_segments(item):
         inside_T = (times_T >= segment.start_s) & (times_T < segment.end_s)
         probability = segment.probabilities.get(item.positive)
         hard = segment.answer == item.positive
@@ -187,7 +195,3 @@ def _scores(
         macro_f1_interval=intervals.middle(macro_R),
         **seen,
     )
-
-
-def _hear_nothing(_packet: Any) -> None:
-    """Leave audio packets aside."""

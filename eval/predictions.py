@@ -42,8 +42,9 @@ class Prediction:
     is no usable answer.  `positive` names the answer that the task is about, if it has one, and
     `threshold` what its probability had to reach.  `abstained`: the model would rather not answer;
     `answer` then is what it would have said.  `uncalibrated` are the probabilities as pooled, and
-    `calibration` is the id of what calibrated them, if anything did.  `topic` is what the person
-    was asked, where known.
+    `calibration` is the id of what calibrated them, if anything did, `temperature` and `bias` how;
+    segments' probabilities are the model's own (see segment_scale).  `topic` is what the person was
+    asked, where known.
     """
 
     video: str
@@ -61,6 +62,8 @@ class Prediction:
     topic: str | None = None
     uncalibrated: Mapping[str, float] = field(default_factory=dict)
     calibration: str | None = None
+    temperature: float | None = None
+    bias: float | None = None
     segments: tuple[SegmentPrediction, ...] = ()
 
     @property

@@ -142,6 +142,8 @@ def usable_answer(answer: Answer, answers: Sequence[str]) -> dict[str, Any]:
         "probabilities": probabilities,
         "uncalibrated": dict(answer.get("uncalibrated") or {}),
         "calibration": answer.get("calibration"),
+        "temperature": answer.get("temperature"),
+        "bias": answer.get("bias"),
     }
 
 

@@ -133,6 +133,8 @@ def answer_video(
         probabilities=verdict.probabilities,
         uncalibrated=verdict.uncalibrated,
         calibration=rule.calibration_id,
+        temperature=rule.calibration.temperature if rule.calibration else None,
+        bias=rule.calibration.bias if rule.calibration else None,
         segments=tuple(answered),
         task=task.id,
         question=task.question,

@@ -12,6 +12,7 @@ from eval.exports.checking import trial_problems
 from eval.exports.matching import differences, read_order, some
 from eval.frames import Times, segment_answers
 from eval.predictions import Prediction
+from eval.segment_scale import is_comparable
 from mllm_affect.errors import UserError
 from mllm_affect.files import replacing
 
@@ -26,7 +27,7 @@ def frame_lines(
     """Return the text of the submission, its ids equal to `order` line by line.
 
     `times_of` gives a video's frame timestamps (eval.frames.frame_times).  Raises UserError
-    `bad_reference`, `mismatched_ids`, `unusable_answers`, `unknown_frames`.
+    `bad_reference`, `mismatched_ids`, `unusable_answers`, `other_predictions`, `unknown_frames`.
     """
     listed = [_frame(name) for name in order]
     videos = list(dict.fromkeys(video for video, _ in listed))
@@ -79,6 +80,12 @@ def _frame(name: str) -> tuple[str, int]:
 
 def _said(item: Prediction, times_of: Callable[[str], Times]) -> list[bool]:
     """Return the answer of every frame of one video."""
+    if not is_comparable(item):
+        raise UserError(
+            "other_predictions",
+            f"{item.video} was calibrated by an older version, which does not say how to compare "
+            "its segments with the threshold; make the predictions again.",
+        )
     positive_T, known_T = segment_answers(item, times_of(item.video))
     if item.answer is None or not known_T.all():
         raise UserError(

@@ -66,6 +66,12 @@ class VideoVerdict(_Frozen):
         description="Id of the entry of scoring.json that pooled, calibrated and decided; null: "
         "the task's own pooling and threshold.",
     )
+    temperature: float | None = Field(
+        default=None,
+        description="Of the calibration: a probability p, of a segment too, is calibrated as "
+        "sigmoid(logit(p) / temperature + bias); null: none, or not recorded.",
+    )
+    bias: float | None = Field(default=None, description="Of the calibration; see temperature.")
     task: str = Field(description="Id of the task; made from the question where that was asked.")
     question: str
     prompt_hash: str

@@ -10,7 +10,7 @@ import { Choosing } from "./choosing.js";
 import { at, make, say } from "./dom.js";
 import { ENDED, follow } from "./follow.js";
 import { Player } from "./player.js";
-import { areEvents, observedOnPlayer, onPlayer } from "./reading.js";
+import { areEvents, observedOnPlayer, onPlayer, segmentThreshold } from "./reading.js";
 import { clearProblem, guarded, showProblem } from "./trouble.js";
 import { Timeline } from "./timeline.js";
 import { lasting, percent } from "./words.js";
@@ -214,7 +214,7 @@ function draw() {
     observed,
     duration: whole ? known : Math.max(video?.duration_s ?? 0, observed.at(-1)?.to ?? 0, known, 1),
     positive,
-    threshold: answer && positive !== null ? answer.threshold : null,
+    threshold: answer && positive !== null ? segmentThreshold(answer) : null,
     total: ended ? 0 : progress.total,
   });
   showTable(parts, areEvents(answer) ? [] : observed, goTo);

@@ -39,6 +39,17 @@ export function chanceOf(part, positive) {
   return { chance: part.probabilities[shown] ?? null, positive: part.answer === shown };
 }
 
+/**
+ * The threshold on the scale of a segment's probability, which is the model's own: the video's is
+ * compared with a calibrated one.
+ */
+export function segmentThreshold(answer) {
+  const { threshold, temperature, bias } = answer;
+  if (temperature == null || bias == null || threshold <= 0 || threshold >= 1) return threshold;
+  const logit = Math.log(threshold / (1 - threshold));
+  return 1 / (1 + Math.exp(-temperature * (logit - bias)));
+}
+
 /** "yes 83 %", or the free text. */
 export function sentence(part) {
   const chance = part.probabilities[part.answer];

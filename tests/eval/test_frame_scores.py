@@ -8,11 +8,15 @@ import numpy as np
 import pytest
 from made_predictions import prediction
 
-from eval.frames import frame_scores, frame_times, labelled_frames
+from eval.ensembling import combine
+from eval.exports.abaw_ah_frames import frame_lines
+from eval.frames import frame_scores, frame_times, labelled_frames, segment_answers
 from eval.predictions import Prediction, SegmentPrediction
 from mllm_affect.data.examples import Example
 from mllm_affect.data.made.folders import write_video
 from mllm_affect.errors import UserError
+from mllm_affect.scoring.calibration import Calibration
+from mllm_affect.scoring.rule import Rule
 
 TEN = np.arange(10) * 0.5
 
@@ -110,3 +114,57 @@ def test_timestamps_are_those_of_the_file(tmp_path: Path) -> None:
     times_T = frame_times(tmp_path / "v.mp4")
     assert len(times_T) == 24
     assert np.diff(times_T) == pytest.approx(np.diff(times_T).mean(), abs=1e-3)
+
+
+def calibrated(item: Prediction, temperature: float | None, bias: float | None) -> Prediction:
+    return replace(item, calibration="c" * 64, temperature=temperature, bias=bias)
+
+
+def test_segments_are_compared_with_the_threshold_on_its_own_scale() -> None:
+    """Calibrated, .8 is .69 (logit 1.386 / 1.732) and .1 is .22: at .75 neither is positive."""
+    item = answered("a.mp4", 0.8, 0.1, threshold=0.75)
+    plain, _ = segment_answers(item, TEN)
+    assert plain.tolist() == [True] * 6 + [False] * 4
+    told, known = segment_answers(calibrated(item, 3**0.5, 0.0), TEN)
+    assert not told.any()
+    assert known.all()
+    raised, _ = segment_answers(calibrated(item, 1.0, 4.0), TEN)
+    assert raised.all(), "a bias moves segments as it moves the video"
+
+
+@pytest.mark.parametrize("pooling", ["mean", "duration_mean", "max", "noisy_or", "top_k:2"])
+def test_a_video_of_one_segment_and_its_frames_are_answered_alike(pooling: str) -> None:
+    generator = np.random.default_rng(3)
+    for _ in range(60):
+        p, threshold = generator.uniform(0.01, 0.99, 2)
+        fit = Calibration(*generator.uniform([0.3, -2], [3, 2]))
+        rule = Rule("yes", pooling, threshold, fit)
+        verdict = rule.verdict([{"yes": p, "no": 1 - p}], [5.0], [])
+        item = replace(
+            calibrated(answered("a.mp4", p, p, threshold), fit.temperature, fit.bias),
+            segments=(SegmentPrediction(0, 0.0, 5.0, "no", {"yes": p, "no": 1 - p}),),
+        )
+        told, _ = segment_answers(item, TEN)
+        assert set(told.tolist()) == {verdict.answer == "yes"}
+
+
+def test_predictions_that_do_not_say_how_they_were_calibrated_are_left_out_and_counted() -> None:
+    spans = [example(f"{n}.mp4", frame_spans={"ah": [[0, 4]]}) for n in "ab"]
+    old = calibrated(answered("a.mp4", 0.8, 0.1), None, None)
+    found = scores([old, answered("b.mp4", 0.8, 0.1)], spans)
+    assert (found.videos, found.unscaled) == (1, 1)
+    assert scores([old], spans[:1]) is None
+    with pytest.raises(UserError) as caught:
+        frame_lines([old], ["a.mp4/frame-0.jpg"], lambda _: TEN)
+    assert caught.value.code == "other_predictions"
+
+
+def test_an_ensemble_of_calibrated_members_mixes_calibrated_segments() -> None:
+    one = calibrated(answered("a.mp4", 0.8, 0.1), 2.0, 0.5)
+    other = answered("a.mp4", 0.6, 0.3)
+    (mixed,) = combine([[one], [other]], "mean")
+    assert mixed.calibration is mixed.temperature is mixed.bias is None
+    expected = (Calibration(2.0, 0.5).apply(0.8) + 0.6) / 2
+    assert mixed.segments[0].probabilities["yes"] == pytest.approx(expected)
+    (unknown,) = combine([[calibrated(one, None, None)], [other]], "mean")
+    assert unknown.segments == ()
