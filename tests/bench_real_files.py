@@ -94,7 +94,8 @@ def page(found: dict[str, dict[str, Cell]], listed: Sequence[Row]) -> Iterator[s
         "their documentation shows (`tests/bench/readers.py`); `tests/bench/rights.py` judges.",
         "", "torchcodec is no dependency: 0.17.0 from PyPI does not load beside the pinned torch, "
         "for it looks for FFmpeg's shared libraries (libavutil.so.56 to 60), which neither PyAV "
-        "nor imageio-ffmpeg installs under these names. Where it is installed and loads, it is read.",
+        "nor imageio-ffmpeg installs under these names. Where it is installed and loads, it is "
+        "read.",
         "", ", ".join(f"{name} {installed(name)}" for name in PACKAGES) + ".", "",
     )  # fmt: skip
     counts = {name: Counter(found[row.kind][name].verdict for row in listed) for name in readers}

@@ -167,7 +167,7 @@ def raw_ask(url: str, video: Path) -> socket.socket:
 
 
 def test_work_ends_when_its_client_has_gone(video: Path) -> None:
-    engine = Gate()
+    engine, before = Gate(), psutil.Process().children()
     service = Service(engine=engine)
     with served_in_thread(service) as url:
         connections = [raw_ask(url, video) for _ in range(20)]
@@ -179,7 +179,7 @@ def test_work_ends_when_its_client_has_gone(video: Path) -> None:
         until(lambda: work.working.held + work.working.waiting == 0, SOON_S)
         until(lambda: work.decoding.held + work.decoding.waiting == 0, SOON_S)
         assert engine.given_up
-        until(lambda: not psutil.Process().children(), SOON_S)
+        until(lambda: psutil.Process().children() == before, SOON_S)
         folder = Path(service.folder.name) / "incoming"
         until(lambda: not list(folder.iterdir()), SOON_S)
         engine.open.set()
