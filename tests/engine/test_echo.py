@@ -47,7 +47,10 @@ def first_question(engine: Any) -> None:
 def together(*engines: Any) -> BalancedEngine:
     """These engines as one, once all of them are asked."""
     patience = Patience(look_s=0.01)
-    servers = [WatchedServer(engine, first_question, patience) for engine in engines]
+    servers = [
+        WatchedServer(engine, lambda _bounded, own=engine: first_question(own), patience)
+        for engine in engines
+    ]
     balanced = BalancedEngine(servers)
     balanced.start()
     assert all(server.wait_well(10) for server in servers)

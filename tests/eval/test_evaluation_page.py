@@ -23,7 +23,10 @@ PEOPLE = 6
 
 
 def calibrated(item: Prediction, raw: float) -> Prediction:
-    return replace(item, uncalibrated={"yes": raw, "no": 1 - raw}, calibration="abc", threshold=0.5)
+    return replace(
+        item, uncalibrated={"yes": raw, "no": 1 - raw}, calibration="abc",
+        temperature=1.0, bias=0.0, threshold=0.5,
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")

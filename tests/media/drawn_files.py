@@ -262,8 +262,8 @@ def as_ffmpeg_shows_it(path: Path, stream: int, width: int, height: int) -> NDAr
     """The first frame of a stream, turned as ffmpeg turns it, at a size."""
     looks = ("-probesize", "50M", "-analyzeduration", "60M")  # for pictures that begin late
     raw = run_ffmpeg(*looks, "-i", str(path), "-map", f"0:{stream}", "-frames:v", "1",
-                     "-vf", f"scale={width}:{height}:flags=area", "-pix_fmt", "rgb24",
-                     "-f", "rawvideo", "-")  # fmt: skip
+                     "-fps_mode", "passthrough", "-vf", f"scale={width}:{height}:flags=area",
+                     "-pix_fmt", "rgb24", "-f", "rawvideo", "-")  # fmt: skip
     return np.frombuffer(raw, dtype=np.uint8).reshape(height, width, 3)
 
 
