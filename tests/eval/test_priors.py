@@ -7,9 +7,17 @@ import pytest
 from made_predictions import prediction
 
 from eval import logistic
+from eval.arrays import AnswerArrays
 from eval.hedges import english, words_of
 from eval.predictions import Prediction
-from eval.priors import QUESTION, WORDS, Prior, priors_beside
+from eval.priors import (
+    QUESTION,
+    WORDS,
+    Prior,
+    priors_beside,
+    question_features,
+    word_features,
+)
 from mllm_affect.data.examples import Example
 
 RATES = {"1": 0.25, "4": 0.75, "7": 0.7}
@@ -74,6 +82,60 @@ def test_labels_of_the_evaluated_videos_are_never_fitted_on() -> None:
     one = named(priors_beside(model_rows(TEST), [*TRAIN, *TEST], "ah", resamples=5))
     other = named(priors_beside(model_rows(turned), [*TRAIN, *turned], "ah", resamples=5))
     assert one[WORDS].scores.accuracy == pytest.approx(1 - other[WORDS].scores.accuracy)
+
+
+def test_validation_videos_are_not_fitted_on() -> None:
+    """Many more of them than of training videos, and labelled the other way round."""
+    turned = [
+        item.model_copy(
+            update={
+                "video": f"{copy}-{item.video}", "participant": f"val-{item.participant}",
+                "split": "val", "labels": {"ah": "no" if item.labels["ah"] == "yes" else "yes"},
+            }
+        )
+        for copy in range(3) for item in TRAIN
+    ]  # fmt: skip
+    without = named(priors_beside(model_rows(TEST), [*TRAIN, *TEST], "ah", resamples=5))
+    beside = named(priors_beside(model_rows(TEST), [*TRAIN, *turned, *TEST], "ah", resamples=5))
+    assert beside == without
+
+
+def test_hedges_tell_where_texts_are_equally_long() -> None:
+    said = {"yes": "Well maybe I guess so.", "no": "Yes I will do that."}
+    assert len({len(words_of(text)) for text in said.values()}) == 1
+
+    def worded(item: Example) -> Example:
+        return item.model_copy(update={"transcript": said[item.labels["ah"]]})
+
+    examples = [*map(worded, TRAIN), *map(worded, TEST)]
+    found = named(priors_beside(model_rows(TEST), examples, "ah", resamples=5))
+    assert found[QUESTION].scores.macro_f1 < 0.9
+    assert found[WORDS].scores.macro_f1 == 1.0
+
+
+def test_a_prior_is_the_usual_ridge_regression() -> None:
+    """Few people are enough for a difference between questions: the penalty is 1, as is usual."""
+    linear_model = pytest.importorskip("sklearn.linear_model")
+    scaler = pytest.importorskip("sklearn.preprocessing").StandardScaler()
+    few = [item for item in TRAIN if int(item.participant.split("-")[1]) < 12]
+    found = named(priors_beside(model_rows(TEST), [*few, *TEST], "ah", resamples=5))
+    topics = sorted(RATES)
+    hit_N = [item.labels["ah"] == "yes" for item in few]
+    for name, features in ((QUESTION, question_features), (WORDS, word_features)):
+        usual = linear_model.LogisticRegression(C=1.0, tol=1e-10, max_iter=10_000)
+        usual.fit(scaler.fit_transform(features(few, topics)), hit_N)
+        p_N = usual.predict_proba(scaler.transform(features(TEST, topics)))[:, 1]
+        rows = [
+            replace(
+                row, answer="yes" if p >= 0.5 else "no",
+                probabilities={"yes": float(p), "no": float(1 - p)},
+            )
+            for row, p in zip(model_rows(TEST), p_N, strict=True)
+        ]  # fmt: skip
+        expected = AnswerArrays.of(rows)
+        assert found[name].scores.macro_f1 == pytest.approx(expected.macro_f1(expected.everything))
+        challenge = expected.challenge_average_precision(expected.everything)
+        assert found[name].scores.challenge_average_precision == pytest.approx(challenge, abs=1e-6)
 
 
 def test_a_participant_on_both_sides_makes_a_prior_unavailable() -> None:
