@@ -91,6 +91,26 @@ def test_the_estimate_is_near_the_measured_peak(
     sizes: Sizes, method: str, rows: int, checkpointing: bool
 ) -> None:
     step = step_of(sizes, method, rows, checkpointing)
+    assert estimated(step, method, rows, checkpointing) == pytest.approx(peak_of(step), rel=WITHIN)
+
+
+@pytest.mark.rebuild
+def test_activations_are_right_on_average() -> None:
+    """Of adapters, nearly all that grows with the rows is activations; sizes differ by a sixth."""
+    ratios = []
+    for sizes in SIZES:
+        for checkpointing in (False, True):
+            grown = []
+            for rows in (2, 8):
+                step = step_of(sizes, "lora", rows, checkpointing)
+                grown.append((estimated(step, "lora", rows, checkpointing), peak_of(step)))
+            (few_told, few), (many_told, many) = grown
+            ratios.append((many_told - few_told) / (many - few))
+    assert sum(ratios) / len(ratios) == pytest.approx(1.0, abs=0.1)
+
+
+def estimated(step: Step, method: str, rows: int, checkpointing: bool) -> float:
+    """The plan's peak for this step, in bytes."""
     shape = Shape.of(step.model.config.to_dict())
     trained = sum(weights.numel() for weights in step.trained)
     inputs = ("pixel_values_videos", "input_features")
@@ -106,4 +126,4 @@ def test_the_estimate_is_near_the_measured_peak(
         input_bytes=sum(step.batch[name].nbytes for name in inputs) // rows,
         checkpointing=checkpointing,
     )
-    assert estimate(shape, setting).peak == pytest.approx(peak_of(step), rel=WITHIN)
+    return estimate(shape, setting).peak
