@@ -98,10 +98,14 @@ def test_joined_live_recordings_are_cut_too(suffix: str, tmp_path: Path) -> None
     for one, path in zip(segments, paths, strict=True):
         clips = list(read_video(probe(path), SAMPLING))
         assert sum(clip.segment.num_frames for clip in clips) == one.num_frames
-        begin = round(one.start_s * 16_000)
-        match, moved_s = best_match(in_one_piece(clips)[:30_000], whole_S[begin:][:30_000])
-        assert match > 0.9
-        assert abs(moved_s) < 0.03
+        cut_S = in_one_piece(clips)
+        read_S = whole_S[round(one.start_s * 16_000) :][: len(cut_S)]
+        # Before and after the place where the clock restarts, of which the clip knows nothing: its
+        # sound goes on there without the 2 ms by which the second recording begins late.
+        for window in (slice(0, 15_000), slice(-15_000, None)):
+            match, moved_s = best_match(cut_S[window], read_S[part])
+            assert match > 0.9
+            assert abs(moved_s) < 0.03
 
 
 def test_fragments_that_ffmpeg_leaves_out_are_refused_in_one_sentence(tmp_path: Path) -> None:
