@@ -100,11 +100,11 @@ def ffmpeg() -> Finding:
 
 def isolation() -> Finding:
     """Start the process that decodes strangers' videos and ask it what confines it."""
-    from mllm_affect.media.isolation.isolated_video import walls
+    from mllm_affect.media.isolation.isolated_video import sandbox_layers
 
     part = "isolated decoding"
     try:
-        found = walls()
+        found = sandbox_layers()
     except UserError as error:
         remedy = "run `python -c 'import av, numpy'`; give the process 3 GiB of address space"
         return Finding(part, works=False, needed=True, found=error.sentence, remedy=remedy)

@@ -13,8 +13,8 @@ from pathlib import Path
 from fastapi import Request
 
 from mllm_affect.errors import UserError
+from mllm_affect.media.header_check import by_segments
 from mllm_affect.media.isolation.isolated_video import IsolatedVideo
-from mllm_affect.media.stated import by_segments
 from mllm_affect.stopping import Stop
 from serve.form import FormReader
 from serve.request_work import RequestWork
@@ -49,7 +49,7 @@ async def receive(request: Request, incoming: Incoming, work: RequestWork, owner
     """Read a request's body to its end, once it is its owner's turn.
 
     A multipart body brings the video as its file `video`, and fields beside it; any other body is
-    the video itself.  Raises UserError `bad_request` or `file_too_large`, and as Turns.take.
+    the video itself.  Raises UserError `bad_request` or `file_too_large`, and as FairQueue.take.
     """
     async with work.uploads.taken(owner):
         return await _received(request, incoming, work)

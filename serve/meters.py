@@ -12,7 +12,7 @@ from dataclasses import fields
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mllm_affect.media.isolation.sandbox import Walls
+from mllm_affect.media.isolation.sandbox import SandboxLayers
 
 STATUSES = ("queued", "running", "succeeded", "failed", "cancelled")
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
@@ -38,9 +38,9 @@ class Meters:
             "mllm_affect_database_ready", "Whether the database takes changes.",
             registry=self.registry,
         )  # fmt: skip
-        self.walls = Gauge(
-            "mllm_affect_sandbox_wall", "Whether a wall confines decoding processes here.",
-            ("wall",), registry=self.registry,
+        self.sandbox = Gauge(
+            "mllm_affect_sandbox_layer", "Whether a layer confines decoding processes here.",
+            ("layer",), registry=self.registry,
         )  # fmt: skip
         self.segments = Counter(
             "mllm_affect_segments", "Segments answered by this process.", registry=self.registry
@@ -54,10 +54,10 @@ class Meters:
             registry=self.registry,
         )  # fmt: skip
 
-    def note_walls(self, walls: Walls) -> None:
+    def note_sandbox(self, layers: SandboxLayers) -> None:
         """Note what confines decoding processes."""
-        for field in fields(walls):
-            self.walls.labels(field.name).set(field.name not in walls.missing)
+        for field in fields(layers):
+            self.sandbox.labels(field.name).set(field.name not in layers.missing)
 
     def count(self, analyses: Mapping[str, int] | None, ready: bool, database: bool) -> None:
         """Note how many analyses there are, None if unknown, and what answers.

@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import ClientDisconnect
 
 from mllm_affect.errors import EngineError, UserError
-from serve.store.faults import DatabaseAwayError, StorageAwayError, StorageFullError
+from serve.store.storage_errors import DatabaseAwayError, StorageAwayError, StorageFullError
 
 MEDIA_TYPE = "application/problem+json"
 

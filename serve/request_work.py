@@ -17,7 +17,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from mllm_affect.errors import EngineError
 from mllm_affect.stopping import Stop, StoppedError
-from serve.turns import TurnLimits, Turns
+from serve.fair_queue import FairQueue, QueueLimits
 
 R = TypeVar("R")
 
@@ -43,9 +43,9 @@ class RequestWork:
     def __init__(self, decoders: int | None = None, owners: int = 1) -> None:
         """Prepare; `decoders`: at once, None for one a core; `owners`: who share them."""
         places = decoders or os.cpu_count() or 1
-        self.decoding = Turns(TurnLimits.shared(places, WAITING, owners))
-        self.working = Turns(TurnLimits.shared(WORKING, WAITING, owners))
-        self.uploads = Turns(TurnLimits.shared(UPLOADS, WAITING, owners))
+        self.decoding = FairQueue(QueueLimits.shared(places, WAITING, owners))
+        self.working = FairQueue(QueueLimits.shared(WORKING, WAITING, owners))
+        self.uploads = FairQueue(QueueLimits.shared(UPLOADS, WAITING, owners))
         self._pool = ThreadPoolExecutor(WORKING, thread_name_prefix="request-work")
         self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="request-writing")
         self._parsers = ThreadPoolExecutor(PARSERS, thread_name_prefix="request-parsing")
@@ -67,7 +67,7 @@ class RequestWork:
     async def decode(self, request: Request, owner: str, work: Callable[[Work], R]) -> R:
         """Run work that decodes a video, once it is the owner's turn; return what it returns.
 
-        Raises what it raises, and as Turns.take; ClientDisconnect where the client has gone,
+        Raises what it raises, and as FairQueue.take; ClientDisconnect where the client has gone,
         EngineError `service_ends` where the service ends first.
         """
         gone = asyncio.ensure_future(_gone(request))

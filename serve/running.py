@@ -25,7 +25,7 @@ from serve.logs import set_up_logs
 from serve.model_servers import EngineWatch, engine_of, model_servers
 from serve.plan import Say, ServicePlan
 from serve.request_work import RequestWork
-from serve.sandbox import checked_walls
+from serve.sandbox import checked_sandbox
 from serve.settings import TEMPORARY_DATA, ServiceSettings, refuse_unsafe
 from serve.state import ServiceState
 from serve.store import Store
@@ -82,7 +82,7 @@ def run_worker(plan: ServicePlan, say: Say) -> None:
 def _prepared(plan: ServicePlan, say: Say) -> Iterator[_Parts]:
     """Yield what the plan needs: the store open, the model server started, nothing working yet."""
     set_up_logs(plan.settings.audit_log)
-    walls = checked_walls(plan.settings.require_sandbox, say)
+    sandbox = checked_sandbox(plan.settings.require_sandbox, say)
     profile = check_checkpoint(plan.checkpoint)
     scorings = scoring_of(plan.checkpoint, plan.force)
     vocabulary = Vocabulary.of_checkpoint(plan.checkpoint)
@@ -99,7 +99,7 @@ def _prepared(plan: ServicePlan, say: Say) -> Iterator[_Parts]:
         engine = engine_of(addresses, plan, sampling, vocabulary, key)
         work = RequestWork(plan.settings.decoders_at_once, len(plan.settings.keys))
         state = ServiceState(
-            plan.settings, engine, profile, store, scorings, plan.force, walls, work=work
+            plan.settings, engine, profile, store, scorings, plan.force, sandbox, work=work
         )
         yield _Parts(state, engine, Worker(state), child)
 

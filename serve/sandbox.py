@@ -1,22 +1,22 @@
-"""Whether this machine confines the processes that decode strangers' videos, told at the start.
+"""The check at start: which sandbox layers confine the processes that decode videos here.
 
-Does: ask such a process which walls hold, put what is missing into one sentence, refuse to start
-where all are required.  Does not: build walls (mllm_affect.media.isolation).
+Does: ask such a process which layers are active, report missing ones in one sentence, refuse to
+start where all are required.  Does not: apply them (mllm_affect.media.isolation).
 """
 
 from mllm_affect.errors import UserError
-from mllm_affect.media.isolation.isolated_video import walls
-from mllm_affect.media.isolation.sandbox import Walls
+from mllm_affect.media.isolation.isolated_video import sandbox_layers
+from mllm_affect.media.isolation.sandbox import SandboxLayers
 from serve.plan import Say
 
 
-def checked_walls(required: bool, say: Say) -> Walls:
-    """Return which walls hold here; `say` is told what is missing.
+def checked_sandbox(required: bool, say: Say) -> SandboxLayers:
+    """Return which layers are active here; `say` is told what is missing.
 
     Raises UserError `sandbox_missing` where any is missing and all are `required`, and as
-    `isolated_video.walls` does where no such process can be started.
+    `isolated_video.sandbox_layers` does where no such process can be started.
     """
-    found = walls()
+    found = sandbox_layers()
     if found.missing:
         sentence = (
             "Decoding processes are not fully confined on this machine; missing: "

@@ -42,7 +42,7 @@ class ServiceSettings(BaseModel):
     )
 
     require_sandbox: bool = Field(
-        default=False, description="Refuse to start, and to decode, where a wall is missing."
+        default=False, description="Refuse to start, and to decode, where a layer is missing."
     )
     max_upload_bytes: int = Field(default=512 << 20, ge=1)
     max_video_seconds: float = Field(default=600.0, gt=0)
@@ -73,7 +73,7 @@ class ServiceSettings(BaseModel):
         return Limits(
             bytes=self.max_upload_bytes,
             seconds=self.max_video_seconds,
-            all_walls=self.require_sandbox,
+            full_sandbox=self.require_sandbox,
         )
 
     @property

@@ -13,7 +13,7 @@ from fastapi.security import HTTPBearer
 
 from mllm_affect.engine.types import Engine
 from mllm_affect.errors import UserError
-from mllm_affect.media.isolation.sandbox import Walls
+from mllm_affect.media.isolation.sandbox import SandboxLayers
 from mllm_affect.model.profile import ModelProfile
 from mllm_affect.pipeline import UNSCORED
 from mllm_affect.scoring.scoring_file import ScoringFile
@@ -48,7 +48,7 @@ class ServiceState:
     store: Store
     scorings: ScoringFile = UNSCORED
     force: bool = False
-    walls: Walls = field(default_factory=Walls)
+    sandbox: SandboxLayers = field(default_factory=SandboxLayers)
     """What confines the processes that decode videos here; see sandbox."""
     meters: Meters = field(default_factory=Meters)
     observations: Observations = field(default_factory=Observations)

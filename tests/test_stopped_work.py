@@ -4,26 +4,25 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import psutil
 import pytest
+from gated_engine import GatedEngine
 
 from mllm_affect.data.made.clips import FRAME_RATE
 from mllm_affect.data.made.folders import write_video
 from mllm_affect.data.megc.questions import Asked, Kind, word
 from mllm_affect.engine.bounds import BoundedEngine, Bounds
 from mllm_affect.engine.echo import EchoEngine
-from mllm_affect.engine.types import AnswerScores
 from mllm_affect.expressions.answering import answer_video
 from mllm_affect.expressions.questions import family_of, question_of
 from mllm_affect.media.isolation.isolated_video import IsolatedVideo
 from mllm_affect.media.types import Sampling
 from mllm_affect.stopping import Stop, StoppedError
-from mllm_affect.tasks.model_input import ModelInput
 from mllm_affect.tasks.prompts import load_task
 from mllm_affect.tasks.task import Task
 
@@ -47,31 +46,6 @@ def no_child_is_left() -> Any:
     yield
     left = set(psutil.Process().children(recursive=True)) - before
     assert psutil.wait_procs(left, timeout=3)[1] == []
-
-
-class Gate(EchoEngine):
-    """Says when it was asked, and answers once the gate is open or the question is given up."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.asked, self.open = threading.Event(), threading.Event()
-
-    def score(self, inputs: Sequence[ModelInput], answers: Sequence[str]) -> list[AnswerScores]:
-        return self.score_within(inputs, answers, Bounds())
-
-    def score_within(
-        self, inputs: Sequence[ModelInput], answers: Sequence[str], bounds: Bounds
-    ) -> list[AnswerScores]:
-        self.asked.set()
-        with bounds.stop.calling(self.open.set):
-            assert self.open.wait(30)
-        bounds.stop.check()
-        return super().score(inputs, answers)
-
-    def generate_within(
-        self, inputs: Sequence[ModelInput], max_new_tokens: int, _bounds: Bounds
-    ) -> list[str]:
-        return self.generate(inputs, max_new_tokens)
 
 
 def seconds_to_end(stop: Stop, work: Callable[[], object], when: threading.Event) -> float:
@@ -101,7 +75,7 @@ def challenge(kind: Kind) -> Task:
     "task", [load_task("ah"), challenge(Kind.coarse), challenge(Kind.count_all)], ids=lambda t: t.id
 )
 def test_while_the_model_is_asked(video: Path, task: Task) -> None:
-    engine, stop = Gate(), Stop()
+    engine, stop = GatedEngine(), Stop()
     bounded = BoundedEngine(engine, Bounds(stop))
     spent = seconds_to_end(
         stop, lambda: answer_video(video, task, bounded, stop=stop, in_flight=4), engine.asked
@@ -132,7 +106,7 @@ def test_while_the_video_is_decoded(
 
 
 def test_a_video_that_has_been_read_is_closed_while_the_model_is_waited_for(video: Path) -> None:
-    engine, read = Gate(), threading.Event()
+    engine, read = GatedEngine(), threading.Event()
     answers: list[Any] = []
 
     def work() -> None:

@@ -1,7 +1,7 @@
 """What one scores without looking at the clips: the floor beside every figure.
 
 Does: answer the questions with what is best for each figure by the training file alone, and score
-that.  Does not: learn the answers (see blind_answers).
+that.  Does not: learn the answers (see constant_answers).
 
 Every figure has a floor of its own, because one constant is not the best for all: the median of the
 training counts for MAE, the integer nearest to their mean for RMSE, never below the largest event
@@ -16,7 +16,7 @@ alone decide.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from eval.megc.blind_answers import BlindAnswers, Metric
+from eval.megc.constant_answers import ConstantAnswers, Metric
 from eval.megc.figures import SumFigure, evaluate
 from eval.megc.pairs import Pair, Shares, as_said
 from mllm_affect.data.megc.question_files import Trained
@@ -44,7 +44,7 @@ def floors(
 
     A question whose like training lacks gets no answer.
     """
-    blind = BlindAnswers(train)
+    blind = ConstantAnswers(train)
     found: dict[str, float | None] = {}
     asked_for = {item.name.split()[0] for item in gather(pairs, as_said)}
     for metric in (one for one in METRICS if one in asked_for):
@@ -58,7 +58,7 @@ def floors(
     return found
 
 
-def constants(blind: BlindAnswers, metric: Metric, pairs: Sequence[Pair]) -> list[Pair]:
+def constants(blind: ConstantAnswers, metric: Metric, pairs: Sequence[Pair]) -> list[Pair]:
     """Return the same questions with the constant answers that are best for a metric."""
     largest: dict[str, int] = {}
     for pair in pairs:
@@ -74,7 +74,7 @@ def constants(blind: BlindAnswers, metric: Metric, pairs: Sequence[Pair]) -> lis
     return answered
 
 
-def guessing(blind: BlindAnswers) -> Shares:
+def guessing(blind: ConstantAnswers) -> Shares:
     """Return the probability of each answer when guessing in the training file's proportions."""
     return lambda pair: blind.shares(pair.dataset, pair.text, pair.asked)
 

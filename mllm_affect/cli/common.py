@@ -52,6 +52,14 @@ ImageFps = Annotated[
     ),
 ]
 
+RequireSandbox = Annotated[
+    bool,
+    typer.Option(
+        "--require-sandbox",
+        help="Refuse to start, or to decode, where the kernel does not fully confine that.",
+    ),
+]
+
 Model = Annotated[
     Path | None,
     typer.Option(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mllm_affect.cli.common import Json, err, out, print_json, verb
+from mllm_affect.cli.common import Json, RequireSandbox, err, out, print_json, verb
 from mllm_affect.errors import UserError
 
 if TYPE_CHECKING:
@@ -70,13 +70,7 @@ def serve(
     engine_log: Annotated[
         Path | None, typer.Option(help="Keep the vLLM server's log in this file.")
     ] = None,
-    require_sandbox: Annotated[
-        bool,
-        typer.Option(
-            "--require-sandbox",
-            help="Refuse to start, or to decode, where the kernel does not fully confine that.",
-        ),
-    ] = False,
+    require_sandbox: RequireSandbox = False,
     force: Annotated[
         bool, typer.Option("--force", help="Answer although the checkpoint knows other prompts.")
     ] = False,

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from mllm_affect.cli.common import Json, verb
+from mllm_affect.cli.common import Json, RequireSandbox, verb
 from mllm_affect.cli.serve import tell
 
 
@@ -33,13 +33,7 @@ def worker(
         typer.Option(help="Use this vLLM server and start none; repeat for several."),
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, max=64, help="Analyses worked on at once.")] = 2,
-    require_sandbox: Annotated[
-        bool,
-        typer.Option(
-            "--require-sandbox",
-            help="Refuse to start, or to decode, where the kernel does not fully confine that.",
-        ),
-    ] = False,
+    require_sandbox: RequireSandbox = False,
     force: Annotated[
         bool, typer.Option("--force", help="Answer although the checkpoint knows other prompts.")
     ] = False,

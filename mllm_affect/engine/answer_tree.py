@@ -9,9 +9,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from mllm_affect.engine.control_tokens import control_token_in
 from mllm_affect.engine.types import AnswerScores
-from mllm_affect.engine.vocabulary import END
+from mllm_affect.engine.vocabulary import END, control_token_in
 from mllm_affect.errors import EngineError, UserError
 
 MOST_ANSWERS = 64

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mllm_affect.engine.control_tokens import control_token_in
+from mllm_affect.engine.vocabulary import control_token_in
 from mllm_affect.errors import UserError
 from mllm_affect.media.types import AUDIO_RATE
 from mllm_affect.tasks.model_input import ModelInput

@@ -1,13 +1,14 @@
 """The tokens of a checkpoint: which of them an answer may begin with, and which end a turn.
 
-Does: read them from a checkpoint's files or from a loaded tokenizer, and look tokens up by their
-bytes.  Does not: split text into tokens, or run a model.
+Does: read them from a checkpoint's files or from a loaded tokenizer, look tokens up by their bytes,
+find names of control tokens in a user's text.  Does not: split text into tokens, or run a model.
 
 Qwen tokenizers are byte-level: each token is a sequence of bytes, which need not be whole letters.
 Their files write every byte as one printable letter; `spelled` does the same.
 """
 
 import json
+import re
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +19,15 @@ from mllm_affect.errors import UserError
 
 END = b""
 """Stands for the tokens that end a turn, where a token's bytes are expected."""
+
+CONTROL_TOKEN = re.compile(r"<\|[^|<>]*\|>|</?(?:think|tool_call|tool_response|tts_[a-z_]+)>")
+"""How this family of models writes tokens that stand for roles, media, thoughts and tools."""
+
+
+def control_token_in(text: str) -> str | None:
+    """Return the first control token whose name is written in a text, None where there is none."""
+    found = CONTROL_TOKEN.search(text)
+    return found.group() if found else None
 
 
 def _letters() -> tuple[str, ...]:

@@ -14,14 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mllm_affect.errors import UserError
-from mllm_affect.media.beside import BESIDE_S, Beside, Heard
 from mllm_affect.media.decoding.frames import FrameClock, TimedFrame
 from mllm_affect.media.decoding.guard import guarded
 from mllm_affect.media.decoding.interleaved import Nearness
 from mllm_affect.media.decoding.opening import open_media
 from mllm_affect.media.decoding.stream_choice import main_audio, main_video
 from mllm_affect.media.decoding.timeline import Timeline, TimelineReader
-from mllm_affect.media.survey import Survey, surveyed
+from mllm_affect.media.packet_survey import Survey, surveyed
+from mllm_affect.media.sound_overhang import OVERHANG_S, SoundOverhang, TimeExtent
 from mllm_affect.media.types import Segment, Source
 from mllm_affect.media.warnings import Warnings, joined, warn
 
@@ -106,7 +106,7 @@ class GreedyCutter:
 class SegmentMaker:
     """Counts placed frames into segments.  Whether these have audio is not known here: False."""
 
-    def __init__(self, source: Source, time_base: Fraction, beside: Beside) -> None:
+    def __init__(self, source: Source, time_base: Fraction, beside: SoundOverhang) -> None:
         self._source, self._time_base, self._beside = source, time_base, beside
         self._index, self._first, self._count = 0, 0, 0
         self._place: Place | None = None
@@ -165,7 +165,7 @@ def placed_frames(
         ticks = frame.ticks
         if before is None:
             cutter = GreedyCutter(bound_ticks(max_seconds, frame.time_base))
-            beside = Beside(survey.heard, frame.time_base, source.path.name)
+            beside = SoundOverhang(survey.heard, frame.time_base, source.path.name)
             maker = SegmentMaker(source, frame.time_base, beside)
             ticks = beside.first(ticks)
         place = cutter.see(ticks)
@@ -185,7 +185,7 @@ def cut_timeline(timeline: Timeline, source: Source, max_seconds: float) -> Iter
     Raises UserError `bad_max_seconds`.
     """
     cutter = GreedyCutter(bound_ticks(max_seconds, timeline.time_base))
-    beside = Beside(timeline.heard, timeline.time_base, source.path.name)
+    beside = SoundOverhang(timeline.heard, timeline.time_base, source.path.name)
     maker = SegmentMaker(source, timeline.time_base, beside)
     usual = usual_ticks(source, timeline.time_base)
     cutter.see(beside.first(int(timeline.ticks_N[0])))
@@ -257,12 +257,12 @@ def read_timeline(container: "InputContainer", source: Source, see: See) -> Time
     return replace(timeline, near=nearness.near, heard=heard)
 
 
-def _lies_beside(heard: Heard, timeline: Timeline) -> bool:
+def _lies_beside(heard: TimeExtent, timeline: Timeline) -> bool:
     """Whether some of the sound lies before the first picture or after the last one begins."""
     first_s, last_s = (
         float(ticks * timeline.time_base) for ticks in timeline.ticks_N[[0, -1]].tolist()
     )
-    return first_s - heard.start_s > BESIDE_S or heard.end_s - last_s > BESIDE_S
+    return first_s - heard.start_s > OVERHANG_S or heard.end_s - last_s > OVERHANG_S
 
 
 def bound_ticks(max_seconds: float, time_base: Fraction) -> int:

@@ -58,7 +58,9 @@ class Limits:
     samples_per_second: int = _bound(8 * 192_000, "audio channels times sample rate")
     sound_beyond_seconds: float = _bound(300.0, "sound that runs on without a picture")
     start_seconds: float = _bound(1e10, "distance of the first timestamp from zero")
-    all_walls: bool = _bound(False, "whether every wall must hold around the decoding process")
+    full_sandbox: bool = _bound(
+        False, "whether every sandbox layer must confine the decoding process"
+    )
 
 
 DEFAULT_LIMITS = Limits()

@@ -26,9 +26,9 @@ from mllm_affect.media.decoding.stream_choice import (
     moving,
 )
 from mllm_affect.media.display import read_display
+from mllm_affect.media.header_check import corrected, is_doubtful, is_indexed
 from mllm_affect.media.limits import DEFAULT_LIMITS, Limits
 from mllm_affect.media.refusals import MediaError
-from mllm_affect.media.stated import corrected, is_doubtful, is_indexed
 from mllm_affect.media.types import Source
 
 if TYPE_CHECKING:

@@ -28,9 +28,9 @@ from mllm_affect.media.decoding.planned import Plan, UnplannedError
 from mllm_affect.media.decoding.timeline import Timeline
 from mllm_affect.media.display import Borders
 from mllm_affect.media.looking import Look, looked_at
+from mllm_affect.media.packet_survey import surveyed
 from mllm_affect.media.parts import AnyPart, Collector, FramePart, Parts, SoundPart
 from mllm_affect.media.sampling.model_frames import ModelFrames
-from mllm_affect.media.survey import surveyed
 from mllm_affect.media.types import Clip, Sampling, Segment, Source
 from mllm_affect.media.warnings import Warnings, joined
 

@@ -52,7 +52,7 @@ SENTENCES = {
     "media_killed": "The process that decodes {name} was killed twice, most likely for lack of "
     "memory; free some, or decode fewer videos at once.",
     "sandbox_missing": "{name} is not decoded: this machine does not confine the process that "
-    "would ({walls} missing); see docs/security-media.md.",
+    "would ({layers} missing); see docs/security-media.md.",
     "media_too_slow": "{name} took more than {limit:.0f} s without a next clip; shorten or "
     "re-encode it.",
     "media_too_big": "{name} needs more than {limit} MiB of memory to decode; re-encode it "

@@ -18,7 +18,7 @@ from mllm_affect.media.decoding.audio import SoundSpan
 from mllm_affect.media.decoding.opening import open_media
 from mllm_affect.media.display import Borders
 from mllm_affect.media.looking import timeline_of
-from mllm_affect.media.survey import Survey, surveyed
+from mllm_affect.media.packet_survey import Survey, surveyed
 from mllm_affect.media.types import Segment, Source
 from mllm_affect.media.warnings import MediaWarning, joined
 

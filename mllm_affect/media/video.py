@@ -18,13 +18,13 @@ from mllm_affect.media import reader
 from mllm_affect.media import segment as cutting
 from mllm_affect.media.cache import ClipCache, cached_video
 from mllm_affect.media.cutting import MAX_SECONDS, frame_times
-from mllm_affect.media.decoding.restarts import Moves
+from mllm_affect.media.decoding.clock_restarts import TimestampShifts
 from mllm_affect.media.images.folder import ImageFolder, is_images, video_file
 from mllm_affect.media.isolation.isolated_video import IsolatedVideo
 from mllm_affect.media.limits import DEFAULT_LIMITS, Limits
+from mllm_affect.media.packet_survey import surveyed
 from mllm_affect.media.parts import AnyPart
 from mllm_affect.media.probe import probe
-from mllm_affect.media.survey import surveyed
 from mllm_affect.media.types import Clip, Sampling, Segment, Source
 from mllm_affect.stopping import Stop
 
@@ -52,7 +52,7 @@ class Video(Protocol):
     def frame_times(self) -> NDArray[np.float64]:
         """Return the timestamp of every frame in seconds, in order; see `frame_times`."""
 
-    def moves(self) -> Moves:
+    def moves(self) -> TimestampShifts:
         """Return how packets are moved where time is counted anew; see `survey.surveyed`."""
 
 
@@ -79,7 +79,7 @@ class TrustedVideo:
         """Return the timestamp of every frame in seconds, in order."""
         return frame_times(self.source)
 
-    def moves(self) -> Moves:
+    def moves(self) -> TimestampShifts:
         """Return how packets are moved where time is counted anew."""
         return surveyed(self.source).moves
 

@@ -16,7 +16,7 @@ from serve.problems import problem_responses
 from serve.routes.analyses import AnalysisId
 from serve.state import Owner, ServiceState, State, bearer
 from serve.store.events import StoredEvent
-from serve.store.faults import FAULTS
+from serve.store.storage_errors import FAULTS
 
 router = APIRouter(
     tags=["analyses"], dependencies=[Depends(bearer)], responses=problem_responses(503, 507)

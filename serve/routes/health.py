@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 from mllm_affect.errors import EngineError
 from serve.problems import problem_responses
 from serve.state import State
-from serve.store.faults import DatabaseAwayError
+from serve.store.storage_errors import DatabaseAwayError
 
 router = APIRouter(tags=["health"])
 
@@ -20,7 +20,7 @@ class Health(BaseModel):
 class Readiness(Health):
     """That it can answer, and what is weaker here than it could be."""
 
-    missing_walls: list[str] = Field(
+    missing_sandbox_layers: list[str] = Field(
         description="What does not confine the processes that decode videos here; see "
         "docs/security-media.md."
     )
@@ -44,4 +44,4 @@ def readyz(state: State) -> Readiness:
         raise DatabaseAwayError
     if not state.engine.is_ready():
         raise EngineError("engine_away", "The model server is not ready.")
-    return Readiness(status="ready", missing_walls=list(state.walls.missing))
+    return Readiness(status="ready", missing_sandbox_layers=list(state.sandbox.missing))

@@ -5,7 +5,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from serve.problems import problem_responses
 from serve.state import State, bearer
-from serve.store.faults import FAULTS
+from serve.store.storage_errors import FAULTS
 
 router = APIRouter(tags=["health"], dependencies=[Depends(bearer)])
 
@@ -27,5 +27,5 @@ def metrics(state: State) -> Response:
     except FAULTS:
         counts = None
     state.meters.count(counts, state.engine.is_ready(), state.store.database.is_ready())
-    state.meters.note_walls(state.walls)
+    state.meters.note_sandbox(state.sandbox)
     return Response(generate_latest(state.meters.registry), media_type=CONTENT_TYPE_LATEST)

@@ -11,10 +11,10 @@ from typing import Self, TypeVar
 from serve.store.analyses import Analyses
 from serve.store.database import Database
 from serve.store.events import Events
-from serve.store.faults import StorageFullError
 from serve.store.media_folder import MediaFolder
 from serve.store.queue import Queue
 from serve.store.results import Results
+from serve.store.storage_errors import StorageFullError
 from serve.store.videos import Videos
 
 T = TypeVar("T")
@@ -60,7 +60,7 @@ class Store:
         try:
             return change()
         except StorageFullError:
-            if not self.media.room.give_reserve():
+            if not self.media.room.release():
                 raise
             return change()
 

@@ -19,8 +19,8 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 from mllm_affect.errors import UserError
-from serve.store.connecting import connected
-from serve.store.faults import FAULTS, DatabaseAwayError, Outage, database_faults, is_busy
+from serve.store.connection import connected
+from serve.store.storage_errors import FAULTS, DatabaseAwayError, Outage, database_faults, is_busy
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 MIGRATION_SECONDS = 60.0

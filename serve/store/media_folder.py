@@ -18,8 +18,8 @@ from typing import IO, Self
 
 from mllm_affect.errors import UserError
 from mllm_affect.media.cache import ClipCache
-from serve.store.faults import Outage, StorageFullError, disk_faults
-from serve.store.room import Room
+from serve.store.disk_reserve import DiskReserve
+from serve.store.storage_errors import Outage, StorageFullError, disk_faults
 
 LOOK_BYTES = 4 << 20
 """After so much of an upload it is looked whether the disk still has room."""
@@ -67,9 +67,9 @@ class MediaFolder:
     )
 
     @property
-    def room(self) -> Room:
+    def room(self) -> DiskReserve:
         """How much room there is, and what of it is held for erasing."""
-        return Room(self.folder)
+        return DiskReserve(self.folder)
 
     @classmethod
     def open(cls, folder: Path) -> Self:

@@ -20,7 +20,7 @@ from mllm_affect.tasks.video_context import VideoContext
 from serve.store.contexts import context_from
 from serve.store.database import Database, now_s
 from serve.store.events import Events
-from serve.store.silence import Beat, Silence
+from serve.store.lease_watch import Heartbeat, LeaseWatch
 from serve.store.tables import analyses, segments
 
 LONGEST_WAIT_S = 3600.0
@@ -59,7 +59,7 @@ class Queue:
 
     def __init__(self, database: Database, log: Events) -> None:
         self._database, self._events = database, log
-        self._silence: dict[str | None, Silence] = {}
+        self._silence: dict[str | None, LeaseWatch] = {}
 
     def take(self, model: str, seconds: float) -> Lease | None:
         """Take the oldest analysis for this model that waits or whose worker fell silent.
@@ -202,15 +202,15 @@ class Queue:
             self._events.append(connection, lease.analysis_id, "waiting", {})
         return True
 
-    def _silent(self, model: str | None) -> list[Beat]:
+    def _silent(self, model: str | None) -> list[Heartbeat]:
         wanted = select(analyses.c.lease, analyses.c.beats, analyses.c.lease_s).where(
             analyses.c.status == "running"
         )
         if model is not None:
             wanted = wanted.where(analyses.c.model == model)
         with self._database.reading() as connection:
-            found = [Beat(*row) for row in connection.execute(wanted)]
-        return self._silence.setdefault(model, Silence()).look(found)
+            found = [Heartbeat(*row) for row in connection.execute(wanted)]
+        return self._silence.setdefault(model, LeaseWatch()).look(found)
 
     def _finish(
         self, lease: Lease, status: str, values: dict[str, Any], data: dict[str, Any]

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from mllm_affect.stopping import Stop
-from serve.store.faults import FAULTS
 from serve.store.queue import Lease, Queue
+from serve.store.storage_errors import FAULTS
 
 BEATS_A_LEASE = 4
 LONGEST_BEAT_S = 1.5

@@ -19,8 +19,8 @@ from mllm_affect.scoring.answers import SegmentAnswer
 from mllm_affect.stopping import Stop, StoppedError
 from serve.problems import WITHHELD
 from serve.state import ServiceState
-from serve.store.faults import FAULTS, StorageAwayError
 from serve.store.queue import Lease, LeaseLostError
+from serve.store.storage_errors import FAULTS, StorageAwayError
 from serve.store.videos import StoredVideo
 
 log = logging.getLogger("mllm_affect.work")

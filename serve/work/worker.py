@@ -11,7 +11,7 @@ import time
 from mllm_affect.temporary import sweep_temporary
 from serve.settings import TEMPORARY_DATA
 from serve.state import ServiceState
-from serve.store.faults import FAULTS
+from serve.store.storage_errors import FAULTS
 from serve.work.heartbeats import Heartbeats
 from serve.work.job import Job
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from eval.megc.blind_answers import BlindAnswers
+from eval.megc.constant_answers import ConstantAnswers
 from eval.megc.floor import constants, floors
 from eval.megc.lvqa_scores import lvqa_figures
 from eval.megc.pairs import Pair
@@ -60,7 +60,9 @@ def test_a_total_is_not_below_the_events_asked_about() -> None:
         asked(first, MACRO_TYPE, video="a"),
         asked(TOTAL, 2, video="b"), asked(first, MACRO_TYPE, video="b"),
     ]  # fmt: skip
-    said = {p.clip: p.said for p in constants(BlindAnswers(train), "MAE", pairs) if p.text == TOTAL}
+    said = {
+        p.clip: p.said for p in constants(ConstantAnswers(train), "MAE", pairs) if p.text == TOTAL
+    }
     assert said == {"samm/a": 9, "samm/b": 2}
     assert floors(lvqa_figures, pairs, train)["MAE events SAMM"] == (3 + 0) / 2
     # Learned under the same bound: where training videos' own questions give the large totals
@@ -70,7 +72,7 @@ def test_a_total_is_not_below_the_events_asked_about() -> None:
         *(row for clip in "cde" for row in (trained(TOTAL, 9, clip=clip),
                                             trained(third, MACRO_TYPE, clip=clip))),
     ]  # fmt: skip
-    assert BlindAnswers(bounded).best_total("MAE", "samm", 0) == 1
+    assert ConstantAnswers(bounded).best_total("MAE", "samm", 0) == 1
 
 
 def test_classes_take_the_most_frequent_or_a_guess_in_proportion() -> None:
@@ -109,7 +111,7 @@ def test_texts_take_the_answer_nearest_to_the_others() -> None:
         "nothing is known", "nothing is known", near, near.replace("fear", "anger"),
         near.replace("fear", "sadness"), near.replace("dimpler", "jaw drop"),
     ]  # fmt: skip
-    blind = BlindAnswers([trained(text, answer) for answer in answers])
+    blind = ConstantAnswers([trained(text, answer) for answer in answers])
     for metric in ("ROUGE", "BLEU"):
         assert blind.best(metric, "samm", text, Asked(Kind.analysis)) == near
     assert blind.best("UF1", "samm", text, Asked(Kind.analysis)) == "nothing is known"
@@ -121,7 +123,7 @@ def test_a_wording_that_training_lacks_is_answered_by_its_kind_or_not_at_all() -
         trained(shown("dimpler"), "yes"), trained(shown("lips part"), "no"),
         trained(shown("lips part"), "no"),
     ]  # fmt: skip
-    blind = BlindAnswers(train)
+    blind = ConstantAnswers(train)
     found = [
         blind.best("BLEU", "samm", text, recognise(text))
         for text in (shown("dimpler"), shown("jaw drop"), COARSE, "What now?")
@@ -140,7 +142,7 @@ def test_the_order_of_rows_plays_no_part() -> None:
     pairs = [asked(COARSE, "negative"), asked(TOTAL, 4), asked(MICRO, 1), asked(UNITS, "dimpler")]
     expected = floors(lvqa_figures, pairs, train), floors(vqa_figures, pairs, train)
     # Within SAMM both classes come once; over all datasets surprise is more frequent.
-    assert BlindAnswers(train).best("UF1", "samm", COARSE, Asked(Kind.coarse)) == "surprise"
+    assert ConstantAnswers(train).best("UF1", "samm", COARSE, Asked(Kind.coarse)) == "surprise"
     for seed in range(8):
         random.Random(seed).shuffle(train)
         assert (floors(lvqa_figures, pairs, train), floors(vqa_figures, pairs, train)) == expected

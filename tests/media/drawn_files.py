@@ -30,7 +30,7 @@ BLOCK = 960
 CODED = (128, 64)
 COLOURS = ((255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255))
 ASPECTS = (F(1), F(1), F(64, 45), F(8, 9), F(2))
-BESIDE_S = F(1, 4)
+OVERHANG_S = F(1, 4)
 
 
 Timed = tuple[F, "av.Packet[Any]"]
@@ -86,8 +86,8 @@ class Drawn:
         begin, end = F(0), self.times_s[-1] + FRAME_S
         if self.sound_s is not None:
             heard = (self.sound_s[0], self.stepped(self.sound_s[1]))
-            begin = heard[0] if begin - heard[0] > BESIDE_S else begin
-            end = heard[1] if heard[1] - end > BESIDE_S else end
+            begin = heard[0] if begin - heard[0] > OVERHANG_S else begin
+            end = heard[1] if heard[1] - end > OVERHANG_S else end
         return begin, end
 
     def heard_s(self, begins_s: Sequence[float]) -> list[float]:

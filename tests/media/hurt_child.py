@@ -169,8 +169,8 @@ MISDEEDS: dict[str, Callable[[], None]] = {
 def main() -> None:
     begin = json.loads(sys.stdin.readline())
     misdeed = os.pread(begin["descriptor"], 200, 8).decode()
-    walls = confine(ChildLimits(**begin["child_limits"]))
-    send("walls", walls)
+    layers = confine(ChildLimits(**begin["child_limits"]))
+    send("sandbox_layers", layers)
     json.loads(sys.stdin.readline())
     MISDEEDS[misdeed]()
 

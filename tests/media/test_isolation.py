@@ -26,7 +26,7 @@ from mllm_affect.media.isolation.bare_python import bare_python
 from mllm_affect.media.isolation.confined_program import run_confined
 from mllm_affect.media.isolation.decoding_process import DecodingProcess
 from mllm_affect.media.isolation.isolated_video import IsolatedVideo
-from mllm_affect.media.isolation.sandbox import Walls
+from mllm_affect.media.isolation.sandbox import SandboxLayers
 from mllm_affect.media.isolation.seccomp import ARCHITECTURES
 from mllm_affect.media.limits import DEFAULT_CHILD_LIMITS, ChildLimits, Limits
 from mllm_affect.media.probe import probe
@@ -87,7 +87,7 @@ def test_a_face_track_travels_unchanged() -> None:
     path, faces, speech = real_video(NAMES[0]), FacePart(), SpeechPart()
     here = next(reader.read_video(probe(path), SAMPLING, parts=[faces, speech]))
     with IsolatedVideo(path, parts=[faces, speech]) as video:
-        assert video.walls.network_namespace, "loading the detector must start no thread"
+        assert video.sandbox.network_namespace, "loading the detector must start no thread"
         there = next(video.read(SAMPLING))
     assert there.parts[speech] == here.parts[speech]
     for item in fields(here.parts[faces]):
@@ -145,12 +145,12 @@ def test_links_are_refused_and_devices_not_waited_for(plain: MadeVideo, tmp_path
 
 
 @pytest.mark.skipif(os.uname().machine not in ARCHITECTURES, reason="another machine")
-def test_this_kernel_gives_every_wall() -> None:
-    assert isolated_video.walls() == Walls(
+def test_this_kernel_gives_every_layer() -> None:
+    assert isolated_video.sandbox_layers() == SandboxLayers(
         resource_limits=True,
         network_namespace=True,
         no_new_privileges=True,
-        landlock=isolated_video.walls().landlock,
+        landlock=isolated_video.sandbox_layers().landlock,
         seccomp=True,
     )
 
@@ -304,8 +304,8 @@ read, write = os.pipe()
 if kind == "none":
     pass
 elif kind == "decoder":
-    walls = sandbox.confine(DEFAULT_CHILD_LIMITS)
-    assert walls.seccomp and not walls.landlock
+    layers = sandbox.confine(DEFAULT_CHILD_LIMITS)
+    assert layers.seccomp and not layers.landlock
 else:
     assert sandbox.confine_program(Path(sys.executable)).seccomp
 with suppress(OSError):
@@ -336,6 +336,6 @@ def test_nobody_else_can_be_killed_without_landlock_either(kind: str) -> None:
         victim.kill()
 
 
-def test_walls_that_are_missing_are_named() -> None:
-    assert Walls(True, True, True, 7, True).missing == ()
-    assert Walls(True, False, True, 0, True).missing == ("network_namespace", "landlock")
+def test_layers_that_are_missing_are_named() -> None:
+    assert SandboxLayers(True, True, True, 7, True).missing == ()
+    assert SandboxLayers(True, False, True, 0, True).missing == ("network_namespace", "landlock")

@@ -17,7 +17,7 @@ from timed_files import joined
 
 from mllm_affect.errors import UserError
 from mllm_affect.media.cutting import frame_times
-from mllm_affect.media.decoding.restarts import RestartFinder
+from mllm_affect.media.decoding.clock_restarts import RestartFinder
 from mllm_affect.media.isolation.isolated_video import IsolatedVideo
 from mllm_affect.media.probe import probe
 from mllm_affect.media.reader import read_clips, read_video

@@ -28,7 +28,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "eval/units/summary.py",
     ),
     "eval-megc": (
-        "eval/megc/blind_answers.py",
+        "eval/megc/constant_answers.py",
         "eval/megc/class_scores.py",
         "eval/megc/comparing.py",
         "eval/megc/figures.py",

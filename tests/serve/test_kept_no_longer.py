@@ -392,6 +392,6 @@ def changed(url: str) -> None:
 
 
 def engines(url: str) -> tuple[Any, Any]:
-    from serve.store.connecting import connected
+    from serve.store.connection import connected
 
     return connected(url), connected(url, probe=True)

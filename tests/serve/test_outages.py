@@ -17,8 +17,9 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 
 from serve.settings import ServiceSettings
-from serve.store import connecting, database
-from serve.store.faults import DatabaseAwayError, StorageFullError, database_faults
+from serve.store import connection as store_connection
+from serve.store import database
+from serve.store.storage_errors import DatabaseAwayError, StorageFullError, database_faults
 from serve.store.tables import metadata
 from serve.work.worker import Worker
 
@@ -37,8 +38,8 @@ def service(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[tuple[Service, Away]]:
     """A service, and how its database is put out for the length of a block."""
-    monkeypatch.setattr(connecting, "BUSY_MS", 200)
-    monkeypatch.setattr(connecting, "PROBE_MS", 100)
+    monkeypatch.setattr(store_connection, "BUSY_MS", 200)
+    monkeypatch.setattr(store_connection, "PROBE_MS", 100)
     monkeypatch.setattr(database, "PROBE_FRESH_SECONDS", 0.0)
     if request.param == "sqlite":
         made = Service(SETTINGS)

@@ -4,7 +4,7 @@ import hashlib
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -13,48 +13,19 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+from gated_engine import GatedEngine
 from served_in_thread import served_in_thread
-from service_in_process import Service, SwitchedEngine
+from service_in_process import Service
 
-from mllm_affect.engine.bounds import Bounds
-from mllm_affect.engine.types import AnswerScores
 from mllm_affect.media.isolation import decoding_process
 from mllm_affect.stopping import Stop
-from mllm_affect.tasks.model_input import ModelInput
 from serve import observing
+from serve.fair_queue import FairQueue, QueueLimits
 from serve.keys import ApiKey
 from serve.request_work import RequestWork
 from serve.settings import ServiceSettings
-from serve.turns import TurnLimits, Turns
 
 SOON_S = 5.0
-
-
-class Gate(SwitchedEngine):
-    """Answers once the gate is open; counts questions that were given up."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open, self.asked = threading.Event(), threading.Event()
-        self.given_up = 0
-
-    def score(self, inputs: Sequence[ModelInput], answers: Sequence[str]) -> list[AnswerScores]:
-        return self.score_within(inputs, answers, Bounds())
-
-    def score_within(
-        self, inputs: Sequence[ModelInput], answers: Sequence[str], bounds: Bounds
-    ) -> list[AnswerScores]:
-        self.asked.set()
-        while not self.open.wait(0.02):
-            if bounds.stop.is_set:
-                self.given_up += 1
-            bounds.stop.check()
-        return super().score(inputs, answers)
-
-    def generate_within(
-        self, inputs: Sequence[ModelInput], max_new_tokens: int, _bounds: Bounds
-    ) -> list[str]:
-        return self.generate(inputs, max_new_tokens)
 
 
 def until(true: Callable[[], object], seconds: float = 20) -> None:
@@ -110,7 +81,7 @@ def test_many_asks_decode_a_few_at_a_time(video: Path, monkeypatch: pytest.Monke
 
 
 def test_health_and_reading_are_answered_while_asks_wait(video: Path) -> None:
-    engine = Gate()
+    engine = GatedEngine()
     service = Service(engine=engine)
     count = 20
     with served_in_thread(service) as url, ThreadPoolExecutor(count) as pool:
@@ -129,11 +100,11 @@ def test_health_and_reading_are_answered_while_asks_wait(video: Path) -> None:
 
 
 def test_asks_beyond_the_queue_are_told_to_come_again(service: Service, video: Path) -> None:
-    service.state.work.working = Turns(TurnLimits(places=0, each=0, waiting=0, waiting_each=0))
+    service.state.work.working = FairQueue(QueueLimits(places=0, each=0, waiting=0, waiting_each=0))
     response: Any = service.ask(video, task="ah")
     assert (response.status_code, response.json()["code"]) == (503, "service_busy")
     assert int(response.headers["retry-after"]) > 0
-    service.state.work.working = Turns(TurnLimits(places=0, each=0, waiting=9, waiting_each=0))
+    service.state.work.working = FairQueue(QueueLimits(places=0, each=0, waiting=9, waiting_each=0))
     response = service.ask(video, task="ah")
     assert (response.status_code, response.json()["code"]) == (429, "too_many_at_once")
     assert int(response.headers["retry-after"]) > 0
@@ -167,7 +138,7 @@ def raw_ask(url: str, video: Path) -> socket.socket:
 
 
 def test_work_ends_when_its_client_has_gone(video: Path) -> None:
-    engine, before = Gate(), psutil.Process().children()
+    engine, before = GatedEngine(), psutil.Process().children()
     service = Service(engine=engine)
     with served_in_thread(service) as url:
         connections = [raw_ask(url, video) for _ in range(20)]
@@ -178,7 +149,7 @@ def test_work_ends_when_its_client_has_gone(video: Path) -> None:
         work = service.state.work
         until(lambda: work.working.held + work.working.waiting == 0, SOON_S)
         until(lambda: work.decoding.held + work.decoding.waiting == 0, SOON_S)
-        assert engine.given_up
+        assert engine.given_up.is_set()
         until(lambda: psutil.Process().children() == before, SOON_S)
         folder = Path(service.folder.name) / "incoming"
         until(lambda: not list(folder.iterdir()), SOON_S)
@@ -209,7 +180,7 @@ def test_looking_at_a_video_ends_when_its_client_has_gone(
 
 
 def test_what_is_still_worked_on_at_the_end_is_told_to_come_again(video: Path) -> None:
-    engine = Gate()
+    engine = GatedEngine()
     service = Service(engine=engine)
     with served_in_thread(service) as url, ThreadPoolExecutor(3) as pool:
         asks = [pool.submit(ask, url, video) for _ in range(3)]

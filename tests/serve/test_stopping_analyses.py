@@ -5,7 +5,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,15 +14,13 @@ import httpx
 import psutil
 import pytest
 from fleet import Member
-from service_in_process import Service, SwitchedEngine
+from gated_engine import GatedEngine
+from service_in_process import Service
 from stub_engine import stub_engine
 
 from mllm_affect.data.megc.questions import Asked, Kind, word
-from mllm_affect.engine.bounds import Bounds
 from mllm_affect.engine.server_process import free_port
-from mllm_affect.engine.types import AnswerScores
 from mllm_affect.media.isolation.isolated_video import IsolatedVideo
-from mllm_affect.tasks.model_input import ModelInput
 from serve.work.worker import Worker
 
 CANCELLED_S, ENDED_S = 5.0, 30.0
@@ -31,29 +29,6 @@ KINDS: list[dict[str, str]] = [{"task": "ah"}, EVENTS]
 
 
 OTHERS = ("ask", "upload", "analysis")
-
-
-class Gate(SwitchedEngine):
-    """Answers once the gate is open, or not at all once the question is given up."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.asked, self.given_up, self.open = (threading.Event() for _ in range(3))
-
-    def score_within(
-        self, inputs: Sequence[ModelInput], answers: Sequence[str], bounds: Bounds
-    ) -> list[AnswerScores]:
-        self.asked.set()
-        while not self.open.wait(0.02):
-            if bounds.stop.is_set:
-                self.given_up.set()
-            bounds.stop.check()
-        return self.score(inputs, answers)
-
-    def generate_within(
-        self, inputs: Sequence[ModelInput], max_new_tokens: int, _bounds: Bounds
-    ) -> list[str]:
-        return self.generate(inputs, max_new_tokens)
 
 
 def until(true: Callable[[], object], seconds: float) -> None:
@@ -84,7 +59,7 @@ def asked(service: Service, video: Path, what: dict[str, str]) -> str:
 def test_a_cancelled_analysis_lets_its_model_server_and_worker_go(
     video: Path, what: dict[str, str], how: str
 ) -> None:
-    engine, before = Gate(), psutil.Process().children()
+    engine, before = GatedEngine(), psutil.Process().children()
     service = Service(engine=engine)
     with working(service) as worker:
         place = asked(service, video, what)
@@ -125,7 +100,7 @@ def test_a_cancelled_analysis_lets_its_decoder_go(
 
 
 def test_a_worker_that_ends_puts_back_what_it_waits_for(video: Path) -> None:
-    service = Service(engine=Gate())
+    service = Service(engine=GatedEngine())
     with working(service) as worker:
         place = asked(service, video, EVENTS)
         assert service.state.engine.asked.wait(30)  # type: ignore[attr-defined]

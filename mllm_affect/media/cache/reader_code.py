@@ -10,8 +10,8 @@ from pathlib import Path
 
 MEDIA = Path(__file__).resolve().parents[1]
 MAKES_CLIPS = (
-    "beside.py", "cutting.py", "decoding/*.py", "display.py", "images/*.py", "looking.py",
-    "parts.py", "reader.py", "sampling/*.py", "source.py", "survey.py", "tone_mapping.py",
+    "cutting.py", "decoding/*.py", "display.py", "images/*.py", "looking.py", "packet_survey.py",
+    "parts.py", "reader.py", "sampling/*.py", "sound_overhang.py", "source.py", "tone_mapping.py",
     "types.py", "warnings.py",
 )  # fmt: skip
 """Relative to the media room; modules that only refuse files (limits, refusals) do not count."""

@@ -13,9 +13,9 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from mllm_affect.media.beside import Heard
 from mllm_affect.media.decoding.downmix import Unfolding
 from mllm_affect.media.decoding.sound_clock import Piece, Put, SoundClock
+from mllm_affect.media.sound_overhang import TimeExtent
 from mllm_affect.media.types import AUDIO_RATE
 from mllm_affect.media.warnings import Warnings, warn
 
@@ -41,7 +41,7 @@ BLOCK_SECONDS = 1
 class SoundSpan:
     """Where a file states sound, from its packets alone, or as `heard` says."""
 
-    def __init__(self, heard: Heard | None = None) -> None:
+    def __init__(self, heard: TimeExtent | None = None) -> None:
         self._begin_s, self._end_s = heard or (float("inf"), float("-inf"))
 
     def see(self, packet: "Packet[Any]") -> None:

@@ -12,6 +12,7 @@ from mllm_affect.cores import usable_cores
 from mllm_affect.media.decoding.ahead import ahead
 from mllm_affect.media.decoding.audio import SoundReader
 from mllm_affect.media.decoding.begun import Begun
+from mllm_affect.media.decoding.clock_restarts import NO_SHIFTS, TimestampShifts
 from mllm_affect.media.decoding.groups import (
     frames_of_groups,
     groups_at_once,
@@ -23,7 +24,6 @@ from mllm_affect.media.decoding.held import Held
 from mllm_affect.media.decoding.interleaved import Interleaved
 from mllm_affect.media.decoding.opening import open_media
 from mllm_affect.media.decoding.planned import Decodes, Plan, planned_frames, with_threads
-from mllm_affect.media.decoding.restarts import STEADY, Moves
 from mllm_affect.media.decoding.spare import Spare
 from mllm_affect.media.decoding.stream_choice import main_audio, main_video
 from mllm_affect.media.types import Source
@@ -56,7 +56,7 @@ def frames_and_sound(
 
 
 @contextmanager
-def sound_of(source: Source, moves: Moves = STEADY) -> Iterator[SoundReader]:
+def sound_of(source: Source, moves: TimestampShifts = NO_SHIFTS) -> Iterator[SoundReader]:
     """Open a source for its sound, which then waits for no picture, nor a picture for it."""
     with open_media(source.path, source.chosen) as container:
         audio = main_audio(container, source.chosen)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import av
 from av.stream import Discard
 
-from mllm_affect.media.beside import Heard
+from mllm_affect.media.sound_overhang import TimeExtent
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -73,12 +73,14 @@ class Nearness:
         return not self._apart and self._sound_bytes <= KEPT_BYTES * minutes
 
     @property
-    def heard(self) -> Heard | None:
+    def heard(self) -> TimeExtent | None:
         """Where sound is stated, None where there is none."""
         last = self._last
         if last is None or last.time_base is None:
             return None
-        return Heard(self._first_s, self._heard_s + float((last.duration or 0) * last.time_base))
+        return TimeExtent(
+            self._first_s, self._heard_s + float((last.duration or 0) * last.time_base)
+        )
 
 
 class Interleaved:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mllm_affect.media.beside import Heard
 from mllm_affect.media.decoding.coded import (
     LAYER_SHIFT,
     LEADING,
@@ -25,6 +24,7 @@ from mllm_affect.media.decoding.coded import (
     picture_reader,
     sequence_parameters,
 )
+from mllm_affect.media.sound_overhang import TimeExtent
 
 if TYPE_CHECKING:
     from av.packet import Packet
@@ -52,7 +52,7 @@ class Timeline:
     frame_P: NDArray[np.int32]
     flags_P: NDArray[np.uint8]
     near: bool = False
-    heard: Heard | None = None
+    heard: TimeExtent | None = None
 
     def seconds(self) -> NDArray[np.float64]:
         """Every frame's timestamp in seconds, as TimedFrame.time_s gives it."""

@@ -15,8 +15,8 @@ import ffmpeg
 
 from mllm_affect.errors import UserError
 from mllm_affect.files import replacing
+from mllm_affect.media.decoding.clock_restarts import NO_SHIFTS, TimestampShifts
 from mllm_affect.media.decoding.opening import open_file, sniff
-from mllm_affect.media.decoding.restarts import STEADY, Moves
 from mllm_affect.media.display import ffmpeg_filters
 from mllm_affect.media.export.ffmpeg import ffmpeg_path
 from mllm_affect.media.isolation.confined_program import run_confined
@@ -62,16 +62,16 @@ def write_clips(
     return paths
 
 
-def _moves(source: Source, segments: Sequence[Segment], trusted: bool) -> Moves:
+def _moves(source: Source, segments: Sequence[Segment], trusted: bool) -> TimestampShifts:
     """Return how packets are moved where the source counts time anew; it is looked at only then."""
     if all(one.code != "clock_restarts" for segment in segments for one in segment.warnings):
-        return STEADY
+        return NO_SHIFTS
     with open_video(source, trusted=trusted) as video:
         return video.moves()
 
 
 def _encode(
-    source: Source, segment: Segment, path: Path, shown_from_s: float | None, moves: Moves
+    source: Source, segment: Segment, path: Path, shown_from_s: float | None, moves: TimestampShifts
 ) -> None:
     """Write one clip; `shown_from_s` is where the picture that stands still comes on show."""
     descriptors = [os.open(path, os.O_RDWR | os.O_TRUNC | os.O_CLOEXEC)]
@@ -106,7 +106,9 @@ def _encode(
 class _Reading:
     """The source as ffmpeg is to read it; each place in it is a descriptor of its own."""
 
-    def __init__(self, source: Source, moves: Moves, sought: bool, descriptors: list[int]) -> None:
+    def __init__(
+        self, source: Source, moves: TimestampShifts, sought: bool, descriptors: list[int]
+    ) -> None:
         self.source, self.sought = source, sought
         self._moves, self._descriptors = moves, descriptors
         self._inputs: dict[float, Any] = {}

@@ -22,8 +22,8 @@ from mllm_affect.media.cutting import frame_times
 from mllm_affect.media.isolation import wire
 from mllm_affect.media.isolation.sandbox import confine
 from mllm_affect.media.limits import ChildLimits, Limits
+from mllm_affect.media.packet_survey import surveyed
 from mllm_affect.media.probe import examine
-from mllm_affect.media.survey import surveyed
 from mllm_affect.media.types import Clip, Sampling, Segment, Source
 
 for name in ("av.subtitles.stream", "av.subtitles.codeccontext"):
@@ -43,7 +43,7 @@ def main() -> None:
         if prepare is not None:
             prepare()
     file = _File(Path(f"/dev/fd/{begin['descriptor']}"), Limits(**begin["limits"]), parts)
-    _send("walls", confine(ChildLimits(**begin["child_limits"])))
+    _send("sandbox_layers", confine(ChildLimits(**begin["child_limits"])))
     for line in sys.stdin:
         _answer(json.loads(line), file)
 

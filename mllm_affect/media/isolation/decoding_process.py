@@ -22,7 +22,7 @@ from typing import Any
 
 from mllm_affect.media.isolation import wire
 from mllm_affect.media.isolation.bare_python import bare_python
-from mllm_affect.media.isolation.sandbox import Walls
+from mllm_affect.media.isolation.sandbox import SandboxLayers
 from mllm_affect.media.limits import ChildLimits, Limits
 from mllm_affect.media.parts import AnyPart
 from mllm_affect.media.refusals import SENTENCES, Fact, MediaError
@@ -93,7 +93,7 @@ class DecodingProcess:
 
     def begin(
         self, parts: Sequence[AnyPart], limits: Limits, prepared: Sequence[AnyPart] = ()
-    ) -> Walls:
+    ) -> SandboxLayers:
         """Tell it what it is for; return what confines it from now on.
 
         `prepared` are parts that are not made, but whose files a reading will need.
@@ -109,8 +109,8 @@ class DecodingProcess:
         )
         message = self.receive(START_SECONDS)
         with self.suspicion():
-            walls: Walls = wire.rebuild(message.value, Walls, ())
-        return walls
+            layers: SandboxLayers = wire.rebuild(message.value, SandboxLayers, ())
+        return layers
 
     def send(self, request: dict[str, Any]) -> None:
         """Write one request; a process that is gone shows when its answer is read."""

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from mllm_affect.files import sha256_descriptor
 from mllm_affect.media.cutting import MAX_SECONDS, bound_ticks
+from mllm_affect.media.decoding.clock_restarts import TimestampShifts
 from mllm_affect.media.decoding.opening import open_file, sniff_descriptor
-from mllm_affect.media.decoding.restarts import Moves
 from mllm_affect.media.isolation import wire
 from mllm_affect.media.isolation.checking import (
     check_answered,
@@ -31,7 +31,7 @@ from mllm_affect.media.isolation.checking import (
     check_times,
 )
 from mllm_affect.media.isolation.decoding_process import DecodingProcess, KilledError
-from mllm_affect.media.isolation.sandbox import Walls
+from mllm_affect.media.isolation.sandbox import SandboxLayers
 from mllm_affect.media.limits import DEFAULT_CHILD_LIMITS, DEFAULT_LIMITS, ChildLimits, Limits
 from mllm_affect.media.parts import AnyPart, Parts, SoundPart
 from mllm_affect.media.probe import MICROSECOND, check_size
@@ -88,7 +88,7 @@ def read_clips(
         yield from video.read_segments(segments, sampling)
 
 
-def walls() -> Walls:
+def sandbox_layers() -> SandboxLayers:
     """Return what confines such a process on this machine."""
     with tempfile.TemporaryFile() as nothing:
         process = DecodingProcess("nothing", nothing.fileno(), DEFAULT_CHILD_LIMITS)
@@ -101,13 +101,13 @@ def walls() -> Walls:
 class IsolatedVideo:
     """A video file and the process that decodes it; a context manager that ends the process.
 
-    `walls`: what confines the process.  `source`: the facts of the file, probed on entering unless
-    it was made from a Source.  Once `stop` is set, whatever waits for the process raises
+    `sandbox`: what confines the process.  `source`: the facts of the file, probed on entering
+    unless it was made from a Source.  Once `stop` is set, whatever waits for the process raises
     StoppedError.
     """
 
     source: Source
-    walls: Walls
+    sandbox: SandboxLayers
 
     def __init__(
         self,
@@ -178,11 +178,11 @@ class IsolatedVideo:
             check_times(times_T, self._limits)
         return times_T
 
-    def moves(self) -> Moves:
+    def moves(self) -> TimestampShifts:
         """Return how packets are moved where time is counted anew."""
         (message,) = self._ask("moves", self._child_limits.clip_seconds)
         with self._running().suspicion():
-            found: Moves = wire.rebuild(message.value, Moves, message.arrays)
+            found: TimestampShifts = wire.rebuild(message.value, TimestampShifts, message.arrays)
         return found
 
     def read(self, sampling: Sampling, max_seconds: float = MAX_SECONDS) -> Iterator[Clip]:
@@ -234,11 +234,11 @@ class IsolatedVideo:
         self._process = DecodingProcess(
             self._path.name, self._descriptor, self._child_limits, self._stop
         )
-        self.walls = self._process.begin(self._frame_parts, self._limits, self._prepared)
-        if self._limits.all_walls and self.walls.missing:
+        self.sandbox = self._process.begin(self._frame_parts, self._limits, self._prepared)
+        if self._limits.full_sandbox and self.sandbox.missing:
             self._process.end()
-            missing = ", ".join(self.walls.missing)
-            raise MediaError("sandbox_missing", self._path.name, walls=missing)
+            missing = ", ".join(self.sandbox.missing)
+            raise MediaError("sandbox_missing", self._path.name, layers=missing)
 
     def _start_again(self, killed: KilledError) -> None:
         """Start a new process after one was killed, once a video; then raises the KilledError.

@@ -37,7 +37,7 @@ SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC = 1, 1
 
 
 @dataclass(frozen=True)
-class Walls:
+class SandboxLayers:
     """What holds in a process: True, or False where the kernel would not.
 
     `landlock` is the version of its interface, 0 without it.
@@ -55,7 +55,7 @@ class Walls:
         return tuple(field.name for field in fields(self) if not getattr(self, field.name))
 
 
-def confine(limits: ChildLimits) -> Walls:
+def confine(limits: ChildLimits) -> SandboxLayers:
     """Give up everything but decoding, for good; call from the only thread.
 
     Afterwards no file can be opened, no process started, no socket made, no program run; memory,
@@ -63,7 +63,7 @@ def confine(limits: ChildLimits) -> Walls:
     """
     limited = _limit_resources(limits)
     if sys.platform != "linux":
-        return Walls(resource_limits=limited)
+        return SandboxLayers(resource_limits=limited)
     libc = ctypes.CDLL(None, use_errno=True)
     libc.mallopt(M_MMAP_THRESHOLD, KEPT_BYTES)
     libc.mallopt(M_ARENA_MAX, 2)  # an arena for each thread would use up the address space
@@ -72,10 +72,10 @@ def confine(limits: ChildLimits) -> Walls:
     privileges = not libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     landlock = _no_files(libc) if privileges else 0
     seccomp = privileges and _filter_calls(libc, seccomp_program)
-    return Walls(limited, namespace, privileges, landlock, seccomp)
+    return SandboxLayers(limited, namespace, privileges, landlock, seccomp)
 
 
-def confine_program(program: Path, limits: ProgramLimits = DEFAULT_PROGRAM_LIMITS) -> Walls:
+def confine_program(program: Path, limits: ProgramLimits = DEFAULT_PROGRAM_LIMITS) -> SandboxLayers:
     """Give up everything but running a program on files that are open already.
 
     It can open only itself and the system's libraries, and only for reading; it reaches no network
@@ -83,13 +83,13 @@ def confine_program(program: Path, limits: ProgramLimits = DEFAULT_PROGRAM_LIMIT
     """
     limited = _limit_resources(limits)
     if sys.platform != "linux":
-        return Walls(resource_limits=limited)
+        return SandboxLayers(resource_limits=limited)
     libc = ctypes.CDLL(None, use_errno=True)
     namespace = not libc.unshare(CLONE_NEWUSER | CLONE_NEWNET) or not libc.unshare(CLONE_NEWNET)
     privileges = not libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     landlock = _no_files(libc, [program, *LIBRARIES]) if privileges else 0
     seccomp = privileges and _filter_calls(libc, signals_program)
-    return Walls(limited, namespace, privileges, landlock, seccomp)
+    return SandboxLayers(limited, namespace, privileges, landlock, seccomp)
 
 
 def _limit_resources(limits: ChildLimits | ProgramLimits) -> bool:

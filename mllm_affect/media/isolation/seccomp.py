@@ -35,7 +35,7 @@ CONDITIONAL: dict[str, tuple[int, int]] = {
 
 FCNTL_COMMANDS = {"F_DUPFD": 0, "F_GETFD": 1, "F_SETFD": 2, "F_GETFL": 3, "F_DUPFD_CLOEXEC": 1030}
 """What may be done with an open descriptor.  F_SETOWN with F_SETSIG, and F_SETLEASE, have the
-kernel send any signal to any process of the user; of the other walls only Landlock, from its
+kernel send any signal to any process of the user; of the other layers only Landlock, from its
 version 6 on, forbids that too."""
 
 SIGNALS: dict[str, tuple[int, int]] = {

@@ -1,4 +1,4 @@
-"""Whether what a file's headers state of its length and rate can be true; if not, what packets say.
+"""Checks a file's stated length and frame rate, and corrects them by its packets where needed.
 
 Does: doubt headers that contradict themselves or the index, and correct them by all packets.
 Does not: look at packets where nothing is in doubt, or hold a file to limits.
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mllm_affect.media.survey import surveyed
+from mllm_affect.media.packet_survey import surveyed
 from mllm_affect.media.types import Segment, Source
 from mllm_affect.media.warnings import joined, warn
 

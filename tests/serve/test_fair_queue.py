@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mllm_affect.errors import EngineError, UserError
-from serve.turns import Turn, TurnLimits, Turns
+from serve.fair_queue import FairQueue, QueueLimits, QueuePlace
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
@@ -16,7 +16,7 @@ def run(work: Coroutine[Any, Any, None]) -> None:
 
 def test_no_more_than_there_are_places() -> None:
     async def work() -> None:
-        turns, most = Turns(TurnLimits(3, 3, 100, 100)), 0
+        turns, most = FairQueue(QueueLimits(3, 3, 100, 100)), 0
 
         async def one() -> None:
             nonlocal most
@@ -33,7 +33,7 @@ def test_no_more_than_there_are_places() -> None:
 
 def test_owners_are_served_in_turn_however_many_requests_one_has() -> None:
     async def work() -> None:
-        turns = Turns(TurnLimits(1, 1, 100, 100))
+        turns = FairQueue(QueueLimits(1, 1, 100, 100))
         first = await turns.take("hostile")
         served: list[str] = []
 
@@ -56,7 +56,7 @@ def test_owners_are_served_in_turn_however_many_requests_one_has() -> None:
 
 def test_one_owner_among_several_cannot_take_every_place() -> None:
     async def work() -> None:
-        turns = Turns(TurnLimits.shared(2, 64, owners=2))
+        turns = FairQueue(QueueLimits.shared(2, 64, owners=2))
         await turns.take("hostile")
         waiting = asyncio.create_task(turns.take("hostile"))
         await asyncio.sleep(0.01)
@@ -71,13 +71,13 @@ def test_one_owner_among_several_cannot_take_every_place() -> None:
 
 
 def test_a_lone_owner_may_take_all() -> None:
-    limits = TurnLimits.shared(2, 64, owners=1)
+    limits = QueueLimits.shared(2, 64, owners=1)
     assert (limits.each, limits.waiting_each) == (2, 64)
 
 
 def test_waiting_is_bounded_in_all_and_for_each() -> None:
     async def work() -> None:
-        turns = Turns(TurnLimits(1, 1, waiting=4, waiting_each=2))
+        turns = FairQueue(QueueLimits(1, 1, waiting=4, waiting_each=2))
         await turns.take("a")
         tasks = [asyncio.create_task(turns.take(owner)) for owner in ("a", "a", "b", "b")]
         await asyncio.sleep(0)
@@ -97,7 +97,7 @@ def test_waiting_is_bounded_in_all_and_for_each() -> None:
 
 def test_a_wait_that_is_too_long_is_given_up() -> None:
     async def work() -> None:
-        turns = Turns(TurnLimits(1, 1, 4, 4, patience_s=0.05))
+        turns = FairQueue(QueueLimits(1, 1, 4, 4, patience_s=0.05))
         held = await turns.take("a")
         with pytest.raises(EngineError) as busy:
             await turns.take("b")
@@ -113,14 +113,14 @@ def test_a_wait_that_is_too_long_is_given_up() -> None:
 
 def test_a_place_given_to_somebody_who_leaves_is_given_on() -> None:
     async def work() -> None:
-        turns = Turns(TurnLimits(1, 1, 4, 4))
+        turns = FairQueue(QueueLimits(1, 1, 4, 4))
         held = await turns.take("a")
         leaving = asyncio.create_task(turns.take("b"))
         staying = asyncio.create_task(turns.take("c"))
         await asyncio.sleep(0)
         held.end()
         leaving.cancel()
-        turn: Turn = await asyncio.wait_for(staying, 1)
+        turn: QueuePlace = await asyncio.wait_for(staying, 1)
         assert turn.owner == "c"
         assert turns.held == 1
 
@@ -129,7 +129,7 @@ def test_a_place_given_to_somebody_who_leaves_is_given_on() -> None:
 
 def test_a_place_may_be_given_back_from_another_thread() -> None:
     async def work() -> None:
-        turns = Turns(TurnLimits(1, 1, 4, 4))
+        turns = FairQueue(QueueLimits(1, 1, 4, 4))
         held = await turns.take("a")
         waiting = asyncio.create_task(turns.take("b"))
         await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""A look at all packets of a file whose packets tell no timeline, before its frames are decoded.
+"""A pass over all packets of a file without a trusted timeline, before its frames are decoded.
 
 Does: find where the clock starts anew and where there is sound.  Does not: decode, or keep packets.
 """
@@ -6,14 +6,14 @@ Does: find where the clock starts anew and where there is sound.  Does not: deco
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from mllm_affect.media.beside import Heard
+from mllm_affect.media.decoding.clock_restarts import RestartFinder, TimestampShifts
 from mllm_affect.media.decoding.guard import Density
 from mllm_affect.media.decoding.interleaved import clock, until_it_breaks
 from mllm_affect.media.decoding.opening import open_media
-from mllm_affect.media.decoding.restarts import Moves, RestartFinder
 from mllm_affect.media.decoding.stream_choice import main_audio, main_video
 from mllm_affect.media.limits import DEFAULT_LIMITS
 from mllm_affect.media.refusals import MediaError
+from mllm_affect.media.sound_overhang import TimeExtent
 from mllm_affect.media.types import Source
 from mllm_affect.media.warnings import joined, warn
 
@@ -29,9 +29,9 @@ class Survey:
     """
 
     source: Source
-    moves: Moves
-    heard: Heard | None
-    shown: Heard | None = None
+    moves: TimestampShifts
+    heard: TimeExtent | None
+    shown: TimeExtent | None = None
     frames: int = 0
 
 

@@ -1,4 +1,4 @@
-"""The best answers without looking, one choice per metric, learned from a training file.
+"""The best answers that ignore the video, one choice per metric, learned from a training file.
 
 Does: pick the constant answer that scores best on the training rows of a wording, under one metric.
 Does not: score test rows (see floor), or see a clip.
@@ -30,7 +30,7 @@ Pool = tuple[str | None, str | Kind]
 """A dataset, None for all, and a wording or a kind of question."""
 
 
-class BlindAnswers:
+class ConstantAnswers:
     """What a training file says about answers, by dataset and wording."""
 
     def __init__(self, rows: Sequence[Trained]) -> None:

@@ -1,4 +1,4 @@
-"""How long workers have been silent, as this process has seen it.
+"""Which leases have expired: how long their workers sent no heartbeat, as this process saw it.
 
 Does: compare the beats of all leases from look to look, on this process's own steady clock.
 Does not: trust any time of day: clocks are set back and forth, and differ between hosts.
@@ -15,7 +15,7 @@ beat either."""
 
 
 @dataclass(frozen=True)
-class Beat:
+class Heartbeat:
     """What a look finds of one lease: how often its worker beat, how long it may be silent."""
 
     lease: str
@@ -29,7 +29,7 @@ class _Seen:
     silent_s: float = 0.0
 
 
-class Silence:
+class LeaseWatch:
     """What this process has seen of the leases of one model."""
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class Silence:
         self._looked_s = time.monotonic()
         self._lock = threading.Lock()
 
-    def look(self, found: Iterable[Beat]) -> list[Beat]:
+    def look(self, found: Iterable[Heartbeat]) -> list[Heartbeat]:
         """Note the leases that there are now; return those that were silent for too long."""
         with self._lock:
             now = time.monotonic()

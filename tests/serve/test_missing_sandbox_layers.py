@@ -15,23 +15,25 @@ from mllm_affect.cli.app import app
 from mllm_affect.errors import UserError
 from mllm_affect.media.isolation import isolated_video
 from mllm_affect.media.isolation.decoding_process import DecodingProcess
-from mllm_affect.media.isolation.sandbox import Walls
+from mllm_affect.media.isolation.sandbox import SandboxLayers
 from mllm_affect.media.limits import Limits
 from serve import sandbox
 from serve.settings import ServiceSettings
 
-WHOLE = Walls(True, True, True, 7, True)
-WEAK = Walls(True, False, True, 0, True)
+WHOLE = SandboxLayers(True, True, True, 7, True)
+WEAK = SandboxLayers(True, False, True, 0, True)
 
 
 def test_readiness_and_metrics_name_what_is_missing(service: Service) -> None:
-    for walls, missing in ((WHOLE, []), (WEAK, ["network_namespace", "landlock"])):
-        object.__setattr__(service.state, "walls", walls)
+    for layers, missing in ((WHOLE, []), (WEAK, ["network_namespace", "landlock"])):
+        object.__setattr__(service.state, "sandbox", layers)
         ready = service.http.get("/readyz").json()
-        assert ready == {"status": "ready", "missing_walls": missing}
+        assert ready == {"status": "ready", "missing_sandbox_layers": missing}
         scraped = service.http.get("/metrics").text
-        for wall in ("network_namespace", "landlock", "seccomp", "resource_limits"):
-            told = f'mllm_affect_sandbox_wall{{wall="{wall}"}} {0.0 if wall in missing else 1.0}'
+        for layer in ("network_namespace", "landlock", "seccomp", "resource_limits"):
+            told = (
+                f'mllm_affect_sandbox_layer{{layer="{layer}"}} {0.0 if layer in missing else 1.0}'
+            )
             assert told in scraped
 
 
@@ -39,15 +41,15 @@ def test_it_is_said_at_the_start_and_refused_where_all_are_required(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     said: list[str] = []
-    monkeypatch.setattr(sandbox, "walls", lambda: WHOLE)
-    assert sandbox.checked_walls(True, said.append) == WHOLE
+    monkeypatch.setattr(sandbox, "sandbox_layers", lambda: WHOLE)
+    assert sandbox.checked_sandbox(True, said.append) == WHOLE
     assert said == []
-    monkeypatch.setattr(sandbox, "walls", lambda: WEAK)
-    assert sandbox.checked_walls(False, said.append) == WEAK
+    monkeypatch.setattr(sandbox, "sandbox_layers", lambda: WEAK)
+    assert sandbox.checked_sandbox(False, said.append) == WEAK
     assert len(said) == 1
     assert "network_namespace, landlock" in said[0]
     with pytest.raises(UserError, match="landlock") as caught:
-        sandbox.checked_walls(True, said.append)
+        sandbox.checked_sandbox(True, said.append)
     assert caught.value.code == "sandbox_missing"
 
 
@@ -55,7 +57,7 @@ def test_it_is_said_at_the_start_and_refused_where_all_are_required(
 def test_the_command_refuses_to_start(
     verb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sandbox, "walls", lambda: WEAK)
+    monkeypatch.setattr(sandbox, "sandbox_layers", lambda: WEAK)
     words = [verb, "--require-sandbox", "--json", "--data", str(tmp_path / "data")]
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 2, done.output
@@ -63,15 +65,15 @@ def test_the_command_refuses_to_start(
     assert not (tmp_path / "data").exists()
 
 
-def test_each_video_is_refused_whose_process_lacks_a_wall(
+def test_each_video_is_refused_whose_process_lacks_a_layer(
     video: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A wall may be missing later, as when the machine has no more namespaces to give."""
-    strict, lax = Limits(all_walls=True), Limits()
+    """A layer may be missing later, as when the machine has no more namespaces to give."""
+    strict, lax = Limits(full_sandbox=True), Limits()
     assert isolated_video.probe(video, strict) == isolated_video.probe(video, lax)
     begin = DecodingProcess.begin
 
-    def weak(process: DecodingProcess, *given: object) -> Walls:
+    def weak(process: DecodingProcess, *given: object) -> SandboxLayers:
         begin(process, *given)  # type: ignore[arg-type]
         return WEAK
 

@@ -1,7 +1,7 @@
-"""The room on the disk of the data folder, of which some is held back for erasing.
+"""Disk space of the data folder, of which some is reserved for erasing.
 
-Does: refuse uploads that would need the last of it, hold a file that is given up when erasing finds
-no room: on a full disk the database has to write before it can free.
+Does: refuse uploads that would need the reserve; keep a reserve file, which is deleted when erasing
+finds no space: on a full disk the database has to write before it can free.
 Does not: erase, or count what the database takes elsewhere.
 """
 
@@ -10,7 +10,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from serve.store.faults import StorageFullError
+from serve.store.storage_errors import StorageFullError
 
 RESERVE = "reserve"
 MOST_RESERVED = 16 << 20
@@ -19,18 +19,18 @@ SMALLEST_SHARE = 64
 
 
 @dataclass(frozen=True)
-class Room:
-    """The room for one data folder."""
+class DiskReserve:
+    """The reserve of one data folder."""
 
     folder: Path
 
     def refuse_when_full(self) -> None:
-        """Raise StorageFullError where only the room is left that erasing may need."""
+        """Raise StorageFullError where only the reserve is left."""
         if self._free_bytes() < self._reserve_bytes():
             raise StorageFullError
 
     def keep_reserve(self) -> None:
-        """Hold some room where there is plenty."""
+        """Write the reserve file where there is plenty of space."""
         path, size = self.folder / RESERVE, self._reserve_bytes()
         if path.exists() or self._free_bytes() < 4 * size:
             return
@@ -41,8 +41,8 @@ class Room:
             finally:
                 os.close(descriptor)
 
-    def give_reserve(self) -> bool:
-        """Give the held room up; return whether there was any."""
+    def release(self) -> bool:
+        """Delete the reserve file; return whether there was one."""
         try:
             (self.folder / RESERVE).unlink()
         except FileNotFoundError:

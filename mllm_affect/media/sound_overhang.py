@@ -1,4 +1,4 @@
-"""Sound that lies beside the pictures: before the first of them, or after the last.
+"""Sound that begins before the first picture or ends after the last one.
 
 Does: say from when the first picture is shown and until when the last one, so that every second
 with sound lies in a segment; the warnings about that.  Does not: read packets, or cut.
@@ -12,22 +12,22 @@ from mllm_affect.media.limits import DEFAULT_LIMITS
 from mllm_affect.media.refusals import MediaError
 from mllm_affect.media.warnings import Warnings, warn
 
-BESIDE_S = 0.25
+OVERHANG_S = 0.25
 """Sound that lies beside the pictures by less than this makes no difference: coders pad the sound,
 and cameras start and stop the two a little apart."""
 
 
-class Heard(NamedTuple):
+class TimeExtent(NamedTuple):
     """Where a file states sound, in seconds on the video's timeline."""
 
     start_s: float
     end_s: float
 
 
-class Beside:
+class SoundOverhang:
     """Extends the first and the last picture of one video over the sound beside them."""
 
-    def __init__(self, heard: Heard | None, time_base: Fraction, name: str) -> None:
+    def __init__(self, heard: TimeExtent | None, time_base: Fraction, name: str) -> None:
         self._heard, self._time_base, self._name = heard, time_base, name
         self._first_s, self._ended_s = float("-inf"), float("inf")
 
@@ -37,7 +37,7 @@ class Beside:
         Raises UserError `audio_too_long`, as `last` does.
         """
         first_s = float(ticks * self._time_base)
-        if self._heard is None or first_s - self._heard.start_s <= BESIDE_S:
+        if self._heard is None or first_s - self._heard.start_s <= OVERHANG_S:
             return ticks
         self._hold(first_s - self._heard.start_s)
         self._first_s = first_s
@@ -46,7 +46,7 @@ class Beside:
     def last(self, ticks: int) -> int:
         """Return until when the last picture is shown, given where it would end."""
         ended_s = float(ticks * self._time_base)
-        if self._heard is None or self._heard.end_s - ended_s <= BESIDE_S:
+        if self._heard is None or self._heard.end_s - ended_s <= OVERHANG_S:
             return ticks
         self._hold(self._heard.end_s - ended_s)
         self._ended_s = ended_s

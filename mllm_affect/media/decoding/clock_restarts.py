@@ -1,7 +1,7 @@
-"""Clocks that start anew within a file, as in recordings that were joined byte by byte.
+"""Timestamps that restart within a file, as in recordings that were joined byte by byte.
 
-Does: find from all packets where time is counted anew, and by how much each part has to be moved so
-that it follows the one before; move packets.  Does not: open files, or decode.
+Does: find from all packets where timestamps restart, and by how much each part has to be shifted so
+that it follows the one before; shift packets.  Does not: open files, or decode.
 
 A part is moved as a whole, sound and pictures alike: its beginning comes to where the longer of the
 two ended before.  A clock that wraps (MPEG-TS, every 26.5 hours) is put right in the same way.
@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from av.packet import Packet
 
-from mllm_affect.media.beside import BESIDE_S, Heard
 from mllm_affect.media.decoding.interleaved import BACK_S
 from mllm_affect.media.refusals import MediaError
+from mllm_affect.media.sound_overhang import OVERHANG_S, TimeExtent
 
 if TYPE_CHECKING:
     from av.video.stream import VideoStream
@@ -44,7 +44,7 @@ class _Track:
 
 
 @dataclass(frozen=True)
-class Moves:
+class TimestampShifts:
     """From which packet of a stream on, counted from 0, times are to be moved by how many ticks.
 
     by_stream: the streams' indices, each with its (packet, ticks) in order.
@@ -91,7 +91,7 @@ def _moved(packet: "Packet[Any]", ticks: int) -> "Packet[Any]":
     return packet
 
 
-STEADY = Moves()
+NO_SHIFTS = TimestampShifts()
 """Of a file whose clock never starts anew."""
 
 
@@ -164,11 +164,11 @@ class RestartFinder:
 
         return distance(new) < distance(old)
 
-    def heard(self) -> Heard | None:
+    def heard(self) -> TimeExtent | None:
         """Return where sound is stated, all parts being moved; None where there is none."""
         return self._span(pictures=False)
 
-    def shown(self) -> Heard | None:
+    def shown(self) -> TimeExtent | None:
         """Return where pictures are stated, all parts being moved; None where there are none."""
         return self._span(pictures=True)
 
@@ -182,16 +182,16 @@ class RestartFinder:
         """How many packets of pictures were seen, those that an edit list leaves out aside."""
         return sum(part[self._video].packets for part in self._parts if self._video in part)
 
-    def _span(self, pictures: bool) -> Heard | None:
+    def _span(self, pictures: bool) -> TimeExtent | None:
         found = [
             (track.first_s + offset_s, track.end_s + offset_s)
             for tracks, offset_s in zip(self._parts, self._offsets_s(), strict=True)
             for index, track in tracks.items()
             if (index == self._video) == pictures
         ]
-        return Heard(min(found)[0], max(end_s for _, end_s in found)) if found else None
+        return TimeExtent(min(found)[0], max(end_s for _, end_s in found)) if found else None
 
-    def moves(self) -> Moves:
+    def moves(self) -> TimestampShifts:
         """Return how packets are to be moved, after the last was seen."""
         if self._behind:
             raise self._refused("sound" if self._video in self._behind else "pictures")
@@ -200,7 +200,7 @@ class RestartFinder:
             for index, track in tracks.items():
                 ticks = round(offset_s / self._bases[index])
                 by_stream.setdefault(index, []).append((track.ordinal, ticks))
-        return Moves(tuple((index, tuple(moves)) for index, moves in by_stream.items()))
+        return TimestampShifts(tuple((index, tuple(moves)) for index, moves in by_stream.items()))
 
     def _offsets_s(self) -> list[float]:
         """Return by how much each part is to be moved, the first not at all."""
@@ -214,7 +214,7 @@ class RestartFinder:
         """Return where a part begins; sound a little before the pictures is a coder's padding."""
         first_s = min((track.first_s for track in part.values()), default=0.0)
         pictures = part.get(self._video)
-        if pictures is not None and pictures.first_s - first_s <= BESIDE_S:
+        if pictures is not None and pictures.first_s - first_s <= OVERHANG_S:
             return pictures.first_s
         return first_s
 

@@ -1,7 +1,7 @@
-"""Turns at something that only a few may use at once, shared fairly among those who ask.
+"""A bounded queue for places that only a few requests may hold at once, fair among owners.
 
-Does: let in up to so many, serve waiting owners in turn, bound how many wait and for how long.
-Does not: know what is used.
+Does: grant up to so many places, serve waiting owners round-robin, bound how many wait and for how
+long.  Does not: know what a place is for.
 
 A client with many requests waits behind its own: each free place goes to the next owner.
 """
@@ -17,7 +17,7 @@ from mllm_affect.errors import EngineError, UserError
 
 
 @dataclass(frozen=True)
-class TurnLimits:
+class QueueLimits:
     """`places` in all and for `each` owner, `waiting` requests in all and for `waiting_each`."""
 
     places: int
@@ -27,7 +27,7 @@ class TurnLimits:
     patience_s: float = 30.0
 
     @classmethod
-    def shared(cls, places: int, waiting: int, owners: int) -> "TurnLimits":
+    def shared(cls, places: int, waiting: int, owners: int) -> "QueueLimits":
         """Return limits that leave something to others where there are several owners."""
         if owners <= 1:
             return cls(places, places, waiting, waiting)
@@ -35,10 +35,10 @@ class TurnLimits:
 
 
 @dataclass(eq=False)
-class Turn:
+class QueuePlace:
     """A place that is held until `end` is called, once or several times, from any thread."""
 
-    turns: "Turns"
+    turns: "FairQueue"
     owner: str
     ended: bool = field(default=False)
 
@@ -50,13 +50,13 @@ class Turn:
 @dataclass(eq=False)
 class _Waiting:
     granted: asyncio.Future[None]
-    turn: Turn
+    turn: QueuePlace
 
 
-class Turns:
+class FairQueue:
     """Places at one thing; may be used from several threads and event loops."""
 
-    def __init__(self, limits: TurnLimits) -> None:
+    def __init__(self, limits: QueueLimits) -> None:
         self._limits = limits
         self._lock = threading.Lock()
         self._held: Counter[str] = Counter()
@@ -72,13 +72,13 @@ class Turns:
         """How many wait."""
         return sum(map(len, self._waiting.values()))
 
-    async def take(self, owner: str) -> Turn:
+    async def take(self, owner: str) -> QueuePlace:
         """Wait for a place and take it.
 
         Raises UserError `too_many_at_once` where the owner has too many waiting, EngineError
         `service_busy` where too many wait in all or the wait is too long.
         """
-        turn = Turn(self, owner)
+        turn = QueuePlace(self, owner)
         loop = asyncio.get_running_loop()
         with self._lock:
             if not self._waiting and self._may_have(owner):
@@ -100,7 +100,7 @@ class Turns:
         return turn
 
     @asynccontextmanager
-    async def taken(self, owner: str) -> AsyncIterator[Turn]:
+    async def taken(self, owner: str) -> AsyncIterator[QueuePlace]:
         """Hold a place while the block runs, at most; raises as `take`."""
         turn = await self.take(owner)
         try:
@@ -143,7 +143,7 @@ class Turns:
                 return
         waiting.turn.end()
 
-    def _end(self, turn: Turn) -> None:
+    def _end(self, turn: QueuePlace) -> None:
         with self._lock:
             if turn.ended:
                 return
