@@ -24,6 +24,8 @@ from mllm_affect.tasks.video_context import UNKNOWN, VideoContext
 ECHO = Path("echo")
 """The `model` that stands for the engine without a model."""
 
+Settings = dict[str, str | float | None]
+
 ECHO_NOTE = "Made-up answers of the echo engine; they mean nothing."
 
 
@@ -98,7 +100,7 @@ def _checkpoint(
     engine, profile, settings = _load(folder)
     scorings = ScoringFile()
     if folder != ECHO:
-        scorings = scoring_of(folder, force, settings["weights"])
+        scorings = scoring_of(folder, force, str(settings["weights"]))
     if ablation is not None:  # what was taken away on purpose is no reason to abstain
         scorings = scorings.never_abstaining()
     scoring = scorings.tasks.get(task.id)
@@ -121,7 +123,7 @@ def _checkpoint(
 @contextmanager
 def open_engine(
     model: Path | None, engine_url: str | None = None
-) -> Iterator[tuple[Engine, ModelProfile, dict[str, str | None]]]:
+) -> Iterator[tuple[Engine, ModelProfile, Settings]]:
     """Open an engine for a checkpoint, the embedded miniature where `model` is None.
 
     Yields the engine, how it must be fed, and what its answers depend on.  `engine_url`: a running
@@ -136,20 +138,19 @@ def open_engine(
         from mllm_affect.engine.checkpoint import check_checkpoint
         from mllm_affect.engine.vllm_client import VllmEngine
         from mllm_affect.engine.vocabulary import Vocabulary
-        from mllm_affect.model.weights_hash import weights_hash
 
         profile = check_checkpoint(folder)
         rate = (profile.sampling or Sampling()).fps
         vocabulary = Vocabulary.of_checkpoint(folder)
         engine = VllmEngine(engine_url, rate, folder.name, vocabulary=vocabulary)
-        settings = {"engine": "vllm", "weights": weights_hash(folder)}
+        settings = _settings("vllm", folder, profile)
     try:
         yield engine, profile, settings
     finally:
         engine.close()
 
 
-def _load(folder: Path) -> tuple[Engine, ModelProfile, dict[str, str | None]]:
+def _load(folder: Path) -> tuple[Engine, ModelProfile, Settings]:
     """Load the engine of a checkpoint folder; ECHO is the engine without a model."""
     if folder == ECHO:
         from mllm_affect.engine.echo import EchoEngine
@@ -157,8 +158,16 @@ def _load(folder: Path) -> tuple[Engine, ModelProfile, dict[str, str | None]]:
         return EchoEngine(), ModelProfile(note=ECHO_NOTE), {"engine": "echo"}
     from mllm_affect.engine.checkpoint import check_checkpoint
     from mllm_affect.engine.transformers_engine import TransformersEngine
-    from mllm_affect.model.weights_hash import weights_hash
 
     profile = check_checkpoint(folder)
-    settings: dict[str, str | None] = {"engine": "transformers", "weights": weights_hash(folder)}
-    return TransformersEngine(folder), profile, settings
+    return TransformersEngine(folder), profile, _settings("transformers", folder, profile)
+
+
+def _settings(engine: str, folder: Path, profile: ModelProfile) -> Settings:
+    """Return what a checkpoint's answers depend on."""
+    from mllm_affect.model.weights_hash import weights_hash
+
+    settings: Settings = {"engine": engine, "weights": weights_hash(folder)}
+    if profile.max_seconds is not None:  # absent otherwise, so that runs begun earlier go on
+        settings["max_seconds"] = profile.max_seconds
+    return settings

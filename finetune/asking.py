@@ -25,7 +25,6 @@ def answered(
     tasks: Sequence[Task],
     engine: Engine,
     profile: ModelProfile,
-    max_seconds: float,
     cache: ClipCache | None,
     *,
     trusted: bool,
@@ -41,7 +40,7 @@ def answered(
         told(done, len(asked))
         try:
             answer = answer_video(
-                footage(data, example), task, engine, profile, max_seconds,
+                footage(data, example), task, engine, profile,
                 context=context_of(example), cache=cache, trusted=trusted,
             )  # fmt: skip
         except UserError:

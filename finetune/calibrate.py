@@ -77,7 +77,6 @@ def calibrate_checkpoint(
     data: Path,
     stage: CalibrateStage,
     tasks: Sequence[Task],
-    max_seconds: float,
     engine: Engine,
     report: Report,
     cache: ClipCache | None = None,
@@ -94,7 +93,7 @@ def calibrate_checkpoint(
     examples = validation_examples(data, stage, tasks)
     found: dict[str, list[ScoredVideo]] = {task.id: [] for task in tasks}
     for task, example, answer in answered(
-        data, examples, tasks, engine, profile, max_seconds, cache, trusted=trusted,
+        data, examples, tasks, engine, profile, cache, trusted=trusted,
         told=lambda done, total: report(Progress("calibrate", done, total)),
     ):  # fmt: skip
         if answer is not None:
@@ -114,7 +113,9 @@ def calibrate_checkpoint(
             weights=weights,
             chose_checkpoint=chosen_on == stage.split,
         )
-        scoring = fit_scoring(profile.fit(task), SEGMENTER, max_seconds, videos, plan, origin)
+        scoring = fit_scoring(
+            profile.fit(task), SEGMENTER, profile.segment_seconds(), videos, plan, origin
+        )
         write_scoring(checkpoint, scoring)
         ids[task.id] = scoring.id
     return ids

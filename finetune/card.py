@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from finetune.base import read_base
-from finetune.manifest import MANIFEST_NAME
 from mllm_affect.errors import UserError
 from mllm_affect.files import write_text
 from mllm_affect.model.profile import read_profile
-from mllm_affect.model.split_uses import sentence
+from mllm_affect.model.split_uses import MANIFEST_NAME, sentence
 
 CARD_NAME = "README.md"
 PLOT_NAME = "calibration.svg"

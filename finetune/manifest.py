@@ -17,7 +17,6 @@ from finetune.recipe import Recipe
 from mllm_affect.files import sha256_json
 from mllm_affect.tasks.task import Task
 
-MANIFEST_NAME = "manifest.json"
 RECORDED = ("mllm-affect", "ms-swift", "torch", "transformers", "peft", "deepspeed")
 SNAPSHOT = re.compile(r"^models--(?P<owner>.+?)--(?P<name>.+)$")
 

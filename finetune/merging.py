@@ -8,11 +8,12 @@ from pathlib import Path
 
 from finetune.agreement import Agreement, AgreementCheck
 from finetune.base import BaseCheckpoint, read_base
-from finetune.manifest import MANIFEST_NAME, base_facts, versions
+from finetune.manifest import base_facts, versions
 from finetune.merge import ADAPTER_WEIGHTS, merge_adapter, read_adapter
 from mllm_affect.files import sha256_file, write_json
 from mllm_affect.media.types import Sampling
 from mllm_affect.model.profile import FILE_NAME, ModelProfile, write_profile
+from mllm_affect.model.split_uses import MANIFEST_NAME
 
 
 def merge(

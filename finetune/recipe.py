@@ -19,6 +19,7 @@ from finetune.megc.rule import ExpressionRule
 from finetune.sampled_answers import SampledAnswers
 from mllm_affect.errors import UserError
 from mllm_affect.media.types import Sampling
+from mllm_affect.model.profile import LONGEST_SEGMENT_S
 
 MINIATURE = "miniature"
 """The value of `model` that stands for the miniature inside the package."""
@@ -58,7 +59,14 @@ class Recipe(BaseModel):
         description="Task ids, families of tasks or prompt files to train on.",
     )
     split: str = Field("train", description="Which split of the examples to train on.")
-    max_seconds: float = Field(5.0, gt=0, le=60, description="Longest segment, in seconds.")
+    max_seconds: float = Field(
+        5.0,
+        gt=0,
+        le=LONGEST_SEGMENT_S,
+        description="Longest segment, in seconds; the checkpoint records it, and everything that "
+        "asks the checkpoint cuts videos so. The micro-expression tasks have bounds of their own "
+        "and take no other.",
+    )
     sampling: Sampling | None = Field(
         None,
         description="Rate, size and policy of frames; else rate and size are the checkpoint's own "

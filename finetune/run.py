@@ -22,7 +22,7 @@ from finetune.command import ROWS_NAME, TrainingCommand, training_command
 from finetune.evaluating.stage import EvaluationOrder, EvaluationStage, evaluated_examples
 from finetune.events import draw_curve, recorded
 from finetune.folders import gather_full, new_folder
-from finetune.manifest import MANIFEST_NAME, training_facts, versions
+from finetune.manifest import training_facts, versions
 from finetune.megc.prepare import ExpressionPreparation, prepare_expressions
 from finetune.merge import ADAPTER_CONFIG, ADAPTER_WEIGHTS, outside_language_model, read_adapter
 from finetune.merging import merge_checked
@@ -37,9 +37,11 @@ from mllm_affect.data.megc.layout import is_megc
 from mllm_affect.errors import EngineError, UserError
 from mllm_affect.files import sha256_file, write_json
 from mllm_affect.media.cache import ClipCache
+from mllm_affect.media.cutting import MAX_SECONDS
 from mllm_affect.media.sampling.policy import Uniform
 from mllm_affect.media.types import Sampling
 from mllm_affect.model.profile import ModelProfile, write_profile
+from mllm_affect.model.split_uses import MANIFEST_NAME
 from mllm_affect.tasks.prompts import load_family, shipped_family_ids, tasks_named
 from mllm_affect.tasks.task import Task
 
@@ -109,6 +111,8 @@ def run(
     _check_room(plan)
     if recipe.data is None:
         raise UserError("no_data", "The recipe names no data; give --data FOLDER.")
+    if is_megc(recipe.data):
+        _refuse_other_segments(recipe)
     if recipe.calibrate is not None:
         validation_examples(recipe.data, recipe.calibrate, plan.tasks)
     if recipe.evaluation is not None:
@@ -185,7 +189,7 @@ def _order_evaluation(
     kept = plan.out / WORK / EVALUATION_CLIPS
     return EvaluationOrder(
         stage=stage, base=plan.base.folder, data=data.expanduser().resolve(),
-        tasks=plan.tasks, profile=_profile(plan), max_seconds=plan.recipe.max_seconds,
+        tasks=plan.tasks, profile=_profile(plan),
         cache=kept if cache is None else cache.folder, trusted=trusted,
     )  # fmt: skip
 
@@ -225,6 +229,16 @@ def _prepare(
         recipe.balance, seed, plan.base.has_evidence,
     )  # fmt: skip
     return prepare_rows(data, preparation, folder, report, cache, trusted=trusted)
+
+
+def _refuse_other_segments(recipe: Recipe) -> None:
+    """Refuse a bound on segments that the micro-expression tasks would not keep."""
+    if recipe.max_seconds != MAX_SECONDS:
+        raise UserError(
+            "bad_recipe",
+            f"The micro-expression tasks show clips and windows of their own length, not segments "
+            f"of {recipe.max_seconds:g} s; leave max_seconds out.",
+        )
 
 
 def families_of(recipe: Recipe) -> list[str]:
@@ -319,8 +333,8 @@ def _calibrate(
     engine = load_engine(checkpoint, plan.recipe.use_cpu, plan.recipe.dtype)
     try:
         return calibrate_checkpoint(
-            checkpoint, _profile(plan), data, stage, plan.tasks, plan.recipe.max_seconds, engine,
-            report, cache, trusted=trusted,
+            checkpoint, _profile(plan), data, stage, plan.tasks, engine, report, cache,
+            trusted=trusted,
             chosen_on=plan.recipe.evaluation.split if plan.recipe.evaluation else None,
         )  # fmt: skip
     finally:
@@ -337,6 +351,7 @@ def _profile(plan: Plan) -> ModelProfile:
     return plan.base.profile.model_copy(
         update={
             "sampling": replace(plan.sampling, policy=Uniform()),
+            "max_seconds": plan.recipe.max_seconds,
             "policies": policies,
             "prompt_hashes": known | asked,
         }

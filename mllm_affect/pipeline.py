@@ -13,7 +13,7 @@ from pathlib import Path
 from mllm_affect.asking import ask_about, asked_ahead, asked_in_batches
 from mllm_affect.engine.types import Engine
 from mllm_affect.media.cache import ClipCache, cached_video
-from mllm_affect.media.cutting import MAX_SECONDS, SEGMENTER
+from mllm_affect.media.cutting import SEGMENTER
 from mllm_affect.media.images.folder import ImageFolder
 from mllm_affect.media.limits import DEFAULT_LIMITS, Limits
 from mllm_affect.media.types import Clip, Source
@@ -47,7 +47,7 @@ def answer_video(
     task: Task,
     engine: Engine,
     profile: ModelProfile | None = None,
-    max_seconds: float = MAX_SECONDS,
+    max_seconds: float | None = None,
     *,
     context: VideoContext = UNKNOWN,
     scorings: ScoringFile = UNSCORED,
@@ -64,10 +64,12 @@ def answer_video(
 ) -> VideoAnswer:
     """Answer `task` about every segment of a video and pool the answers.
 
-    `profile`: of the checkpoint that answers; its sampling is used and what it says about itself
-    becomes a warning.  `context`: what was asked and said, which only a task with a context tells
-    the model.  `scorings`: its scoring.json, which pools, calibrates and decides instead
-    of the task.  `force` lets a checkpoint answer in another wording than it was trained or scored
+    `profile`: of the checkpoint that answers; its sampling and longest segment are used and what it
+    says about itself becomes a warning.  `max_seconds`: another bound of segments, in seconds, for
+    a checkpoint that learned none.  `context`: what was asked and said, which only a task with a
+    context tells the model.  `scorings`: its scoring.json, which pools, calibrates and decides
+    instead of the task.  `force` lets a checkpoint answer in another wording or about longer or
+    shorter segments than it was trained or scored
     with.  `cache`: where decoded clips are kept.  The video is decoded in a process of its own
     unless it is `trusted`.  `change_clip` is applied to every clip before the model sees it (for
     ablations).  `known`: answers by segment index that an earlier, interrupted run gave; these
@@ -82,6 +84,7 @@ def answer_video(
     stop = stop or Stop()
     profile = profile or ModelProfile()
     task = profile.fit(task)
+    max_seconds = profile.segment_seconds(max_seconds, force)
     if not force:
         profile.refuse_other_prompt(task)
     rule = rule_for(task, scorings, SEGMENTER, max_seconds, force)

@@ -71,9 +71,14 @@ async def _received(request: Request, incoming: Incoming, work: RequestWork) -> 
 
 
 def keep(
-    store: Store, settings: ServiceSettings, owner: str, upload: Upload, stop: Stop
+    store: Store,
+    settings: ServiceSettings,
+    owner: str,
+    upload: Upload,
+    max_seconds: float,
+    stop: Stop,
 ) -> StoredVideo:
-    """Probe an upload and keep it.
+    """Probe an upload and keep it; `max_seconds`: longest segment, in seconds.
 
     Raises UserError as probing and cutting do, StoppedError once told to stop.
     """
@@ -82,7 +87,7 @@ def keep(
         return known
     path = upload.incoming.path
     with unnamed(path), IsolatedVideo(path, settings.limits, stop=stop) as video:
-        segments = video.segment()
+        segments = video.segment(max_seconds)
         source = by_segments(video.source, segments)
     return store.videos.keep(owner, upload.incoming, source, len(segments))
 

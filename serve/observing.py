@@ -24,16 +24,21 @@ class Observations:
 
     def __init__(self, most: int = MOST_VIDEOS) -> None:
         self._most = most
-        self._found: OrderedDict[str, tuple[Observed, ...]] = OrderedDict()
+        self._found: OrderedDict[tuple[str, float], tuple[Observed, ...]] = OrderedDict()
         self._looking = threading.Lock()
 
-    def of(self, video_id: str, source: Source, limits: Limits, stop: Stop) -> tuple[Observed, ...]:
+    def of(
+        self, video_id: str, source: Source, max_seconds: float, limits: Limits, stop: Stop
+    ) -> tuple[Observed, ...]:
         """Return what the segments of a video show; it is looked at where that is not known.
+
+        `max_seconds`: longest segment, in seconds.
 
         Raises EngineError `looking_elsewhere` while another video is looked at, StoppedError once
         told to stop, UserError as `observe_video` does.
         """
-        known = self._found.get(video_id)
+        key = (video_id, max_seconds)
+        known = self._found.get(key)
         if known is not None:
             return known
         if not self._looking.acquire(timeout=PATIENCE_S):
@@ -41,14 +46,17 @@ class Observations:
                 "looking_elsewhere", "Another video is being looked at; try again in a moment."
             )
         try:
-            if video_id not in self._found:
-                self._found[video_id] = tuple(observe_video(source, limits, stop=stop))
+            if key not in self._found:
+                self._found[key] = tuple(
+                    observe_video(source, limits, max_seconds=max_seconds, stop=stop)
+                )
                 while len(self._found) > self._most:
                     self._found.popitem(last=False)
-            return self._found[video_id]
+            return self._found[key]
         finally:
             self._looking.release()
 
     def forget(self, video_id: str) -> None:
         """Keep nothing of a video."""
-        self._found.pop(video_id, None)
+        for key in [key for key in self._found if key[0] == video_id]:
+            self._found.pop(key, None)

@@ -93,10 +93,26 @@ def test_a_person_reads_the_comparison(predictions: Path, model: Path) -> None:
     assert scoring.id[:12] in told
 
 
+def test_the_segments_that_the_checkpoint_learned_are_what_is_calibrated(
+    predictions: Path, model: Path
+) -> None:
+    learned = ModelProfile(sampling=SMALL, max_seconds=8.0, prompt_hashes={"ah": AH.prompt_hash})
+    write_profile(model, learned)
+    status, told = invoke("--predictions", predictions, "--model", model)
+    assert status == 2
+    assert "segments of other length than the checkpoint's 8 s" in " ".join(told.split())
+    settings = predictions.parent / "run.json"
+    settings.write_text(json.dumps(json.loads(settings.read_text()) | {"max_seconds": 8.0}))
+    status, told = invoke("--predictions", predictions, "--model", model)
+    assert status == 0, told
+    assert read_scoring(model).tasks["ah"].max_seconds == 8.0
+
+
 @pytest.mark.parametrize(
     ("changed", "says"),
     [
         ({"prompt": "0" * 64}, "another prompt"),
+        ({"max_seconds": 8.0}, "segments of other length"),
         ({"ablation": "audio"}, "audio taken away"),
         ({"weights": "0" * 64}, "other weights"),
     ],

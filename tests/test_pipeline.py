@@ -100,6 +100,21 @@ def test_the_profile_of_the_checkpoint_decides_the_sampling(video: Path) -> None
     assert answer.warnings[-1].sentence == "A toy."
 
 
+def test_the_checkpoint_decides_how_long_segments_are(video: Path) -> None:
+    learned = ModelProfile(sampling=SMALL, max_seconds=2.0)
+    answer = answer_video(video, load_task("ah"), EchoEngine(), learned)
+    assert (answer.max_seconds, len(answer.segments)) == (2.0, 6)
+    assert max(part.duration_s for part in answer.segments) <= 2.0
+    with pytest.raises(UserError, match="trained on segments of at most 2 s, not 5 s") as caught:
+        answer_video(video, load_task("ah"), EchoEngine(), learned, 5.0)
+    assert caught.value.code == "other_segments"
+    forced = answer_video(video, load_task("ah"), EchoEngine(), learned, 5.0, force=True)
+    assert forced.max_seconds == 5.0
+    fitted = ScoringFile().with_task(entry(sampling=SMALL, max_seconds=5.0))
+    with pytest.raises(UserError, match="another segmenter"):
+        answer_video(video, load_task("ah"), EchoEngine(), learned, scorings=fitted)
+
+
 def test_missing_sound_is_a_warning_and_not_an_error(video: Path) -> None:
     answer = answer_video(video, load_task("ah"), EchoEngine())
     assert [part.has_audio for part in answer.segments] == [True, False, False]

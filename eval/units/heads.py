@@ -46,11 +46,13 @@ def scores_of(study: Study, variant: str, seed: int) -> dict[Head, float]:
     examples = read_labelled(data).examples
     tuned, tested = (choose(examples, split, UNITS_LABEL, None) for split in ("val", "test"))
     reader, cache = UnitReader(model), open_cache(study.out / "clips")
-    task = read_profile(model).fit(load_task(TASK))
+    profile = read_profile(model)
+    task = profile.fit(load_task(TASK))
     total, nothing = len(tuned) + len(tested), KeptReadings(None, {})
     looking = Looking(
-        data, reader, task, cache, total, lambda _done, _total: None, nothing, trusted=True
-    )
+        data, reader, task, profile.segment_seconds(), cache, total, lambda _done, _total: None,
+        nothing, trusted=True,
+    )  # fmt: skip
     seen, shown = (looking.see(some, HEADS, flow=False) for some in (tuned, tested))
     labels_NA, people = shown.labels(reader.units), [one.participant for one in shown.examples]
     found: dict[Head, float] = {}

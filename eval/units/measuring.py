@@ -24,7 +24,7 @@ from mllm_affect.data.unit_labels import UNITS_LABEL, unit_labels
 from mllm_affect.engine.unit_reader import UnitReader
 from mllm_affect.errors import UserError
 from mllm_affect.media.cache import open_cache
-from mllm_affect.model.profile import read_profile
+from mllm_affect.model.profile import ModelProfile, read_profile
 from mllm_affect.model.weights_hash import weights_hash
 from mllm_affect.scoring.thresholds import ThresholdPolicy, choose_threshold
 from mllm_affect.tasks.prompts import load_task
@@ -78,8 +78,11 @@ def predict_units(
     reader = UnitReader(plan.model, plan.device, plan.dtype)
     total = sum(len(some) for some in chosen.values())
     cache, flow = open_cache(plan.cache), plan.flow_split is not None
-    kept = KeptReadings(keep, _settings(plan, task))
-    looking = Looking(plan.data, reader, task, cache, total, advance, kept, trusted=plan.trusted)
+    kept = KeptReadings(keep, _settings(plan, task, profile))
+    bound = profile.segment_seconds()
+    looking = Looking(
+        plan.data, reader, task, bound, cache, total, advance, kept, trusted=plan.trusted
+    )
     tuned = looking.see(chosen[plan.thresholds_split], (WHOLE,), flow=flow)
     taken = reader.given if plan.leanings else ()
     tested = looking.see(chosen[plan.split], (WHOLE, *taken), flow=flow)
@@ -99,9 +102,10 @@ def predict_units(
     ]
 
 
-def _settings(plan: UnitPlan, task: Task) -> dict[str, Any]:
+def _settings(plan: UnitPlan, task: Task, profile: ModelProfile) -> dict[str, Any]:
     """Return what a video's reading depends on."""
     return {
+        "max_seconds": profile.segment_seconds(),
         "version": __version__, "weights": weights_hash(plan.model), "prompt": task.prompt_hash,
         "sampling": asdict(task.sampling), "device": plan.device, "dtype": plan.dtype,
     }  # fmt: skip

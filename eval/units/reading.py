@@ -22,7 +22,6 @@ from mllm_affect.data.unit_labels import UNITS_LABEL, unit_labels
 from mllm_affect.engine.unit_reader import Head, UnitReader
 from mllm_affect.errors import UserError
 from mllm_affect.media.cache import ClipCache
-from mllm_affect.media.cutting import MAX_SECONDS
 from mllm_affect.media.video import open_video, read_cached
 from mllm_affect.model.evidence.config import Token
 from mllm_affect.tasks.model_input import ModelInput, model_input
@@ -60,13 +59,17 @@ class Seen:
 
 
 class Looking:
-    """Reads labelled videos a few at a time, and says how many were read of `total`."""
+    """Reads labelled videos a few at a time, and says how many were read of `total`.
+
+    `max_seconds`: longest segment, in seconds.
+    """
 
     def __init__(
         self,
         data: Path,
         reader: UnitReader,
         task: Task,
+        max_seconds: float,
         cache: ClipCache | None,
         total: int,
         advance: Advance,
@@ -76,7 +79,7 @@ class Looking:
     ) -> None:
         self._data, self._reader, self._task, self._cache = data, reader, task, cache
         self._total, self._advance, self._done = total, advance, 0
-        self._kept, self._trusted = kept, trusted
+        self._max_seconds, self._kept, self._trusted = max_seconds, kept, trusted
 
     def see(self, examples: Sequence[Example], ways: Sequence[str], *, flow: bool) -> Seen:
         """Read some videos in so many ways; and their optical flow.
@@ -148,7 +151,7 @@ class Looking:
     def _inputs(self, example: Example) -> Iterator[ModelInput]:
         shown = footage(self._data, example)
         with open_video(shown, trusted=self._trusted) as video:
-            for clip in read_cached(video, self._task.sampling, MAX_SECONDS, self._cache):
+            for clip in read_cached(video, self._task.sampling, self._max_seconds, self._cache):
                 yield model_input(clip, self._task)
 
 

@@ -67,7 +67,7 @@ class EvaluationCallback(TrainerCallback):  # type: ignore[misc]
                 answers = list(
                     answered(
                         order.data, self._examples, order.tasks, engine, order.profile,
-                        order.max_seconds, open_cache(order.cache), trusted=order.trusted,
+                        open_cache(order.cache), trusted=order.trusted,
                     )
                 )  # fmt: skip
         finally:

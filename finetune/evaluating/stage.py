@@ -40,7 +40,6 @@ class EvaluationOrder(BaseModel):
     data: Path
     tasks: tuple[Task, ...]
     profile: ModelProfile
-    max_seconds: float
     cache: Path
     trusted: bool
 

@@ -59,7 +59,7 @@ def calibrate(
     Service and evaluation use the file alike. Give videos that the model was not trained on.
     """
     from eval.predictions import read_predictions, refuse_unlabelled, settings_beside
-    from mllm_affect.media.cutting import MAX_SECONDS, SEGMENTER
+    from mllm_affect.media.cutting import SEGMENTER
     from mllm_affect.model.profile import read_profile
     from mllm_affect.scoring.abstention import NEVER, Abstention
     from mllm_affect.scoring.fitting import FittingPlan, Origin, fit_scoring
@@ -72,7 +72,8 @@ def calibrate(
     rows = read_predictions(predictions)
     asked = profile.fit(load_task(task or _only_task(rows, predictions)))
     settings = settings_beside(predictions)
-    _refuse_others(settings, asked, model, predictions)
+    bound = profile.segment_seconds()
+    _refuse_others(settings, asked, bound, model, predictions)
     plan = FittingPlan(
         poolings=tuple(pooling or CANDIDATES),
         folds=folds,
@@ -91,7 +92,7 @@ def calibrate(
         weights=settings.get("weights"),
         chose_checkpoint=_chose(model, settings),
     )
-    scoring = fit_scoring(asked, SEGMENTER, MAX_SECONDS, videos, plan, origin)
+    scoring = fit_scoring(asked, SEGMENTER, bound, videos, plan, origin)
     path = write_scoring(model, scoring)
     if json:
         print_json({"out": str(path), "calibration": scoring.id, **scoring.model_dump(mode="json")})
@@ -123,13 +124,21 @@ def _only_task(rows: "list[Prediction]", path: Path) -> str:
     return tasks[0]
 
 
-def _refuse_others(settings: dict[str, Any], task: "Task", model: Path, predictions: Path) -> None:
-    """Refuse predictions in other words, without a modality, or of another checkpoint."""
+def _refuse_others(
+    settings: dict[str, Any], task: "Task", bound: float, model: Path, predictions: Path
+) -> None:
+    """Refuse predictions in other words or segments, without a modality, or of another checkpoint.
+
+    `bound`: longest segment that the checkpoint learned, in seconds.
+    """
+    from mllm_affect.media.cutting import MAX_SECONDS
     from mllm_affect.model.weights_hash import weights_hash
 
     wrong = []
     if settings.get("prompt", task.prompt_hash) != task.prompt_hash:
         wrong.append(f"another prompt than that of task {task.id}")
+    if settings.get("max_seconds", MAX_SECONDS) != bound:
+        wrong.append(f"segments of other length than the checkpoint's {bound:g} s")
     if settings.get("ablation"):
         wrong.append(f"the {settings['ablation']} taken away")
     if "weights" in settings and settings["weights"] != weights_hash(model):

@@ -17,6 +17,7 @@ from mllm_affect.errors import UserError
 if TYPE_CHECKING:
     from mllm_affect.data.preparing import Prepared, Verdict
     from mllm_affect.media.types import Sampling
+    from mllm_affect.model.profile import ModelProfile
 
 SHOWN = 40
 """Of more files than this, only the refused ones are printed."""
@@ -53,8 +54,12 @@ def prepare(
         int | None, typer.Option("--max-pixels", help="Most pixels of a frame.")
     ] = None,
     max_seconds: Annotated[
-        float, typer.Option("--max-seconds", help="Upper bound of a segment, in seconds.")
-    ] = 5.0,
+        float | None,
+        typer.Option(
+            "--max-seconds",
+            help="Upper bound of a segment, in seconds; if not given, that of --model, else 5.",
+        ),
+    ] = None,
     workers: Annotated[
         int | None, typer.Option("--workers", min=1, help="Processes; one a core if not given.")
     ] = None,
@@ -78,7 +83,12 @@ def prepare(
     from mllm_affect.data.preparing import Policy, Verdict
     from mllm_affect.data.preparing import prepare as run
 
-    policy = Policy(_sampling(task, model, fps, max_pixels), max_seconds, image_fps)
+    profile = _profile(model)
+    policy = Policy(
+        _sampling(profile, task, model, fps, max_pixels),
+        profile.segment_seconds(max_seconds),
+        image_fps,
+    )
     policy.check()
     if out_dir.exists() and (not out_dir.is_dir() or out_dir.resolve() == corpus.resolve()):
         raise UserError("bad_out", f"--out {out_dir} is a file or the corpus; name a folder.")
@@ -101,12 +111,21 @@ def prepare(
         raise typer.Exit(1)
 
 
-def _sampling(
-    task: str | None, model: str | None, fps: float | None, max_pixels: int | None
-) -> "Sampling":
+def _profile(model: str | None) -> "ModelProfile":
     from finetune.base import read_base
-    from mllm_affect.media.types import Sampling
     from mllm_affect.model.profile import ModelProfile
+
+    return ModelProfile() if model is None else read_base(model).profile
+
+
+def _sampling(
+    profile: "ModelProfile",
+    task: str | None,
+    model: str | None,
+    fps: float | None,
+    max_pixels: int | None,
+) -> "Sampling":
+    from mllm_affect.media.types import Sampling
     from mllm_affect.tasks.prompts import load_task
 
     if task is not None or model is not None:
@@ -115,7 +134,6 @@ def _sampling(
                 "bad_options",
                 "--task and --model say how frames are sampled; leave out --fps and --max-pixels.",
             )
-        profile = ModelProfile() if model is None else read_base(model).profile
         if task is not None:
             return profile.fit(load_task(task)).sampling
         if profile.sampling is None:

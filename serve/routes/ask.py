@@ -159,7 +159,8 @@ def _later(
 ) -> JSONResponse:
     if not state.force:
         state.profile.refuse_other_prompt(state.profile.fit(task))
-    video = keep(state.store, state.settings, owner, upload, stop)
+    bound = state.profile.segment_seconds()
+    video = keep(state.store, state.settings, owner, upload, bound, stop)
     found = state.store.analyses.ask(
         owner,
         video,

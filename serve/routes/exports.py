@@ -42,7 +42,8 @@ async def observe(
     """Return what each segment of a video shows and lets hear; the first time takes a while."""
 
     def observed(work: Work) -> list[Observed]:
-        return list(_observed(state, owner, video_id, work.stop))
+        seconds = state.profile.segment_seconds()
+        return list(_observed(state, owner, video_id, seconds, work.stop))
 
     return await state.work.decode(request, owner, observed)
 
@@ -94,15 +95,17 @@ def _exported(
     if found.answer is None:
         raise UserError("not_answered", "This analysis has no answer; follow it until it has.")
     answer = VideoAnswer(**dict(found.answer), segments=tuple(state.store.results.all(found.id)))
-    seen = _observed(state, owner, found.video_id, stop) if observed else ()
+    seen = _observed(state, owner, found.video_id, answer.max_seconds, stop) if observed else ()
     content = exported(exporting.Analysis(video, (answer,), observed=seen), format)
     named = {"Content-Disposition": f'attachment; filename="analysis.{format}"'}
     return Response(content, media_type=MEDIA_TYPES[format], headers=named)
 
 
-def _observed(state: ServiceState, owner: str, video_id: str, stop: Stop) -> tuple[Observed, ...]:
+def _observed(
+    state: ServiceState, owner: str, video_id: str, max_seconds: float, stop: Stop
+) -> tuple[Observed, ...]:
     source = state.video(owner, video_id).source
-    found = state.observations.of(video_id, source, state.settings.limits, stop)
+    found = state.observations.of(video_id, source, max_seconds, state.settings.limits, stop)
     if state.store.videos.get(owner, video_id) is None:  # erased while it was looked at
         state.observations.forget(video_id)
     return found

@@ -4,7 +4,6 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 
 from mllm_affect.engine.answer_tree import LONGEST_ANSWER, MOST_ANSWERS
-from mllm_affect.media.cutting import MAX_SECONDS
 from mllm_affect.media.limits import AUDIO_CODECS, CONTAINERS, VIDEO_CODECS
 from serve.choosing import LONGEST_QUESTION
 from serve.problems import problem_responses
@@ -51,7 +50,7 @@ async def get_limits(state: State) -> LimitInfo:
         containers=sorted(CONTAINERS.values()),
         video_codecs=sorted(VIDEO_CODECS),
         audio_codecs=sorted(AUDIO_CODECS),
-        segment_seconds=MAX_SECONDS,
+        segment_seconds=state.profile.segment_seconds(),
         question_characters=LONGEST_QUESTION,
         answers=MOST_ANSWERS,
         answer_characters=LONGEST_ANSWER,

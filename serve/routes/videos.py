@@ -65,7 +65,8 @@ async def upload_video(
         upload = await receive(request, incoming, state.work, owner)
 
         def kept(work: Work) -> StoredVideo:
-            return keep(state.store, state.settings, owner, upload, work.stop)
+            bound = state.profile.segment_seconds()
+            return keep(state.store, state.settings, owner, upload, bound, work.stop)
 
         video = await state.work.decode(request, owner, kept)
     response.headers["Location"] = f"/v1/videos/{video.id}"

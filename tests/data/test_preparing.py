@@ -28,6 +28,7 @@ from mllm_affect.media.cache import ClipCache, cached_video
 from mllm_affect.media.probe import probe
 from mllm_affect.media.segment import segment
 from mllm_affect.media.types import Sampling
+from mllm_affect.model.profile import ModelProfile, write_profile
 
 
 @pytest.fixture(scope="module")
@@ -324,6 +325,25 @@ def test_a_checkpoint_says_how_clips_are_prepared(corpus: Path, tmp_path: Path) 
     CliRunner().invoke(app, [*words, "--out", str(tmp_path / "out"), "--task", "ah"])
     wanted = json.loads((tmp_path / "out/prepare.json").read_text())["policy"]
     assert (wanted["sampling"]["fps"], wanted["sampling"]["max_pixels"]) == (4.0, 4096)
+    learned = tmp_path / "learned"
+    learned.mkdir()
+    (learned / "config.json").write_text(
+        json.dumps(
+            {
+                "architectures": ["Qwen3OmniMoeForConditionalGeneration"],
+                "thinker_config": {"text_config": {"num_hidden_layers": 1}},
+            }
+        )
+    )
+    (learned / "weights.safetensors").touch()
+    write_profile(learned, ModelProfile(sampling=Sampling(2.0, 4096), max_seconds=2.0))
+    words = ["prepare", str(corpus), "--model", str(learned), "--trusted", "--workers", "1"]
+    prepared = CliRunner().invoke(app, [*words, "--out", str(tmp_path / "short")])
+    assert (tmp_path / "short/prepare.json").is_file(), prepared.output
+    wanted = json.loads((tmp_path / "short/prepare.json").read_text())["policy"]
+    assert wanted["segmenter"][1] == 2.0
+    other = CliRunner().invoke(app, [*words, "--out", str(tmp_path / "x"), "--max-seconds", "5"])
+    assert (other.exit_code, "segments of at most 2 s" in other.output) == (2, True)
     bare = tmp_path / "bare"
     bare.mkdir()
     (bare / "config.json").write_text('{"model_type": "qwen3_omni_moe"}')

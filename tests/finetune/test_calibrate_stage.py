@@ -38,7 +38,7 @@ def test_every_video_of_the_split_is_asked_and_the_file_written(
     told: list[Progress] = []
     (tmp_path / "config.json").write_text("{}")
     ids = calibrate_checkpoint(
-        tmp_path, PROFILE, clips, CalibrateStage(split="test", folds=3), [TASK], 5.0,
+        tmp_path, PROFILE, clips, CalibrateStage(split="test", folds=3), [TASK],
         EchoEngine(), told.append,
     )  # fmt: skip
     scoring = read_scoring(tmp_path).tasks["ah_demo"]
@@ -78,6 +78,6 @@ def test_a_fit_on_the_split_that_chose_the_checkpoint_says_so(
     (tmp_path / "config.json").write_text("{}")
     calibrate_checkpoint(
         tmp_path, PROFILE, clips, CalibrateStage(split="test", folds=3, poolings=("mean",)),
-        [TASK], 5.0, EchoEngine(), lambda _: None, chosen_on=chosen_on, trusted=True,
+        [TASK], EchoEngine(), lambda _: None, chosen_on=chosen_on, trusted=True,
     )  # fmt: skip
     assert read_scoring(tmp_path).tasks["ah_demo"].made_from.chose_checkpoint is same

@@ -57,7 +57,7 @@ def test_the_first_of_equals_is_best_and_patience_counts_from_it(
 
 def test_the_figure_is_that_of_evaluation(clips: Path) -> None:
     examples = evaluated_examples(clips, "test", [TASK])
-    found = list(answered(clips, examples, [TASK], EchoEngine(), PROFILE, 5.0, None, trusted=True))
+    found = list(answered(clips, examples, [TASK], EchoEngine(), PROFILE, None, trusted=True))
     assert len(found) == 12
     labels = [example.labels["ah_demo"] for _, example, _ in found]
     said = [answer.answer if answer else None for _, _, answer in found]
@@ -69,7 +69,7 @@ def test_a_video_that_cannot_be_used_counts_as_wrong(clips: Path, tmp_path: Path
     folder = shutil.copytree(clips, tmp_path / "clips")
     examples = evaluated_examples(folder, "test", [TASK])
     (folder / examples[0].video).write_bytes(b"no video")
-    found = list(answered(folder, examples, [TASK], EchoEngine(), PROFILE, 5.0, None, trusted=True))
+    found = list(answered(folder, examples, [TASK], EchoEngine(), PROFILE, None, trusted=True))
     assert found[0][2] is None
     labels = [example.labels["ah_demo"] for _, example, _ in found]
     other = {"yes": "no", "no": "yes"}
@@ -80,7 +80,7 @@ def test_a_video_that_cannot_be_used_counts_as_wrong(clips: Path, tmp_path: Path
 def test_the_order_comes_back_as_it_was_written(tmp_path: Path) -> None:
     order = EvaluationOrder(
         stage=EvaluationStage(split="val", every=7, patience=2), base=tmp_path, data=tmp_path,
-        tasks=(TASK,), profile=PROFILE, max_seconds=5.0, cache=tmp_path / "kept", trusted=False,
+        tasks=(TASK,), profile=PROFILE, cache=tmp_path / "kept", trusted=False,
     )  # fmt: skip
     order.write(tmp_path)
     assert EvaluationOrder.read(tmp_path) == order

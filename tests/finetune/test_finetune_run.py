@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from finetune.recipe import load_recipe
-from finetune.run import run
+from finetune.run import _profile, make_plan, run
 from mllm_affect.data.made.folders import make_folders
 from mllm_affect.errors import EngineError
 from mllm_affect.files import read_jsonl
@@ -127,6 +127,7 @@ def test_the_checkpoint_says_how_it_is_fed(finished: tuple[Path, list[Any]]) -> 
     profile = read_profile(finished[0] / "merged")
     assert profile.kind == "miniature"
     assert profile.sampling == Sampling(fps=4.0, max_pixels=4096)
+    assert profile.max_seconds == 5.0
     assert profile.policies == {"ah_demo": Uniform()}
     assert profile.prompt_hashes == {"ah_demo": load_task("ah_demo").prompt_hash}
 
@@ -359,6 +360,11 @@ def test_bad_input_is_one_sentence_and_writes_nothing(
     assert done.returncode == 2, done.stderr
     assert json.loads(done.stdout)["error"]["code"] == code
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_checkpoint_carries_the_recipes_longest_segment(tmp_path: Path) -> None:
+    recipe = load_recipe("miniature-lora", {"max_seconds": 2.0})
+    assert _profile(make_plan(recipe, tmp_path / "out")).max_seconds == 2.0
 
 
 def test_dry_run_prints_the_command_and_writes_nothing(untrained: Path, tmp_path: Path) -> None:

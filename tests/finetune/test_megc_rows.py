@@ -11,7 +11,8 @@ from PIL import Image
 
 from finetune.megc.prepare import ExpressionPreparation, prepare_expressions
 from finetune.megc.rule import ExpressionRule, TimedEvent, peaking_in, shown_in
-from finetune.run import with_units
+from finetune.recipe import load_recipe
+from finetune.run import run, with_units
 from mllm_affect.data.megc.clip_folders import ClipFinder
 from mllm_affect.data.megc.coding_sheets import LAYOUTS, read_sheet
 from mllm_affect.data.megc.made_data import make_megc
@@ -220,3 +221,11 @@ def test_a_window_shows_an_expression_from_half_of_the_shorter_on() -> None:
     assert event.type == "micro-expression"
     assert peaking_in(2.1, 2.3, [event]) == event
     assert peaking_in(2.25, 2.4, [event]) is None
+
+
+def test_a_bound_on_segments_that_would_not_be_kept_is_refused(made: Path, tmp_path: Path) -> None:
+    recipe = load_recipe("miniature-me", {"max_seconds": 2.0, "data": str(made)})
+    with pytest.raises(UserError, match="leave max_seconds out") as caught:
+        run(recipe, tmp_path / "out")
+    assert caught.value.code == "bad_recipe"
+    assert not (tmp_path / "out").exists()

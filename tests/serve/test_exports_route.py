@@ -20,7 +20,7 @@ def looked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Videos that were looked at; what is found is invented."""
     seen: list[str] = []
 
-    def look(source: Any, _limits: Any, stop: Any) -> list[Observed]:
+    def look(source: Any, _limits: Any, *, max_seconds: float, stop: Any) -> list[Observed]:
         seen.append(source.sha256)
         pause = Span(0.0, 5.0)
         return [Observed(0, 0.0, 5.0, True, (), (pause,), 0.0, 5.0, 0.0, 0.0, ())]
@@ -93,7 +93,7 @@ def test_only_the_last_videos_are_remembered(looked: list[str]) -> None:
             self.sha256 = sha256
 
     for name in ("a", "b", "b", "c", "a"):
-        observations.of(name, Named(name), None, Stop())  # type: ignore[arg-type]
+        observations.of(name, Named(name), 5.0, None, Stop())  # type: ignore[arg-type]
     assert looked == ["a", "b", "c", "a"]
 
 
