@@ -9,6 +9,7 @@ import argparse
 import datetime
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -32,6 +33,7 @@ DOCS = Path(__file__).resolve().parent.parent / "docs" / "benchmarks"
 COMMAND = "python -m tests.bench_real_files"
 PACKAGES = ("av", "decord", "opencv-python-headless", "torchcodec", "qwen-omni-utils")
 PATIENCE_S = 120
+TEMPORARY = re.compile(re.escape(tempfile.gettempdir()) + r"/\w+/")
 SENTENCE = 160
 """Characters of an error's first line that the table shows."""
 
@@ -62,7 +64,8 @@ def read(reader: str, kind: str, path: Path) -> Cell:
 def first_line(error: Exception) -> str:
     """The first line of an error that says something."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines or ["without words"])[0][:SENTENCE].replace("|", "/")
+    line = TEMPORARY.sub("", (lines or ["without words"])[0])
+    return line[:SENTENCE].replace("|", "/")
 
 
 def read_apart(reader: str, kind: str, path: Path) -> Cell:
