@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BEFORE = "c5eb1d2"
 """The last commit before display transforms, chosen streams and repaired clocks."""
 
-ROUNDS = 15
+ROUNDS = 9
 READ = """
 import sys, time
 from pathlib import Path
