@@ -21,6 +21,7 @@ from mllm_affect.engine.vocabulary import Vocabulary
 from mllm_affect.engine.warm_up import warm_up
 from mllm_affect.engine.watched_server import AWAY, WatchedServer
 from mllm_affect.errors import EngineError, UserError
+from mllm_affect.http_client import http_client
 from mllm_affect.media.types import Sampling
 from mllm_affect.temporary import temporary_folder
 from serve.plan import Say, ServicePlan
@@ -47,9 +48,12 @@ def model_servers(
 
 def _served_name(url: str) -> str:
     try:
-        models = httpx.get(f"{url.rstrip('/')}/v1/models", timeout=10.0).json()["data"]
+        with http_client(url, timeout=10.0) as client:
+            models = client.get("/v1/models").json()["data"]
         return str(models[0]["id"])
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, IndexError) as error:
+    except (httpx.HTTPError, UserError, ValueError, KeyError, IndexError, TypeError) as error:
+        if isinstance(error, UserError) and error.code != "bad_url":
+            raise
         raise UserError(
             "bad_engine_url", f"No vLLM server answers at {url}; check --engine-url."
         ) from error

@@ -51,6 +51,7 @@ from mllm_affect.model.profile import read_profile
 from mllm_affect.tasks.model_input import ModelInput
 from mllm_affect.tasks.prompts import load_task, question_task
 from serve.settings import ServiceSettings
+from tests.without_proxies import remove_proxies
 
 DOCS = Path(__file__).resolve().parent.parent / "docs" / "benchmarks"
 CONCURRENCIES = {1: 320, 8: 640, 32: 640}
@@ -233,6 +234,7 @@ def server(url: str | None, checkpoint: Path, sampling: Sampling) -> Iterator[st
 
 def main(words: Sequence[str] | None = None) -> None:
     """Measure, print and write the note."""
+    remove_proxies()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--engine-url")
     parser.add_argument("--rounds", type=int, default=10)

@@ -5,11 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.without_proxies import remove_proxies
+
 pytest_plugins = ("engine_server", "two_at_once")
 
 # A shell that starts the tests in the background has them ignore Ctrl-C, and every child inherits
 # that; the tests that stop a child by Ctrl-C need the ordinary answer to it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+remove_proxies()
 
 
 @pytest.fixture(scope="session")

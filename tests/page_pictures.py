@@ -20,6 +20,7 @@ from mllm_affect.files import replacing
 from mllm_affect.model.miniature import embedded_checkpoint
 from mllm_affect.model.profile import read_profile
 from tests.live_service import live_service
+from tests.without_proxies import remove_proxies
 
 IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
 SEED = 8
@@ -49,6 +50,7 @@ class ReadyTransformers(TransformersEngine):
 
 def main() -> None:
     """Make the pictures."""
+    remove_proxies()
     checkpoint = embedded_checkpoint()
     engine, profile = ReadyTransformers(checkpoint), read_profile(checkpoint)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:

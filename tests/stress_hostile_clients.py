@@ -40,6 +40,7 @@ from mllm_affect.data.made.clips import FRAME_RATE
 from mllm_affect.data.made.folders import write_video
 from mllm_affect.engine.server_process import free_port
 from tests.hostile_clients import ASKS_AT_ONCE, ATTACKS
+from tests.without_proxies import remove_proxies
 
 HONEST = 8
 SECONDS = 300.0
@@ -281,6 +282,7 @@ def told(seen: Seen, left_over: list[str], seconds: float) -> dict[str, Any]:
 
 def main(words: Sequence[str] | None = None) -> None:
     """Attack, print the figures, end with 1 where a bound does not hold."""
+    remove_proxies()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=SECONDS)
     parser.add_argument("--attack", nargs="*", choices=ATTACKS, default=list(ATTACKS),

@@ -18,6 +18,7 @@ import httpx
 import psutil
 
 from mllm_affect.errors import EngineError
+from mllm_affect.http_client import http_client
 
 START_SECONDS = 300.0
 GRACE_SECONDS = 20.0
@@ -45,8 +46,11 @@ class Service:
                     f"The service ended with status {self.process.returncode} while starting:\n"
                     f"{self._last_lines()}",
                 )
-            with contextlib.suppress(httpx.HTTPError):
-                if httpx.get(f"{self.url}/readyz", timeout=5.0).status_code == httpx.codes.OK:
+            with (
+                contextlib.suppress(httpx.HTTPError),
+                http_client(self.url, timeout=5.0) as client,
+            ):
+                if client.get("/readyz").status_code == httpx.codes.OK:
                     return
             time.sleep(0.5)
         raise EngineError(

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from mllm_affect.client.models import Analysis, SegmentPage, VideoInfo
 from mllm_affect.errors import EngineError, UserError
+from mllm_affect.http_client import http_client
 from mllm_affect.scoring.answers import SegmentAnswer, VideoAnswer
 
 DEFAULT_URL = "http://127.0.0.1:8000"
@@ -38,8 +39,8 @@ class ServiceClient:
     def __init__(self, url: str = DEFAULT_URL, api_key: str | None = None) -> None:
         self._url = url.rstrip("/")
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-        self._http = httpx.Client(
-            headers=headers, timeout=httpx.Timeout(ANSWER_SECONDS, connect=5.0)
+        self._http = http_client(
+            self._url, headers=headers, timeout=httpx.Timeout(ANSWER_SECONDS, connect=5.0)
         )
 
     def ask(self, fields: Form, files: Form) -> VideoAnswer:
@@ -125,11 +126,7 @@ class ServiceClient:
     def send(self, method: str, path: str, **given: Any) -> httpx.Response:
         """Send one request; return the answer if it is none that says that something is wrong."""
         try:
-            response = self._http.request(method, f"{self._url}{path}", **given)
-        except httpx.UnsupportedProtocol as error:
-            raise UserError(
-                "bad_url", f"{self._url} is no address; give one like {DEFAULT_URL}."
-            ) from error
+            response = self._http.request(method, path, **given)
         except httpx.HTTPError as error:
             raise EngineError(
                 "service_away",

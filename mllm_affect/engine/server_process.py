@@ -24,6 +24,7 @@ import httpx
 import psutil
 
 from mllm_affect.errors import EngineError, UserError
+from mllm_affect.http_client import http_client
 
 LOOPBACK = "127.0.0.1"
 POLL_SECONDS = 0.25
@@ -136,8 +137,8 @@ class ServerProcess:
     def is_healthy(self) -> bool:
         """Return whether the server answers its health check now."""
         try:
-            found = httpx.get(f"{self.url}/health", timeout=2.0, headers=bearer(self.key))
-            return found.status_code == httpx.codes.OK
+            with http_client(self.url, timeout=2.0, headers=bearer(self.key)) as client:
+                return client.get("/health").status_code == httpx.codes.OK
         except httpx.HTTPError:
             return False
 

@@ -5,7 +5,6 @@ out, say what a refusal means.  Does not: word requests or read answers (see vll
 """
 
 import re
-import ssl
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +15,7 @@ from mllm_affect.engine.connections import Connections
 from mllm_affect.engine.server_process import bearer
 from mllm_affect.engine.watched_server import QUESTION_TIMEOUT, Health
 from mllm_affect.errors import EngineError, UserError
+from mllm_affect.http_client import http_client
 from mllm_affect.stopping import Stop
 
 REQUEST_SECONDS = 300.0
@@ -59,17 +59,14 @@ class VllmHttp:
 
     def __init__(self, url: str, key: str | None, keep: int) -> None:
         """Prepare; `key`: the bearer token that the server asks for; `keep`: connections kept."""
-        tls: ssl.SSLContext | bool = (
-            httpx.create_ssl_context() if url.startswith("https") else False
-        )
         headers = bearer(key)
 
         def client() -> httpx.Client:
-            return httpx.Client(base_url=url, headers=headers, verify=tls)
+            return http_client(url, headers=headers)
 
         self._connections = Connections(client, keep)
         # Never behind a question that hangs.
-        self._health = httpx.Client(base_url=url, headers=headers, timeout=HEALTH_SECONDS)
+        self._health = http_client(url, headers=headers, timeout=HEALTH_SECONDS)
 
     def patience(self, stop: Stop, seconds: float | None) -> Patience:
         """Return how long a question that begins now waits."""
