@@ -16,6 +16,8 @@ from mllm_affect.model.profile import ModelProfile
 from serve.guarding import Door
 from serve.meters import Metered
 from serve.middleware import BodyLimit, RequestId
+from serve.origins import allow_origins
+from serve.paths import PathPrefix
 from serve.problems import Problem, add_handlers
 from serve.request_limit import RequestLimit
 from serve.routes import (
@@ -48,8 +50,9 @@ def create_app(state: ServiceState) -> FastAPI:
     """Return the application over one state."""
     settings = state.settings
     app = FastAPIOffline(
-        title=TITLE, version=__version__, description=ABOUT, redoc_url=None, static_url=VIEWER
-    )
+        title=TITLE, version=__version__, description=ABOUT, redoc_url=None, static_url=VIEWER,
+        root_path=settings.root_path,
+    )  # fmt: skip
     app.state.service = state
     for resource in RESOURCES:
         app.include_router(resource.router)
@@ -59,8 +62,10 @@ def create_app(state: ServiceState) -> FastAPI:
         RequestLimit, owners=len(settings.keys), retry_after_s=settings.retry_after_s
     )
     app.add_middleware(Door, settings=settings)
+    allow_origins(app, settings.allow_origins)  # before the door: preflights carry no key
     app.add_middleware(RequestId)
     app.add_middleware(Metered, meters=state.meters)
+    app.add_middleware(PathPrefix, prefix=settings.root_path)
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
     return app
 

@@ -7,7 +7,7 @@ Does not: read bodies, or store keys other than as hashes.
 import re
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
 
 from starlette.requests import Request
@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from serve.keys import ApiKey, find_key
 from serve.keys import Scope as KeyScope
+from serve.paths import route_path
 from serve.problems import problem
 from serve.settings import ServiceSettings
 
@@ -35,6 +36,7 @@ class Door:
 
     def __init__(self, app: ASGIApp, settings: ServiceSettings) -> None:
         self._app, self._keys = app, settings.keys
+        self._origins = settings.allow_origins
         self._rates = {key.name: _Rate(key) for key in settings.keys}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -51,10 +53,11 @@ class Door:
         host = headers.get(b"host", "")
         if host and _name_of(host) is None:  # redirects would be built from it
             return problem(request, 400, "bad_host", "The Host header names no host.")
-        if not _is_guarded(scope["path"]):
+        path = route_path(scope)
+        if not _is_guarded(path):
             return None
         if not self._keys:
-            refusal = _refuse_strangers(request, headers)
+            refusal = _refuse_strangers(request, headers, self._origins)
             scope["state"][ADMITTED] = refusal is None
             return refusal
         key = find_key(self._keys, _given_key(headers))
@@ -63,7 +66,7 @@ class Door:
             response: Response = problem(request, 401, "unauthorized", detail)
             response.headers["WWW-Authenticate"] = "Bearer"
             return response
-        needed = _needed_scope(scope["method"], scope["path"])
+        needed = _needed_scope(scope["method"], path)
         if needed not in key.scopes:
             return problem(request, 403, "forbidden", f"This key lacks the scope `{needed}`.")
         wait_s = self._rates[key.name].wait_s()
@@ -117,8 +120,10 @@ def _given_key(headers: Mapping[bytes, str]) -> str | None:
     return key.strip() if kind.lower() == "bearer" else None
 
 
-def _refuse_strangers(request: Request, headers: Mapping[bytes, str]) -> Response | None:
-    """Return 403 for what a page of another origin sends to a service without keys.
+def _refuse_strangers(
+    request: Request, headers: Mapping[bytes, str], allowed: Sequence[str]
+) -> Response | None:
+    """Return 403 for what a page of an origin that is not allowed sends to a service without keys.
 
     Such a page can make a browser on this machine send forms here; a name that leads here by DNS
     makes it same-origin.
@@ -127,6 +132,8 @@ def _refuse_strangers(request: Request, headers: Mapping[bytes, str]) -> Respons
     if not _is_here(host):
         return problem(request, 403, "forbidden", "Without API keys only this machine may ask.")
     origin = headers.get(b"origin")
+    if origin in allowed:
+        return None
     if origin is not None and origin.partition("://")[2] != host:
         return problem(request, 403, "forbidden", "Pages of other origins may not ask.")
     if headers.get(b"sec-fetch-site") == "cross-site":

@@ -20,6 +20,7 @@ from typing import TextIO
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mllm_affect.errors import UserError
+from serve.paths import route_path
 
 audit = logging.getLogger("mllm_affect.audit")
 
@@ -111,7 +112,7 @@ class AccessLog:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
-        if scope["type"] != "http" or not scope["path"].startswith("/v1/"):
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         begun, status = time.perf_counter(), 0
@@ -125,7 +126,8 @@ class AccessLog:
         try:
             await self._app(scope, receive, seen)
         finally:
-            if audit.isEnabledFor(logging.INFO):
+            # The application has told the prefix of a reverse proxy by now.
+            if audit.isEnabledFor(logging.INFO) and route_path(scope).startswith("/v1/"):
                 audit.info(_line(scope, status, time.perf_counter() - begun))
 
 

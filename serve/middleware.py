@@ -10,6 +10,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from serve.paths import route_path
 from serve.problems import BodyBound, BodyTooLargeError, body_too_large
 
 ENVELOPE_BYTES = 1 << 20
@@ -52,7 +53,7 @@ class RequestId:
             if message["type"] == "http.response.start":
                 headers: list[Any] = list(message.get("headers", []))
                 headers.append((b"x-request-id", request_id.encode()))
-                message["headers"] = headers + _safe_headers(scope["path"], headers)
+                message["headers"] = headers + _safe_headers(route_path(scope), headers)
             await send(message)
 
         await self._app(scope, receive, named)
@@ -83,7 +84,7 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        takes_video = (scope["method"], scope["path"]) in TAKE_VIDEOS
+        takes_video = (scope["method"], route_path(scope)) in TAKE_VIDEOS
         bound = self._video if takes_video else OTHER
         most = bound.max_bytes + (ENVELOPE_BYTES if takes_video else 0)
         if self._stated(scope) > most:

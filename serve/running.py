@@ -52,7 +52,7 @@ def run_service(plan: ServicePlan, say: Say) -> None:
     refuse_unsafe(plan.settings)
     check_checkpoint(plan.checkpoint)
     refuse_port_in_use(plan.settings.host, plan.settings.port)
-    address = f"http://{plan.settings.host}:{plan.settings.port}"
+    address = f"http://{plan.settings.host}:{plan.settings.port}{plan.settings.root_path}"
     say(f"Serving {plan.model_name} at {address} (interactive: {address}/docs)")
     with _prepared(plan, say) as parts:
         state = replace(parts.state, on_work=parts.worker.wake)

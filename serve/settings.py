@@ -30,6 +30,12 @@ class ServiceSettings(BaseModel):
 
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=1, le=65535)
+    root_path: str = Field(
+        default="", description="Path prefix of a reverse proxy, as /affect; see paths."
+    )
+    allow_origins: tuple[str, ...] = Field(
+        default=(), description="Origins whose pages may use the service; see origins."
+    )
     keys: tuple[ApiKey, ...] = ()
     data: Path | None = Field(
         default=None, description="Folder of database and media; None: a temporary one."

@@ -4,6 +4,7 @@ Does: read options and print what the service tells.  Does not: serve (see serve
 """
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -30,6 +31,13 @@ def serve(
     ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8000,
+    root_path: Annotated[
+        str, typer.Option(help="Path under which a reverse proxy offers the service, as /affect.")
+    ] = "",
+    allow_origin: Annotated[
+        list[str] | None,
+        typer.Option(help="Let pages of this origin ask (CORS), as https://app.example; repeat."),
+    ] = None,
     engine_url: Annotated[
         list[str] | None,
         typer.Option(help="Use this vLLM server and start none; repeat for several."),
@@ -95,6 +103,8 @@ def serve(
         settings=_settings(
             host=host,
             port=port,
+            root_path=root_path,
+            allow_origin=allow_origin or [],
             api_key_file=api_key_file,
             max_video_seconds=max_video_seconds,
             data=data,
@@ -120,9 +130,15 @@ def serve(
 
 
 def _settings(
-    api_key_file: Path | None, max_video_seconds: float, **given: Any
+    api_key_file: Path | None,
+    max_video_seconds: float,
+    root_path: str,
+    allow_origin: Sequence[str],
+    **given: Any,
 ) -> "ServiceSettings":
     from serve.keys import read_api_keys
+    from serve.origins import checked_origin
+    from serve.paths import checked_prefix
     from serve.settings import ServiceSettings
 
     if not 0 < max_video_seconds <= 4 * 3600:
@@ -131,7 +147,13 @@ def _settings(
             f"--max-video-seconds is {max_video_seconds:g}; give up to four hours, 14400.",
         )
     keys = read_api_keys(api_key_file) if api_key_file else ()
-    return ServiceSettings(keys=keys, max_video_seconds=max_video_seconds, **given)
+    return ServiceSettings(
+        keys=keys,
+        max_video_seconds=max_video_seconds,
+        root_path=checked_prefix(root_path),
+        allow_origins=tuple(checked_origin(one) for one in allow_origin),
+        **given,
+    )
 
 
 def _print_command(plan: "ServicePlan", json: bool) -> None:

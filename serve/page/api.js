@@ -6,6 +6,12 @@
 
 const KEY = "mllm-affect-key";
 
+/* Where the service is: this file lies in its `page/`, whatever path a proxy puts before it. */
+const SERVICE = new URL("..", import.meta.url).href.replace(/\/$/, "");
+
+/** Return the address of a path of the service, as `/v1/tasks`. */
+export const addressOf = (path) => SERVICE + path;
+
 /** Something went wrong: the service's problem document, or no service at all (`service_away`). */
 export class Problem extends Error {
   constructor({ status = 0, code, detail = "", request_id = "", retryAfter = 0 }) {
@@ -38,7 +44,7 @@ const away = () => new Problem({ code: "service_away", detail: "Nothing answers.
 export async function send(path, options = {}) {
   let response;
   try {
-    response = await fetch(path, { ...options, headers: withKey(options.headers), cache: "no-store" });
+    response = await fetch(addressOf(path), { ...options, headers: withKey(options.headers), cache: "no-store" });
   } catch (error) {
     if (options.signal?.aborted) throw error;
     throw away();
@@ -63,7 +69,7 @@ export async function call(path, { body, ...options } = {}) {
 export function upload(file, told, signal) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
-    request.open("POST", "/v1/videos");
+    request.open("POST", addressOf("/v1/videos"));
     const headers = withKey({ "Content-Type": "application/octet-stream" });
     for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
     request.upload.onprogress = (event) => told(event.loaded / Math.max(1, event.total));

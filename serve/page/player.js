@@ -4,7 +4,7 @@
  * Does not: draw the timeline.
  */
 
-import { key, send } from "./api.js";
+import { addressOf, key, send } from "./api.js";
 import { at, say } from "./dom.js";
 import { faceAt, onPicture } from "./reading.js";
 
@@ -38,7 +38,7 @@ export class Player {
     this.release();
     const path = `/v1/videos/${videoId}/content`;
     if (!key.get()) {
-      this.video.src = path;
+      this.video.src = addressOf(path);
       return;
     }
     const response = await send(path, { signal });

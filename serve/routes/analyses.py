@@ -81,7 +81,7 @@ async def create_analysis(
 
     found = await run_in_threadpool(accept)
     state.on_work()
-    response.headers["Location"] = f"/v1/analyses/{found.id}"
+    response.headers["Location"] = f"{state.settings.root_path}/v1/analyses/{found.id}"
     return analysis_info(found)
 
 

@@ -173,5 +173,5 @@ def _later(
     return JSONResponse(
         analysis_info(found).model_dump(mode="json"),
         202,
-        {"Location": f"/v1/analyses/{found.id}"},
+        {"Location": f"{state.settings.root_path}/v1/analyses/{found.id}"},
     )

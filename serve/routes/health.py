@@ -45,3 +45,13 @@ def readyz(state: State) -> Readiness:
     if not state.engine.is_ready():
         raise EngineError("engine_away", "The model server is not ready.")
     return Readiness(status="ready", missing_sandbox_layers=list(state.sandbox.missing))
+
+
+for _probe in (healthz, readyz):  # load balancers ask with HEAD; the server sends no body then
+    router.add_api_route(
+        f"/{_probe.__name__}",
+        _probe,
+        methods=["HEAD"],
+        operation_id=_probe.__name__,
+        include_in_schema=False,
+    )

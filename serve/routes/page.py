@@ -60,13 +60,13 @@ def page_files() -> dict[str, PageFile]:
     return found
 
 
-@router.get("/")
+@router.api_route("/", methods=["GET", "HEAD"])
 async def index(request: Request) -> Response:
     """Send the page."""
     return _sent(request, INDEX)
 
 
-@router.get("/page/{name}")
+@router.api_route("/page/{name}", methods=["GET", "HEAD"])
 async def part(request: Request, name: str) -> Response:
     """Send a part of the page."""
     return _sent(request, name)

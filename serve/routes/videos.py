@@ -69,7 +69,7 @@ async def upload_video(
             return keep(state.store, state.settings, owner, upload, bound, work.stop)
 
         video = await state.work.decode(request, owner, kept)
-    response.headers["Location"] = f"/v1/videos/{video.id}"
+    response.headers["Location"] = f"{state.settings.root_path}/v1/videos/{video.id}"
     return video_info(video)
 
 
@@ -105,6 +105,16 @@ def get_video_content(video_id: VideoId, state: State, owner: Owner) -> FileResp
     except FileNotFoundError:
         sentence = "There is no such video; it may have been erased."
         raise UserError("unknown_video", sentence) from None
+
+
+router.add_api_route(
+    "/v1/videos/{video_id}/content",
+    get_video_content,
+    methods=["HEAD"],
+    operation_id="get_video_content",
+    response_class=FileResponse,
+    include_in_schema=False,
+)
 
 
 @router.delete(
