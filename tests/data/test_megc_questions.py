@@ -5,7 +5,13 @@ import pytest
 from mllm_affect.data.megc.answers import contradictions, read_answer
 from mllm_affect.data.megc.questions import TEXTS, Asked, Kind, recognise, word
 from mllm_affect.data.megc.sentences import analysis_text, joint_sentence, read_analysis
-from mllm_affect.data.megc.vocabulary import ACTION_UNITS, COARSE, COARSE_OF_FINE, join_units
+from mllm_affect.data.megc.vocabulary import (
+    ACTION_UNITS,
+    COARSE,
+    COARSE_OF_FINE,
+    EVENT_TYPES,
+    join_units,
+)
 
 NAMED = {
     Kind.unit_shown: {"unit": "lip pressor"},
@@ -149,3 +155,38 @@ def test_each_contradiction_about_a_long_video_is_named(
     changed = [*LONG]
     changed[position] = (LONG[position][0], answer)
     assert any(said in item for item in contradictions(changed))
+
+
+@pytest.mark.parametrize(
+    ("answered", "said"),
+    [
+        ([(Asked(Kind.count_all), 2), (Asked(Kind.count_all), "3")], ["is 2 and 3"]),
+        ([(Asked(Kind.count_all), 2), (Asked(Kind.count_all), "2")], []),
+        (
+            [(Asked(Kind.event_type, number=1), name) for name in EVENT_TYPES],
+            ["event 1 has two types"],
+        ),
+        ([(Asked(Kind.event_type, number=n), EVENT_TYPES[0]) for n in (1, 2)], []),
+        ([(Asked(Kind.count_all), 0), (Asked(Kind.distinct_units), "dimpler")],
+         ["0 events show 1 action units"]),
+        ([(Asked(Kind.count_all), 0), (Asked(Kind.distinct_units), "")], []),
+        ([(Asked(Kind.distinct_units), ""), (Asked(Kind.count_micro), 1)], []),
+        ([(Asked(Kind.count_all), 1), (Asked(Kind.count_micro), 2)], []),
+        ([(Asked(Kind.count_macro), 0), (Asked(Kind.event_type, number=4), EVENT_TYPES[1])],
+         ["1 events are called macro-expression, but only 0 are counted"]),
+        ([(Asked(Kind.units), "dimpler, lips part"), (Asked(Kind.distinct_units), "dimpler")], []),
+        ([(Asked(Kind.units), "dimpler, lips part"),
+          (Asked(Kind.unit_shown, unit="dimpler"), "no")],
+         ["dimpler is said not to be shown, against the action units listed"]),
+        ([(Asked(Kind.unit), "dimpler"), (Asked(Kind.unit_side, unit="lips part"), "left")],
+         ["lips part is said to be shown, against the action units listed"]),
+        ([(Asked(Kind.unit), "dimpler"), (Asked(Kind.unit_side, unit="dimpler"), "left")], []),
+        ([(Asked(Kind.unit), "no unit"), (Asked(Kind.unit_shown, unit="dimpler"), "no")], []),
+    ],
+)  # fmt: skip
+def test_what_contradicts_and_what_does_not(
+    answered: list[tuple[Asked, object]], said: list[str]
+) -> None:
+    found = contradictions(answered)
+    assert len(found) == len(said)
+    assert all(text in sentence for text, sentence in zip(said, found, strict=True))
