@@ -58,7 +58,9 @@ def test_frame_labels_become_runs_that_end_at_gaps_and_changes() -> None:
         return f"{video}/frame-{number}.jpg"
 
     other = "Videos/P2/Visite 1/P2_Question_4_V.mp4"
-    pairs = [(frame(n), 0) for n in (0, 1, 2)] + [(frame(n), 1) for n in (3, 4, 6)]
+    pairs: list[tuple[Any, ...]] = [(frame(n), 0) for n in (0, 1, 2)] + [
+        (frame(n), 1) for n in (3, 4, 6)
+    ]
     # The same video without the leading folder, then what is of no use.
     pairs += [(frame(7, VIDEO.removeprefix("Videos/")), 1)]
     pairs += [(frame(8, other), 1), (frame(9), 2), ("picture.jpg", 1), (frame(10),), (11, 1)]
