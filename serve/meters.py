@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from mllm_affect.media.isolation.sandbox import SandboxLayers
 
 STATUSES = ("queued", "running", "succeeded", "failed", "cancelled")
+DELIVERY_STATES = ("pending", "delivered", "failed")
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 
 
@@ -49,10 +50,24 @@ class Meters:
             "mllm_affect_analysis_seconds", "Time that this process worked on an analysis.",
             ("outcome",), registry=self.registry, buckets=SECONDS,
         )  # fmt: skip
+        self.webhook_tries = Counter(
+            "mllm_affect_webhook_tries", "Tries to deliver a webhook from this process.",
+            ("outcome",), registry=self.registry,
+        )  # fmt: skip
+        self.webhooks = Gauge(
+            "mllm_affect_webhooks", "Webhook deliveries in the store.", ("state",),
+            registry=self.registry,
+        )  # fmt: skip
         self.waits = Counter(
             "mllm_affect_engine_waits", "Analyses put back because no model server answered.",
             registry=self.registry,
         )  # fmt: skip
+
+    def note_webhooks(self, deliveries: Mapping[str, int] | None) -> None:
+        """Note how many deliveries there are of each state, None if unknown."""
+        for state in DELIVERY_STATES:
+            number = math.nan if deliveries is None else deliveries.get(state, 0)
+            self.webhooks.labels(state).set(number)
 
     def note_sandbox(self, layers: SandboxLayers) -> None:
         """Note what confines decoding processes."""

@@ -30,6 +30,8 @@ from serve.settings import TEMPORARY_DATA, ServiceSettings, refuse_unsafe
 from serve.state import ServiceState
 from serve.store import Store
 from serve.web_server import WebServer
+from serve.webhooks.delivery import WebhookSender
+from serve.webhooks.exchange import Exchange
 from serve.work.worker import Worker
 
 
@@ -92,6 +94,8 @@ def _prepared(plan: ServicePlan, say: Say) -> Iterator[_Parts]:
         say(f"Calibrated by its scoring.json: {', '.join(sorted(scorings.tasks))}")
     signal.signal(signal.SIGTERM, _leave)  # before uvicorn, which raises it again at its end
     sampling = profile.sampling or Sampling()
+    if plan.settings.webhooks.insecure:
+        say("Webhooks may go to http and to private addresses (--webhook-insecure); not for use.")
     with opened_store(plan.settings) as store, model_servers(plan, sampling) as (addresses, child):
         if store.media.is_open_to_others():
             say(f"Other users may look into {store.media.folder}; let only its owner in.")
@@ -110,10 +114,14 @@ def _working(parts: _Parts, watch: EngineWatch) -> Iterator[None]:
     parts.engine.start()
     watch.start()
     parts.worker.start()
+    state = parts.state
+    sender = WebhookSender(state.store.webhooks, Exchange(state.settings.webhooks), state.meters)
+    sender.start()
     try:
         yield
     finally:
         watch.stop()
+        sender.stop()
         ended = parts.worker.stop(parts.state.settings.drain_s)
         parts.engine.close()  # whoever still waits for an answer is let go
         if not ended:

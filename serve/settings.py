@@ -12,6 +12,7 @@ from mllm_affect.errors import UserError
 from mllm_affect.media.limits import Limits
 from serve.connection_limits import ConnectionLimits
 from serve.keys import ApiKey
+from serve.webhooks.settings import WebhookSettings
 
 TEMPORARY_DATA = "mllm-affect-data-"
 """Beginning of the name of a data folder that ends with its process."""
@@ -67,6 +68,8 @@ class ServiceSettings(BaseModel):
     question_s: float = Field(
         default=120.0, gt=0, description="One question about one clip, from the first request on."
     )
+
+    webhooks: WebhookSettings = WebhookSettings()
 
     jobs_at_once: int = Field(default=2, ge=0, description="Analyses worked on here; 0: none.")
     in_flight: int = Field(default=8, ge=1, description="Clips of one video in flight.")

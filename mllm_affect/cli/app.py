@@ -19,6 +19,7 @@ VERBS = (
     "serve",
     "worker",
     "key",
+    "webhook-secret",
     "evaluate",
     "predict",
     "ensemble",
@@ -58,7 +59,7 @@ def _root(
 
 
 for _verb in VERBS:
-    import_module(f"mllm_affect.cli.{_verb}").register(app)
+    import_module(f"mllm_affect.cli.{_verb.replace('-', '_')}").register(app)
 
 
 def main() -> None:

@@ -11,6 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mllm_affect.cli.common import Json, RequireSandbox, err, out, print_json, verb
+from mllm_affect.cli.webhook_options import (
+    WebhookHosts,
+    WebhookInsecure,
+    WebhookSecretFile,
+    webhook_settings,
+)
 from mllm_affect.errors import UserError
 
 if TYPE_CHECKING:
@@ -78,6 +84,9 @@ def serve(
     engine_log: Annotated[
         Path | None, typer.Option(help="Keep the vLLM server's log in this file.")
     ] = None,
+    webhook_host: WebhookHosts = None,
+    webhook_secret_file: WebhookSecretFile = None,
+    webhook_insecure: WebhookInsecure = False,
     require_sandbox: RequireSandbox = False,
     force: Annotated[
         bool, typer.Option("--force", help="Answer although the checkpoint knows other prompts.")
@@ -113,6 +122,7 @@ def serve(
             jobs_at_once=jobs,
             max_upload_bytes=max_upload_mib << 20,
             require_sandbox=require_sandbox,
+            webhooks=webhook_settings(webhook_host, webhook_secret_file, webhook_insecure),
         ),
         engine_urls=tuple(engine_url or ()),
         options=EngineOptions(

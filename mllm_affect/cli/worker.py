@@ -10,6 +10,12 @@ import typer
 
 from mllm_affect.cli.common import Json, RequireSandbox, verb
 from mllm_affect.cli.serve import tell
+from mllm_affect.cli.webhook_options import (
+    WebhookHosts,
+    WebhookInsecure,
+    WebhookSecretFile,
+    webhook_settings,
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -33,6 +39,9 @@ def worker(
         typer.Option(help="Use this vLLM server and start none; repeat for several."),
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, max=64, help="Analyses worked on at once.")] = 2,
+    webhook_host: WebhookHosts = None,
+    webhook_secret_file: WebhookSecretFile = None,
+    webhook_insecure: WebhookInsecure = False,
     require_sandbox: RequireSandbox = False,
     force: Annotated[
         bool, typer.Option("--force", help="Answer although the checkpoint knows other prompts.")
@@ -52,7 +61,11 @@ def worker(
         checkpoint=embedded_checkpoint() if model is None else model,
         model_name="miniature" if model is None else model.resolve().name,
         settings=ServiceSettings(
-            data=data, database_url=database, jobs_at_once=jobs, require_sandbox=require_sandbox
+            data=data,
+            database_url=database,
+            jobs_at_once=jobs,
+            require_sandbox=require_sandbox,
+            webhooks=webhook_settings(webhook_host, webhook_secret_file, webhook_insecure),
         ),
         engine_urls=tuple(engine_url or ()),
         force=force,

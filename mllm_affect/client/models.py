@@ -74,6 +74,11 @@ class AnalysisRequest(BaseModel):
     transcript_kind: Literal["txt", "vtt", "srt", "json", "yml"] = Field(
         default="txt", description="How the transcript is written; txt has no times."
     )
+    webhook_url: Text | None = Field(
+        default=None,
+        description="Where the service tells that the analysis has ended: an https address at a "
+        "host that the service allows.",
+    )
 
 
 class Progress(BaseModel):
@@ -88,6 +93,19 @@ class Failure(BaseModel):
 
     code: str
     detail: str
+
+
+class WebhookState(BaseModel):
+    """How the webhook of an analysis stands; `waiting` until the analysis has ended."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    state: Literal["waiting", "pending", "delivered", "failed"]
+    delivery_id: str | None = Field(description="The `webhook-id` of every try.")
+    tries: int
+    last_status: int | None = Field(description="What the receiver answered last.")
+    last_error: str | None = Field(description="Why there was no answer last; a stable code.")
+    next_try_at: datetime | None
 
 
 class Analysis(BaseModel):
@@ -110,6 +128,7 @@ class Analysis(BaseModel):
     finished_at: datetime | None
     error: Failure | None
     answer: VideoVerdict | None
+    webhook: WebhookState | None = None
 
 
 class AnalysisPage(BaseModel):

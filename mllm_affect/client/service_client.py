@@ -63,9 +63,15 @@ class ServiceClient:
         question: str | None = None,
         answers: Sequence[str] = (),
         idempotency_key: str | None = None,
+        webhook_url: str | None = None,
     ) -> Analysis:
-        """Ask for an analysis of an uploaded video; it goes on without us."""
+        """Ask for an analysis of an uploaded video; it goes on without us.
+
+        `webhook_url` is told when it has ended (see mllm_affect.client.webhooks).
+        """
         body: Form = {"video_id": video_id, "task": task, "question": question}
+        if webhook_url is not None:
+            body["webhook_url"] = webhook_url
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
         return self._read(
             Analysis,

@@ -19,6 +19,7 @@ from serve.problems import problem_responses
 from serve.state import Owner, State, bearer
 from serve.store.analyses import StoredAnalysis
 from serve.told import TranscriptFile, context_of_request
+from serve.webhooks.receiver_url import checked_url
 from serve.wire.analyses import analysis_info
 
 router = APIRouter(
@@ -64,6 +65,9 @@ async def create_analysis(
     The answer comes later: follow `Location`, or its `/events`.
     """
     asked = await json_body(request, AnalysisRequest, state.work)
+    webhook_url = None
+    if asked.webhook_url is not None:
+        webhook_url = str(checked_url(asked.webhook_url, state.settings.webhooks))
     task, context = await state.work.parse(_meant, asked)
     if not state.force:
         state.profile.refuse_other_prompt(state.profile.fit(task))
@@ -77,6 +81,7 @@ async def create_analysis(
             idempotency_key,
             context=context,
             most_waiting=state.settings.most_waiting,
+            webhook_url=webhook_url,
         )
 
     found = await run_in_threadpool(accept)

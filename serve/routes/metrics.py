@@ -22,10 +22,14 @@ router = APIRouter(tags=["health"], dependencies=[Depends(bearer)])
 )
 def metrics(state: State) -> Response:
     """Return the text that Prometheus scrapes."""
+    counts: dict[str, int] | None = None
+    deliveries: dict[str, int] | None = None
     try:
         counts = state.store.analyses.counts()
+        deliveries = state.store.webhooks.counts()
     except FAULTS:
         counts = None
     state.meters.count(counts, state.engine.is_ready(), state.store.database.is_ready())
     state.meters.note_sandbox(state.sandbox)
+    state.meters.note_webhooks(deliveries)
     return Response(generate_latest(state.meters.registry), media_type=CONTENT_TYPE_LATEST)

@@ -16,6 +16,7 @@ from serve.store.queue import Queue
 from serve.store.results import Results
 from serve.store.storage_errors import StorageFullError
 from serve.store.videos import Videos
+from serve.store.webhook_outbox import WebhookOutbox
 
 T = TypeVar("T")
 
@@ -35,6 +36,7 @@ class Store:
     queue: Queue
     results: Results
     events: Events
+    webhooks: WebhookOutbox
 
     @classmethod
     def open(cls, folder: Path, database_url: str | None = None) -> Self:
@@ -50,6 +52,7 @@ class Store:
         return cls(
             database, media, Videos(database, media), Analyses(database, events),
             Queue(database, events), Results(database), events,
+            WebhookOutbox(database),
         )  # fmt: skip
 
     def freeing(self, change: Callable[[], T]) -> T:

@@ -19,8 +19,9 @@ from mllm_affect.tasks.video_context import UNKNOWN, VideoContext
 from serve.store.contexts import context_text
 from serve.store.database import Database, now_s
 from serve.store.events import Events
-from serve.store.tables import analyses, videos
+from serve.store.tables import analyses, videos, webhook_outbox
 from serve.store.videos import CLOCK_SLACK_S, UNFINISHED, StoredVideo, forget_analyses
+from serve.store.webhook_outbox import DeliveryState
 
 NOT_SERVED = (
     "No worker took this analysis in time: none serves its model, or all were busy; ask again "
@@ -45,6 +46,7 @@ class StoredAnalysis:
     error_code: str | None
     error_detail: str | None
     answer: VideoVerdict | None
+    webhook: DeliveryState | None = None
 
     @property
     def is_finished(self) -> bool:
@@ -81,6 +83,7 @@ class Analyses:
         *,
         context: VideoContext = UNKNOWN,
         most_waiting: int = 10_000,
+        webhook_url: str | None = None,
     ) -> StoredAnalysis:
         """Ask for an analysis; the same key and request give the one that there is already.
 
@@ -89,9 +92,10 @@ class Analyses:
         analyses wait.
         """
         told = context_text(context)
-        request_hash = sha256_json(
-            {"video": video.id, "task": task.model_dump(mode="json"), "context": told}
-        )
+        asked = {"video": video.id, "task": task.model_dump(mode="json"), "context": told}
+        if webhook_url is not None:
+            asked["webhook_url"] = webhook_url
+        request_hash = sha256_json(asked)
         try:
             with self._database.writing() as connection:
                 found = self._with_key(connection, owner, idempotency_key, request_hash)
@@ -107,7 +111,7 @@ class Analyses:
                         task=task.model_dump_json(),
                         context=told, status="queued", done=0,
                         total=video.segments, created_s=now_s(), not_before_s=0.0, stalls=0,
-                        beats=0,
+                        beats=0, webhook_url=webhook_url,
                     )
                 )  # fmt: skip
                 self._events.append(connection, analysis_id, "queued", {"total": video.segments})
@@ -129,7 +133,7 @@ class Analyses:
         self, owner: str, after: Position | None, limit: int, video_id: str | None = None
     ) -> list[StoredAnalysis]:
         """Return an owner's analyses, the newest first, those after a position."""
-        wanted = select(analyses).where(analyses.c.owner == owner)
+        wanted = _WITH_DELIVERY.where(analyses.c.owner == owner)
         if video_id is not None:
             wanted = wanted.where(analyses.c.video_id == video_id)
         if after is not None:
@@ -209,7 +213,7 @@ class Analyses:
         if key is None:
             return None
         row = connection.execute(
-            select(analyses).where(analyses.c.owner == owner, analyses.c.idempotency_key == key)
+            _WITH_DELIVERY.where(analyses.c.owner == owner, analyses.c.idempotency_key == key)
         ).first()
         if row is None:
             return None
@@ -245,8 +249,17 @@ class Analyses:
             raise UserError("queue_full", "Too many analyses are waiting; try again later.")
 
 
+_WITH_DELIVERY = select(
+    analyses,
+    *(
+        webhook_outbox.c[name].label(f"delivery_{name}")
+        for name in ("id", "state", "tries", "last_status", "last_error", "next_try_s")
+    ),
+).select_from(analyses.outerjoin(webhook_outbox, webhook_outbox.c.analysis_id == analyses.c.id))
+
+
 def _row(connection: Connection, analysis_id: str) -> Row[Any] | None:
-    return connection.execute(select(analyses).where(analyses.c.id == analysis_id)).first()
+    return connection.execute(_WITH_DELIVERY.where(analyses.c.id == analysis_id)).first()
 
 
 def _made(row: Row[Any] | None) -> StoredAnalysis:
@@ -265,4 +278,16 @@ def _made(row: Row[Any] | None) -> StoredAnalysis:
         error_code=row.error_code,
         error_detail=row.error_detail,
         answer=VideoVerdict.model_validate_json(row.answer) if row.answer else None,
+        webhook=_delivery(row),
     )
+
+
+def _delivery(row: Row[Any]) -> DeliveryState | None:
+    if row.webhook_url is None:
+        return None
+    if row.delivery_id is None:
+        return DeliveryState(None, "waiting", 0, None, None, None)
+    return DeliveryState(
+        row.delivery_id, row.delivery_state, row.delivery_tries, row.delivery_last_status,
+        row.delivery_last_error, row.delivery_next_try_s,
+    )  # fmt: skip

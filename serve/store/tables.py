@@ -61,6 +61,7 @@ analyses = Table(
     Column("error_code", String(64)),
     Column("error_detail", Text),
     Column("answer", Text),
+    Column("webhook_url", Text),  # told when the analysis ends; null: nobody
     UniqueConstraint("owner", "idempotency_key"),
     Index(None, "status", "not_before_s", "created_s"),
 )
@@ -81,4 +82,23 @@ events = Table(
     Column("kind", String(16), nullable=False),
     Column("data", Text, nullable=False),
     sqlite_autoincrement=True,
+)
+
+webhook_outbox = Table(
+    "webhook_outbox",
+    metadata,
+    Column("id", String(64), primary_key=True),  # the delivery's id, the same for every try
+    Column("analysis_id", String(32), nullable=False),
+    Column("url", Text, nullable=False),
+    Column("body", Text, nullable=False),  # the JSON that is sent, the same for every try
+    Column("state", String(16), nullable=False),  # pending, delivered or failed
+    Column("tries", Integer, nullable=False),
+    Column("created_s", Float, nullable=False),
+    Column("next_try_s", Float),  # null: no further try
+    Column("last_status", Integer),
+    Column("last_error", String(64)),
+    Column("lease", String(64)),  # who sends it now; a new name each time it is taken
+    Column("lease_s", Float),
+    UniqueConstraint("analysis_id"),
+    Index(None, "state", "next_try_s"),
 )

@@ -16,7 +16,7 @@ from mllm_affect.files import sha256_json
 from mllm_affect.media.types import Source
 from serve.store.database import MEDIA_LOCK, Database, now_s
 from serve.store.media_folder import Incoming, MediaFolder
-from serve.store.tables import analyses, events, segments, videos
+from serve.store.tables import analyses, events, segments, videos, webhook_outbox
 
 UNFINISHED = ("queued", "running")
 CLOCK_SLACK_S = 60.0
@@ -170,7 +170,7 @@ def forget_analyses(connection: Connection, ids: Sequence[str]) -> None:
     for start in range(0, len(ids), MOST_AT_ONCE):
         some = ids[start : start + MOST_AT_ONCE]
         connection.execute(delete(analyses).where(analyses.c.id.in_(some)))
-        for table in (segments, events):
+        for table in (segments, events, webhook_outbox):
             connection.execute(delete(table).where(table.c.analysis_id.in_(some)))
 
 

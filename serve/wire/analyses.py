@@ -1,7 +1,8 @@
 """An analysis as it is sent."""
 
-from mllm_affect.client.models import Analysis, Failure, Progress
+from mllm_affect.client.models import Analysis, Failure, Progress, WebhookState
 from serve.store.analyses import StoredAnalysis
+from serve.store.webhook_outbox import DeliveryState
 from serve.wire.times import time_of
 
 
@@ -23,4 +24,16 @@ def analysis_info(found: StoredAnalysis) -> Analysis:
         if failed
         else None,
         answer=found.answer,
+        webhook=None if found.webhook is None else _webhook_info(found.webhook),
+    )
+
+
+def _webhook_info(found: DeliveryState) -> WebhookState:
+    return WebhookState(
+        state=found.state,  # type: ignore[arg-type]  # checked by the model
+        delivery_id=found.id,
+        tries=found.tries,
+        last_status=found.last_status,
+        last_error=found.last_error,
+        next_try_at=time_of(found.next_try_s),
     )

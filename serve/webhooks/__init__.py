@@ -1,0 +1,1 @@
+"""Completion webhooks: telling a receiver that an analysis has ended."""
