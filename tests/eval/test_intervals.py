@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from eval.intervals import Interval, by_participant, wilson
+from eval.intervals import (
+    Interval,
+    by_participant,
+    middle,
+    participant_draws,
+    resampled_sums,
+    wilson,
+)
 
 
 def test_wilson_known_values() -> None:
@@ -54,3 +61,25 @@ def test_no_examples_no_interval() -> None:
 
 def test_joined_holds_both() -> None:
     assert Interval(0.2, 0.5).joined(Interval(0.3, 0.9)) == Interval(0.2, 0.9)
+
+
+def test_sums_of_redraws_are_those_of_the_redrawn_rows() -> None:
+    names = ["b", "a", "b", "c", "a", "b"]
+    value_NK = np.arange(12.0).reshape(6, 2) ** 2
+    sums_RK = resampled_sums(value_NK, names, seed=5, resamples=30)
+    drawn = list(participant_draws(names, seed=5, resamples=30))
+    assert len(drawn) == 30
+    assert np.allclose(sums_RK, [value_NK[rows].sum(axis=0) for rows in drawn])
+    # Whole people: every row of one comes as often as his others.
+    for rows in drawn:
+        times = np.bincount(rows, minlength=6)
+        assert times[0] == times[2] == times[5]
+        assert times[1] == times[4]
+        assert times[0] + times[1] + times[3] == 3
+
+
+def test_the_middle_leaves_out_what_does_not_exist() -> None:
+    values = np.append(np.linspace(0.0, 1.0, 41), [np.nan] * 7)
+    found = middle(values)
+    assert (found.low, found.high) == (pytest.approx(0.025), pytest.approx(0.975))
+    assert middle(np.array([np.nan])) == Interval(0.0, 1.0)
