@@ -8,9 +8,10 @@ further tries (see delivery).
 import ssl
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import cache
 
 import httpcore
 import httpx
@@ -56,11 +57,14 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Exchange:
-    """How requests are sent; `resolve` gives the addresses of a host."""
+    """How requests are sent; `resolve` gives the addresses of a host.
+
+    `trust` None: the certificate authorities of the package certifi.
+    """
 
     settings: WebhookSettings
     resolve: Resolve = system_addresses
-    trust: ssl.SSLContext = field(default_factory=lambda: httpx.create_ssl_context(trust_env=False))
+    trust: ssl.SSLContext | None = None
 
     def send(self, one: Delivery) -> Outcome:
         """Send a delivery once.  Never raises for what a receiver or the network does."""
@@ -71,7 +75,8 @@ class Exchange:
         deadline_s = time.monotonic() + self.settings.try_s
         backend = GuardedBackend(deadline_s, self.settings.insecure, self.resolve)
         try:
-            with httpcore.ConnectionPool(self.trust, network_backend=backend, retries=0) as pool:
+            trust = self.trust or _public_authorities()
+            with httpcore.ConnectionPool(trust, network_backend=backend, retries=0) as pool:
                 return self._ask(pool, url, one)
         except AddressRefusedError:
             return Outcome(error="address_refused")
@@ -115,6 +120,12 @@ class Exchange:
             with suppress(Exception):  # the status is all that counts
                 _read_some(response)
             return answered
+
+
+@cache
+def _public_authorities() -> ssl.SSLContext:
+    """Return what public certificates are verified with; making it takes some time."""
+    return httpx.create_ssl_context(trust_env=False)
 
 
 def _read_some(response: httpcore.Response) -> None:

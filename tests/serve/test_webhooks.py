@@ -114,7 +114,11 @@ def test_webhooks_are_off_unless_hosts_are_given(video: Path) -> None:
     on = Service(ServiceSettings(webhooks=settings(1)))
     other = on.http.post("/v1/analyses", json=body)
     assert (other.status_code, other.json()["code"]) == (422, "webhook_host_not_allowed")
-    assert "webhook" not in service.http.get("/v1/analyses").json()["items"]
+    body["webhook_url"] = "http://127.0.0.1:1/"
+    assert on.http.post("/v1/videos", content=video.read_bytes()).json()["id"] == video_id
+    assert on.http.post("/v1/analyses", json=body).status_code == 202
+    (listed,) = on.http.get("/v1/analyses").json()["items"]
+    assert listed["webhook"]["state"] == "waiting"
 
 
 def test_the_client_names_a_receiver_and_the_key_is_bound_to_it(video: Path) -> None:
