@@ -164,6 +164,8 @@ def test_thresholds_by_hand() -> None:
     assert choose_threshold("plateau", told_N, positive_N) == pytest.approx(0.5)
     assert choose_threshold("prevalence", told_N, positive_N) == pytest.approx(0.5)
     assert choose_threshold("plateau", told_N / 2, positive_N) == pytest.approx(0.25)
+    assert choose_threshold("fixed", told_N / 2, positive_N) == 0.5
+    assert choose_threshold("prevalence", told_N / 2, positive_N) == pytest.approx(0.25)
 
 
 def test_a_plateau_is_preferred_to_a_lucky_spike() -> None:
