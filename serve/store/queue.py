@@ -182,8 +182,14 @@ class Queue:
             ):
                 self._events.append(connection, lease.analysis_id, "waiting", {})
 
-    def wait_again(self, lease: Lease, first_s: float) -> bool:
-        """Let the analysis wait again as its model server failed; return False if it was given up.
+    def wait_again(
+        self,
+        lease: Lease,
+        first_s: float,
+        code: str = "engine_failed",
+        detail: str = NOT_ANSWERED,
+    ) -> bool:
+        """Let the analysis wait again; return False if it was given up, with this code and detail.
 
         It waits twice as long each time, until there is progress again.
         """
@@ -193,7 +199,7 @@ class Queue:
             found = select(analyses.c.stalls).where(analyses.c.id == lease.analysis_id)
             stalls = connection.execute(found).scalar_one()
             if stalls > MOST_STALLS:
-                self._give_up(connection, lease.analysis_id, "engine_failed", NOT_ANSWERED)
+                self._give_up(connection, lease.analysis_id, code, detail)
                 return False
             after_s = min(first_s * 2 ** (stalls - 1), LONGEST_ENGINE_WAIT_S)
             self._hold(

@@ -19,8 +19,13 @@ from mllm_affect.scoring.answers import SegmentAnswer
 from mllm_affect.stopping import Stop, StoppedError
 from serve.problems import WITHHELD
 from serve.state import ServiceState
-from serve.store.queue import Lease, LeaseLostError
-from serve.store.storage_errors import FAULTS, StorageAwayError
+from serve.store.queue import NOT_ANSWERED, Lease, LeaseLostError
+from serve.store.storage_errors import (
+    FAULTS,
+    DatabaseAwayError,
+    StorageAwayError,
+    StorageFullError,
+)
 from serve.store.videos import StoredVideo
 
 log = logging.getLogger("mllm_affect.work")
@@ -33,7 +38,20 @@ AGAIN_S = 0.5
 """So long a write waits for the store before it is tried again."""
 
 CACHE_CODES = ("bad_cache", "cache_full", "cache_not_written")
-PASSING = (errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT)
+LACKED_ERRNOS = {
+    errno.ENOMEM: "out_of_memory",
+    errno.EAGAIN: "out_of_processes",
+    errno.EMFILE: "out_of_descriptors",
+    errno.ENFILE: "out_of_descriptors",
+    errno.ENOSPC: "storage_full",
+    errno.EDQUOT: "storage_full",
+}
+LACKED = {
+    "out_of_memory": "memory",
+    "out_of_processes": "processes or threads",
+    "out_of_descriptors": "file descriptors",
+    "storage_full": "disk space",
+}
 
 
 @dataclass(frozen=True)
@@ -73,18 +91,19 @@ class Job:
             queue.put_back(self.lease, 0.0)
             return "put_back"
         except EngineError as error:
-            return self._wait_for_engine(error.code)
+            return self._wait_again(error.code, "engine_failed", NOT_ANSWERED)
         except UserError as error:
             code, detail = error.code, WITHHELD.get(error.code, error.sentence)
             self._persist(lambda: queue.fail(self.lease, code, detail))
             return "failed"
         except LeaseLostError:
             raise
-        except FAULTS as error:
+        except (DatabaseAwayError, StorageAwayError) as error:
             return self._put_back(type(error).__name__)
         except Exception as error:
-            if _will_pass(error):
-                return self._put_back(type(error).__name__)
+            lacking = _lacking(error)
+            if lacking is not None:
+                return self._wait_again(type(error).__name__, *lacking)
             log.exception("analysis %s failed", self.lease.analysis_id)
             detail = "Something failed inside the service."
             self._persist(lambda: queue.fail(self.lease, "internal_error", detail))
@@ -92,18 +111,20 @@ class Job:
         return "succeeded"
 
     def _put_back(self, why: str) -> str:
-        """Let it wait for what is away: model server, database, disk, memory."""
+        """Let it wait for the database or the data folder, for as long as they are away."""
         log.warning("analysis %s waits: %s", self.lease.analysis_id, why)
         self.state.meters.waits.inc()
         self._persist(lambda: self.state.store.queue.put_back(self.lease, ENGINE_WAIT_S))
         return "waits"
 
-    def _wait_for_engine(self, why: str) -> str:
-        """Let it wait for a model server: longer each time, and only so often without progress."""
+    def _wait_again(self, why: str, code: str, detail: str) -> str:
+        """Let it wait: longer each time, and only so often without progress."""
         self.state.meters.waits.inc()
         waits: list[bool] = []
         self._persist(
-            lambda: waits.append(self.state.store.queue.wait_again(self.lease, ENGINE_WAIT_S))
+            lambda: waits.append(
+                self.state.store.queue.wait_again(self.lease, ENGINE_WAIT_S, code, detail)
+            )
         )
         outcome = "waits" if waits[-1] else "failed"
         log.warning("analysis %s %s: %s", self.lease.analysis_id, outcome, why)
@@ -189,6 +210,16 @@ class Job:
         self._persist(lambda: state.store.queue.succeed(lease, verdict, count))
 
 
-def _will_pass(error: BaseException) -> bool:
-    """Return whether an error is the machine's: out of memory, processes, descriptors or disk."""
-    return isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in PASSING)
+def _lacking(error: BaseException) -> tuple[str, str] | None:
+    """Return code and sentence for an error that says what the machine lacks, None for others."""
+    code = None
+    if isinstance(error, MemoryError):
+        code = "out_of_memory"
+    elif isinstance(error, StorageFullError):
+        code = "storage_full"
+    elif isinstance(error, OSError) and error.errno is not None:
+        code = LACKED_ERRNOS.get(error.errno)
+    if code is None:
+        return None
+    sentence = f"The service ran out of {LACKED[code]} each time it tried this; try again later."
+    return code, sentence

@@ -1,5 +1,6 @@
 """What fails because of a question ends that question; what fails because of a server waits."""
 
+import errno
 import threading
 import time
 from collections.abc import Iterator
@@ -20,6 +21,9 @@ from mllm_affect.engine.watched_server import Patience, WatchedServer
 from mllm_affect.errors import EngineError
 from mllm_affect.media.types import Sampling
 from serve.settings import ServiceSettings
+from serve.store.queue import LONGEST_ENGINE_WAIT_S, MOST_STALLS
+from serve.store.storage_errors import StorageFullError
+from serve.work.job import ENGINE_WAIT_S
 
 SAMPLING = PROFILE.sampling or Sampling()
 
@@ -118,3 +122,44 @@ def test_an_analysis_that_waits_for_its_server_waits_longer_each_time_and_not_fo
         time.sleep(0.02)
     waits = service.state.meters.waits._value.get()  # type: ignore[attr-defined]
     assert 2 <= waits <= 5, "at 0, 0.2, 0.6, 1.4 and 3 s, not every 0.2 s"
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (MemoryError(), "out_of_memory"),
+        (OSError(errno.ENOMEM, "no"), "out_of_memory"),
+        (OSError(errno.EMFILE, "no"), "out_of_descriptors"),
+        (OSError(errno.EAGAIN, "no"), "out_of_processes"),
+        (OSError(errno.ENOSPC, "no"), "storage_full"),
+        (StorageFullError(), "storage_full"),
+    ],
+)
+def test_an_analysis_for_which_the_machine_lacks_something_is_given_up_after_a_while(
+    video: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, code: str
+) -> None:
+    """Once it was put back every second for ever."""
+    monkeypatch.setattr("serve.work.job.ENGINE_WAIT_S", 0.0)
+    monkeypatch.setattr("serve.store.queue.MOST_STALLS", 4)
+    service = Service()
+    tries = 0
+
+    def lacks(*_given: Any) -> Any:
+        nonlocal tries
+        tries += 1
+        if tries > 20:
+            raise AssertionError("tried without end")
+        raise error
+
+    monkeypatch.setattr(service.engine, "score", lacks)
+    found = analysed(service, video, "Well?")
+    assert (found["status"], found["error"]["code"]) == ("failed", code)
+    events = service.http.get(f"/v1/analyses/{found['id']}/events").text
+    assert events.count("event: waiting") == 4
+
+
+def test_what_lacks_is_waited_for_several_minutes() -> None:
+    waits = [
+        min(ENGINE_WAIT_S * 2.0**number, LONGEST_ENGINE_WAIT_S) for number in range(MOST_STALLS)
+    ]
+    assert 5 * 60 < sum(waits) < 30 * 60
