@@ -1,70 +1,27 @@
 """Webhooks: the end of an analysis is told, at least once, in time and to nobody else."""
 
 import logging
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fleet import Member
 from service_in_process import Service
 from stored import MODEL, TASK, kept
-from stub_engine import stub_engine
-from typer.testing import CliRunner
 from webhook_receiver import Answer, receiver, until
+from webhook_sending import SECRET, ended, sending, settings, state_of
 
-from mllm_affect.cli.app import app as cli
 from mllm_affect.client import ServiceClient
-from mllm_affect.client.webhooks import secret_bytes
 from mllm_affect.engine.server_process import free_port
 from mllm_affect.errors import UserError
-from serve.meters import Meters
 from serve.settings import ServiceSettings
 from serve.store import Store
 from serve.store.webhook_outbox import LONGEST_PAUSE_S, WebhookOutbox
-from serve.webhooks.delivery import WebhookSender, pause_s
-from serve.webhooks.exchange import Exchange, Outcome
-from serve.webhooks.settings import RETRY_AFTER_TRY_S, WebhookHost, WebhookSettings
+from serve.webhooks.delivery import pause_s
+from serve.webhooks.exchange import Outcome
+from serve.webhooks.settings import RETRY_AFTER_TRY_S, WebhookHost
 
-SECRET = "whsec_" + "c2VjcmV0IGJ5dGVzIG9mIGEgdGVzdCwgMzIgb2YgdGhlbS4="
 QUESTION = "Does the secret person smile?"
-
-
-def settings(port: int, **given: Any) -> WebhookSettings:
-    quick = {"retry_after_try_s": (0.02,) * 7, "look_s": 0.02, "try_s": 2.0, "lease_s": 5.0}
-    return WebhookSettings(
-        hosts=(WebhookHost(name="127.0.0.1", port=port),),
-        secrets=(secret_bytes(SECRET),),
-        insecure=True,
-        **{**quick, **given},
-    )
-
-
-@contextmanager
-def sending(store: Store, given: WebhookSettings, meters: Meters | None = None) -> Iterator[None]:
-    sender = WebhookSender(store.webhooks, Exchange(given), meters or Meters())
-    sender.start()
-    try:
-        yield
-    finally:
-        sender.stop()
-
-
-def ended(store: Store, url: str | None, key: str = "", content: bytes = b"video") -> str:
-    """Ask for an analysis and end it; return its id."""
-    video = kept(store, content=content)
-    one = store.analyses.ask("", video, TASK, MODEL, key or None, webhook_url=url)
-    assert store.analyses.cancel("", one.id) is not None
-    return one.id
-
-
-def state_of(store: Store, analysis_id: str) -> Any:
-    return store.analyses.get("", analysis_id).webhook
 
 
 def test_an_analysis_that_ends_is_told_signed_and_without_content(video: Path) -> None:
@@ -347,69 +304,3 @@ def test_a_clock_that_was_set_back_delays_nothing_for_ever(store: Store) -> None
         ahead = webhook_outbox.c.next_try_s + 2 * LONGEST_PAUSE_S
         connection.execute(update(webhook_outbox).values(next_try_s=ahead))
     assert store.webhooks.take(60.0) is not None
-
-
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from serve.store import Store
-store = Store.open(Path(sys.argv[1]))
-store.analyses.cancel("", sys.argv[2])
-os.kill(os.getpid(), signal.SIGKILL)
-"""
-
-
-def test_a_process_killed_right_after_the_end_loses_nothing(tmp_path: Path) -> None:
-    with receiver() as one:
-        store = Store.open(tmp_path)
-        asked = store.analyses.ask("", kept(store), TASK, MODEL, webhook_url=one.url)
-        command = [sys.executable, "-c", KILLED, str(tmp_path), asked.id]
-        assert subprocess.run(command, timeout=60).returncode == -signal.SIGKILL
-        assert state_of(store, asked.id).state == "pending"
-        with sending(store, settings(one.port)):
-            until(lambda: one.got)
-        assert one.got[0].event(SECRET).data.id == asked.id
-        store.close()
-
-
-@pytest.mark.rebuild
-def test_a_process_killed_between_the_end_and_the_sending_loses_nothing(
-    tmp_path: Path, video: Path
-) -> None:
-    """A worker ends the analysis and is killed; the service, killed too, tells after its start."""
-    secrets = tmp_path / "secrets"
-    CliRunner().invoke(cli, ["webhook-secret", "--file", str(secrets)])
-    port, receiving = free_port(), free_port()
-    data = ["--data", str(tmp_path / "data")]
-    hooks = ["--webhook-host", f"127.0.0.1:{receiving}", "--webhook-secret-file", str(secrets)]
-    hooks += ["--webhook-insecure"]
-    members = []
-    with stub_engine() as stub:
-        try:
-            data += ["--engine-url", stub.url]
-            service = Member("serve", "--port", str(port), "--jobs", "0", *data, *hooks, port=port)
-            members.append(service)
-            service.wait_ready()
-            with ServiceClient(service.url) as client:
-                made = client.analyse(
-                    client.upload(video).id, question="?", answers=["yes", "no"],
-                    webhook_url=f"http://127.0.0.1:{receiving}/",
-                )  # fmt: skip
-                service.kill()
-                worker = Member("worker", *data)
-                members.append(worker)
-                store = Store.open(tmp_path / "data")
-                until(lambda: store.webhooks.counts() == {"pending": 1}, 60.0)
-                worker.kill()
-                store.close()
-                with receiver(port=receiving) as one:
-                    service.start()
-                    until(lambda: one.got, 60.0)
-                    service.wait_ready()
-                    event = one.got[0].event(secrets.read_text().strip())
-                    assert (event.data.id, event.type) == (made.id, "analysis.succeeded")
-                    until(lambda: client.analysis(made.id).webhook.state == "delivered")
-                    assert len(one.got) == 1
-        finally:
-            for member in members:
-                member.kill()
