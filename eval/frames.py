@@ -51,7 +51,7 @@ class FrameScores:
     by_second: int
     unlabelled: int
     unreadable: int
-    unscaled: int = 0
+    unscaled: int
 
 
 def frame_times(video: Footage) -> Times:

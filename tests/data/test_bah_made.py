@@ -80,3 +80,12 @@ def test_the_same_seed_gives_the_same_and_another_seed_other_people() -> None:
     with pytest.raises(UserError) as caught:
         plan_release(ReleasePlan((1, 0, 1)))
     assert caught.value.code == "bad_count"
+
+
+def test_labels_are_balanced_also_where_every_question_comes_once() -> None:
+    for seed in range(4):
+        videos = plan_release(ReleasePlan(participants=(7, 7, 7), videos_each=1, seed=seed))
+        for split in ("train", "val", "test"):
+            labels = {video.question: video.label for video in videos if video.split == split}
+            assert len(labels) == 7
+            assert sum(labels.values()) in (3, 4)
