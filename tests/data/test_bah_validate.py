@@ -277,3 +277,20 @@ def test_the_made_release_is_read_back_as_it_was_planned(sound_release: Path) ->
     written = dict(entries(sound_release / ANNOTATIONS))
     assert list(written)[: len(PATHS)] == PATHS
     assert [written[path]["global_ah"] for path in PATHS] == [video.label for video in VIDEOS]
+
+
+def clock(seconds: float) -> str:
+    return f"'00:00:{seconds:06.3f}'"
+
+
+def test_a_span_may_begin_with_the_video_and_end_half_a_second_after_it(release: Path) -> None:
+    interview = VIDEOS[POSITIVE].interview
+    (start_s, _), *_ = interview.spans_s
+    last_s, length_s = interview.spans_s[-1][1], interview.frames / 12
+    rewrite(release / ANNOTATIONS, in_entry(POSITIVE, clock(start_s), clock(0.0)))
+    rewrite(release / ANNOTATIONS, in_entry(POSITIVE, clock(last_s), clock(length_s + 0.4)))
+    _, report = validate(release)
+    assert codes(report) == set()
+    rewrite(release / ANNOTATIONS, in_entry(POSITIVE, clock(length_s + 0.4), clock(length_s + 0.7)))
+    _, report = validate(release)
+    assert codes(report) == {"past_the_end"}
