@@ -17,7 +17,7 @@ export OMP_WAIT_POLICY := passive
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo megc test test-slow test-trial lint format fuzz mutation soak bench figures docs pictures serve miniature clean
+.PHONY: help install demo megc test test-slow test-trial lint format fuzz mutation soak bench figures docs lock pictures serve miniature clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -83,6 +83,15 @@ figures: $(STAMP) ## Rerun every claim of the README and docs: figure, goal, com
 
 docs: $(STAMP) ## Write the reference pages from the code (command line, HTTP, recipes)
 	$(BIN)/python -m tests.write_docs
+
+# A later version is taken only where constraints/gpu.txt names it.
+LOCK := $(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --no-emit-index-url \
+  --python-version 3.11 --python-platform x86_64-manylinux_2_28
+
+lock: $(STAMP) ## Write the hashes of every package that the image installs (constraints/*.hashes.txt)
+	$(LOCK) pyproject.toml --extra serving --constraint constraints/gpu.txt \
+	  --override constraints/overrides.txt --output-file constraints/gpu.hashes.txt
+	echo "$(UV_PIN)" | $(LOCK) - constraints/build.txt --output-file constraints/build.hashes.txt
 
 pictures: $(STAMP) ## Take the pictures of the page that the docs show (needs Chromium)
 	$(BIN)/python -m tests.page_pictures

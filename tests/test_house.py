@@ -55,15 +55,5 @@ def test_exactly_one_opencv() -> None:
         ]
 
 
-def test_image_runs_the_makefile_install_as_an_ordinary_user() -> None:
-    lines = (ROOT / "Dockerfile").read_text(encoding="utf-8").splitlines()
-    user = next(i for i, line in enumerate(lines) if line.startswith("USER "))
-    install = next(i for i, line in enumerate(lines) if "make install HARDWARE=" in line)
-    assert lines[user] != "USER root"
-    assert user < install
-    assert not any("pip install" in line for line in lines)
-    assert not any(line.startswith("USER") for line in lines[user + 1 :])
-
-
 def test_continuous_integration_calls_make_test() -> None:
     assert "make test" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
