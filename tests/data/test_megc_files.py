@@ -22,6 +22,7 @@ from mllm_affect.data.megc.question_files import (
     read_train_file,
     unknown_questions,
 )
+from mllm_affect.data.megc.validating import validate
 from mllm_affect.errors import UserError
 
 COARSE, FINE = "What is the coarse expression class?", "What is the fine-grained expression class?"
@@ -275,3 +276,26 @@ def test_a_sheet_without_headings_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         read_sheet(as_file(tmp_path, "no sheet", "codes.xlsx"), LAYOUTS["smic"])
     assert caught.value.code == "bad_sheet"
+
+
+@pytest.mark.parametrize(
+    ("gaps", "said"),
+    [
+        (1, "lacks the images numbered 3"),
+        (8, "lacks the images numbered 3, 6, 9, 12, 15, 18, 21, 24"),
+        (9, "lacks the images numbered 3, 6, 9, 12, 15, 18, 21, 24 and 1 more"),
+    ],
+)
+def test_the_first_gaps_are_named_and_the_others_counted(
+    tmp_path: Path, gaps: int, said: str
+) -> None:
+    folder = tmp_path / "clips" / "MADE-1"
+    folder.mkdir(parents=True)
+    for number in range(1, 3 * gaps + 3):
+        if number % 3:
+            (folder / f"{number}.jpg").touch()
+    found = validate([as_file(tmp_path, COMPACT % COARSE)], clips=tmp_path / "clips")
+    assert [(one.code, one.where, one.sentence) for one in found.findings] == [
+        ("images_missing", "MADE-1", said)
+    ]
+    assert found.sound
