@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from types import FrameType
 from typing import NoReturn
 
@@ -29,6 +30,7 @@ from serve.sandbox import checked_sandbox
 from serve.settings import TEMPORARY_DATA, ServiceSettings, refuse_unsafe
 from serve.state import ServiceState
 from serve.store import Store
+from serve.store.first_connection import when_there
 from serve.web_server import WebServer
 from serve.webhooks.delivery import WebhookSender
 from serve.webhooks.exchange import Exchange
@@ -96,7 +98,10 @@ def _prepared(plan: ServicePlan, say: Say) -> Iterator[_Parts]:
     sampling = profile.sampling or Sampling()
     if plan.settings.webhooks.insecure:
         say("Webhooks may go to http and to private addresses (--webhook-insecure); not for use.")
-    with opened_store(plan.settings) as store, model_servers(plan, sampling) as (addresses, child):
+    with (
+        opened_store(plan.settings, say) as store,
+        model_servers(plan, sampling) as (addresses, child),
+    ):
         if store.media.is_open_to_others():
             say(f"Other users may look into {store.media.folder}; let only its owner in.")
         key = None if child is None else child.key
@@ -129,13 +134,14 @@ def _working(parts: _Parts, watch: EngineWatch) -> Iterator[None]:
 
 
 @contextmanager
-def opened_store(settings: ServiceSettings) -> Iterator[Store]:
+def opened_store(settings: ServiceSettings, say: Say = lambda _: None) -> Iterator[Store]:
     """Open the store where the settings say, else in a folder that is gone when the block ends."""
     with ExitStack() as stack:
         folder = settings.data
         if folder is None:
             folder = stack.enter_context(temporary_folder(TEMPORARY_DATA))
-        store = Store.open(folder, settings.database_url)
+        opening = partial(Store.open, folder, settings.database_url)
+        store = when_there(opening, settings.database_wait_s, say)
         stack.callback(store.close)
         yield store
 

@@ -44,6 +44,9 @@ class ServiceSettings(BaseModel):
     database_url: str | None = Field(
         default=None, repr=False, description="PostgreSQL; None: SQLite in the folder."
     )
+    database_wait_s: float = Field(
+        default=60.0, ge=0, description="Wait at the start for a database that is not there yet."
+    )
     audit_log: Path | None = Field(
         default=None, description="File that gets a JSON line for every request; no content."
     )

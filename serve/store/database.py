@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any, Self
 
 from sqlalchemy import Connection, Engine, Float, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 from mllm_affect.errors import UserError
 from serve.store.connection import connected
+from serve.store.first_connection import DatabaseNotThereError, is_not_there
 from serve.store.storage_errors import FAULTS, DatabaseAwayError, Outage, database_faults, is_busy
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -62,9 +63,10 @@ class Database:
         try:
             database = cls(connected(url), connected(url, probe=True))
             database._migrate_in_turn()
-        except (SQLAlchemyError, ArgumentError, ImportError, OSError, *FAULTS) as error:
+        except (SQLAlchemyError, ValueError, ImportError, OSError, *FAULTS) as error:
+            kind = DatabaseNotThereError if is_not_there(error) else UserError
             # Neither the address, which may hold a password, nor what the driver says goes out.
-            raise UserError(
+            raise kind(
                 "bad_database",
                 "The database cannot be used; check --database, that the server runs and that "
                 f"the user may create tables ({type(error.__cause__ or error).__name__}).",
