@@ -12,6 +12,7 @@ from typing import Any
 from finetune.recipe import MINIATURE, Recipe
 from mllm_affect.errors import UserError
 from mllm_affect.media.types import Sampling
+from mllm_affect.model.frame_rate import check_frame_rate, positions_per_second
 from mllm_affect.model.miniature import embedded_checkpoint
 from mllm_affect.model.model_class import EVIDENCE
 from mllm_affect.model.profile import ModelProfile, read_profile
@@ -20,7 +21,6 @@ from mllm_affect.tasks.task import Task
 
 ARCHITECTURE = "Qwen3OmniMoeForConditionalGeneration"
 CONFIG_FILES = ("config.json", "tokenizer_config.json", "processor_config.json")
-TEMPORAL_PATCH = 2
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def read_base(model: str | None, *, weights: bool = True) -> BaseCheckpoint:
     base = BaseCheckpoint(
         folder=folder,
         layers=_layers(config, folder),
-        positions_per_second=config["thinker_config"].get("position_id_per_seconds", 25),
+        positions_per_second=positions_per_second(config),
         profile=profile,
         has_evidence=EVIDENCE in config["architectures"],
     )
@@ -109,13 +109,7 @@ def choose_sampling(recipe: Recipe, base: BaseCheckpoint, tasks: tuple[Task, ...
             "set sampling in the recipe.",
         )
     sampling = max(wanted, key=lambda one: one.most_frames(recipe.max_seconds))
-    step = TEMPORAL_PATCH * base.positions_per_second / sampling.fps
-    if abs(step - round(step)) > 1e-9:
-        raise UserError(
-            "bad_sampling",
-            f"At {sampling.fps:g} frames a second a pair of frames is {step:g} positions apart; "
-            f"choose a rate that divides {TEMPORAL_PATCH * base.positions_per_second:g}.",
-        )
+    check_frame_rate(sampling.fps, base.positions_per_second)
     return sampling
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from finetune.base import BaseCheckpoint
+from finetune.devices import VARIABLE
 from finetune.merge import TRAINED_IN_FULL
 from finetune.plugins import (
     EVALUATION_CALLBACK,
@@ -101,9 +102,17 @@ class TrainingCommand:
 
 
 def training_command(
-    recipe: Recipe, base: BaseCheckpoint, sampling: Sampling, rows: Path, output: Path
+    recipe: Recipe,
+    base: BaseCheckpoint,
+    sampling: Sampling,
+    rows: Path,
+    output: Path,
+    gpus: str | None = None,
 ) -> TrainingCommand:
-    """Return the command that trains on `rows`/rows.jsonl and writes checkpoints to `output`."""
+    """Return the command that trains on `rows`/rows.jsonl and writes checkpoints to `output`.
+
+    `gpus`: the only ones that it sees, as in CUDA_VISIBLE_DEVICES (see devices); None: all.
+    """
     arguments = {
         **_model_arguments(recipe, base),
         **_data_arguments(recipe),
@@ -119,7 +128,8 @@ def training_command(
     for name, value in arguments.items():
         words.append(f"--{name}")
         words.extend(value if isinstance(value, tuple) else (value,))
-    variables = media_variables(sampling, recipe.max_seconds) | process_variables(recipe, output)
+    variables = media_variables(sampling, recipe.max_seconds)
+    variables |= process_variables(recipe, output, gpus)
     return TrainingCommand(tuple(words), variables, rows)
 
 
@@ -142,7 +152,7 @@ def media_variables(sampling: Sampling, max_seconds: float) -> dict[str, str]:
     }
 
 
-def process_variables(recipe: Recipe, output: Path) -> dict[str, str]:
+def process_variables(recipe: Recipe, output: Path, gpus: str | None = None) -> dict[str, str]:
     """Return the variables that keep the child offline, tidy and off other devices."""
     variables = {
         "HF_HUB_OFFLINE": "1",
@@ -152,12 +162,13 @@ def process_variables(recipe: Recipe, output: Path) -> dict[str, str]:
         "TOKENIZERS_PARALLELISM": "false",
         "PYTHONUNBUFFERED": "1",
     }
+    if gpus is not None or recipe.use_cpu:
+        # ms-swift puts the model on every GPU that it can see, whatever use_cpu says.
+        variables[VARIABLE] = gpus or ""
     if recipe.use_cpu:
-        # ms-swift puts the model on a GPU that it can see, whatever use_cpu says.
         # One thread: models that fit a CPU are fastest so beside the reader of rows, and their
         # weights do not depend on how many cores there are.
         variables |= {
-            "CUDA_VISIBLE_DEVICES": "",
             "OMP_NUM_THREADS": "1",
             "OMP_WAIT_POLICY": "passive",
         }

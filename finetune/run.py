@@ -5,6 +5,7 @@ that it read every row and trained what the recipe says, and write adapter, chec
 and manifest.  Does not: draw progress, or train by itself.
 """
 
+import os
 import shutil
 import time
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from finetune.calibrate import calibrate_checkpoint, load_engine, validation_exa
 from finetune.card import write_card
 from finetune.checking.rows import check_rows, limits_beside, refuse_bad_rows
 from finetune.command import ROWS_NAME, TrainingCommand, training_command
+from finetune.devices import VARIABLE, check_gpus, chosen_gpus
 from finetune.evaluating.stage import EvaluationOrder, EvaluationStage, evaluated_examples
 from finetune.events import draw_curve, recorded
 from finetune.folders import gather_full, new_folder
@@ -84,7 +86,8 @@ def make_plan(recipe: Recipe, out: Path, *, weights: bool = True) -> Plan:
     base = read_base(recipe.model, weights=weights)
     tasks = tuple(task for name in recipe.tasks for task in tasks_named(name))
     sampling = choose_sampling(recipe, base, tasks)
-    command = training_command(recipe, base, sampling, out / ROWS, out / WORK)
+    gpus = chosen_gpus(recipe, os.environ)
+    command = training_command(recipe, base, sampling, out / ROWS, out / WORK, gpus)
     return Plan(recipe, out, base, tasks, sampling, command)
 
 
@@ -107,6 +110,7 @@ def run(
     same weights to the bit (on one machine and version).
     """
     plan = make_plan(recipe, out)
+    check_gpus(recipe)
     _check_packages(recipe)
     _check_room(plan)
     if recipe.data is None:
@@ -274,7 +278,8 @@ def _identity(plan: Plan, rows: dict[str, Any]) -> dict[str, Any]:
     base = plan.base.folder
     return {
         "arguments": list(plan.command.arguments),
-        "variables": dict(plan.command.variables),
+        # Which of the machine's GPUs it runs on decides nothing.
+        "variables": {k: v for k, v in plan.command.variables.items() if k != VARIABLE},
         "evaluation": plan.recipe.evaluation and plan.recipe.evaluation.model_dump(),
         "rows": rows["rows_sha256"],
         "base_config": sha256_file(base / "config.json"),

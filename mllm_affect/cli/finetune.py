@@ -12,6 +12,7 @@ import typer
 from mllm_affect.cli.common import Json, Precision, Trusted, err, out, print_json, verb
 from mllm_affect.cli.finetune_plan import plan_training
 from mllm_affect.cli.stage_bars import stage_bars
+from mllm_affect.errors import UserError
 
 group = typer.Typer(
     no_args_is_help=True, help="Fine-tune a checkpoint through ms-swift, from a recipe."
@@ -64,6 +65,7 @@ def run_recipe(
     json: Json = False,
 ) -> None:
     """Prepare rows, train through ms-swift, merge, and leave a checkpoint to serve."""
+    from finetune.devices import check_gpus
     from finetune.recipe import load_recipe, parse_settings
     from finetune.run import make_plan, run
     from mllm_affect.media.cache import open_cache
@@ -73,6 +75,10 @@ def run_recipe(
     changes |= {name: value for name, value in given.items() if value is not None}
     recipe = load_recipe(config, changes)
     if dry_run:
+        try:
+            check_gpus(recipe)
+        except UserError as error:
+            err.print(f"[yellow]warning[/] {error.sentence}", highlight=False)
         command = make_plan(recipe, out_folder).command
         if json:
             print_json(

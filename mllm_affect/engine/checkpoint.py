@@ -8,6 +8,8 @@ import struct
 from pathlib import Path
 
 from mllm_affect.errors import UserError
+from mllm_affect.media.types import Sampling
+from mllm_affect.model.frame_rate import check_frame_rate, positions_per_second
 from mllm_affect.model.profile import ModelProfile, read_profile
 
 MODEL_TYPE = "qwen3_omni_moe"
@@ -18,7 +20,8 @@ LARGEST_HEADER = 100 << 20
 def check_checkpoint(folder: Path) -> ModelProfile:
     """Return the profile of a checkpoint that looks whole.
 
-    Raises UserError `bad_checkpoint` with what is missing.
+    Raises UserError `bad_checkpoint` with what is missing, and `bad_sampling` for a frame rate at
+    which no library agrees with another.
     """
     profile = read_profile(folder)
     try:
@@ -36,6 +39,7 @@ def check_checkpoint(folder: Path) -> ModelProfile:
             raise _bad(folder, f"{path.name} is damaged or only a placeholder for the weights")
     if not (folder / "tokenizer_config.json").is_file():
         raise _bad(folder, "its tokenizer_config.json is missing")
+    check_frame_rate((profile.sampling or Sampling()).fps, positions_per_second(config))
     return profile
 
 

@@ -13,6 +13,7 @@ from mllm_affect.engine.answer_tree import check_answers, score_answers
 from mllm_affect.engine.types import AnswerScores
 from mllm_affect.engine.vocabulary import Vocabulary
 from mllm_affect.errors import UserError
+from mllm_affect.model.frame_rate import check_frame_rate
 from mllm_affect.model.quiet_loading import quiet_when_small
 from mllm_affect.tasks.model_input import ModelInput
 
@@ -47,6 +48,7 @@ class TransformersEngine:
     def _hold(self, model: Any, processor: Any, device: str, model_id: str) -> None:
         self._model_id, self._device = model_id, device
         self._processor, self._model = processor, model
+        self._positions = float(model.config.thinker_config.position_id_per_seconds)
         tokenizer = processor.tokenizer
         self._vocabulary = Vocabulary.of_tokenizer(tokenizer, _turn_ends(tokenizer, model))
 
@@ -79,6 +81,7 @@ class TransformersEngine:
         return logits_V.log_softmax(-1)
 
     def _encode(self, made: ModelInput) -> "dict[str, Tensor]":
+        check_frame_rate(made.fps, self._positions)
         return encoded_on(self._device, self._processor, made)
 
     def _score_one(

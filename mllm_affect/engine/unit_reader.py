@@ -19,6 +19,7 @@ from mllm_affect.engine.transformers_engine import (
 )
 from mllm_affect.errors import UserError
 from mllm_affect.model.evidence.config import Token
+from mllm_affect.model.frame_rate import check_frame_rate
 from mllm_affect.model.model_class import EVIDENCE
 from mllm_affect.tasks.model_input import ModelInput
 
@@ -47,6 +48,7 @@ class UnitReader:
                 "and `finetune run` trains it.",
             )
         self._processor, self._model, self._device = processor, model, device
+        self._positions = float(model.config.thinker_config.position_id_per_seconds)
 
     @property
     def units(self) -> tuple[int, ...]:
@@ -74,6 +76,8 @@ class UnitReader:
         """
         import torch
 
+        for made in inputs:
+            check_frame_rate(made.fps, self._positions)
         given = self._projector.muted
         self._projector.muted = given | set(without)
         read = {head: [np.zeros((0, len(self.units)))] for head in LOGITS}
