@@ -1,4 +1,4 @@
-"""A training's plan: rows, steps, memory and disk, and the command that would run.
+"""A training's plan: rows, steps, memory, host and disk, and the command that would run.
 
 Does: put the estimates together.  Does not: load weights, decode videos, or run anything.
 """
@@ -14,15 +14,12 @@ from finetune.command import TrainingCommand
 from finetune.planning.counts import Parts, Shape, count, count_lora
 from finetune.planning.memory import Memory, Setting, estimate
 from finetune.planning.rows import RowSize, row_size
+from finetune.planning.storage import ADAPTER_BYTES, DTYPE_BYTES, Estimate, disk, host_memory
 from finetune.recipe import Recipe
 from mllm_affect.media.types import Sampling
 from mllm_affect.tasks.task import Task
 
-DTYPE_BYTES = {"float32": 4, "bfloat16": 2}
-ADAPTER_BYTES = 4
-"""peft keeps an adapter of a bfloat16 model in float32."""
 ZERO = {None: 0, "zero2": 2, "zero3": 3}
-KEPT_CHECKPOINTS = 2
 
 
 @dataclass(frozen=True)
@@ -43,8 +40,8 @@ class TrainingPlan:
     row: RowSize
     steps: Steps
     memory: Memory
-    disk_bytes: int
-    disk_formula: str
+    disk: Estimate
+    host: Estimate
     command: TrainingCommand
 
 
@@ -68,10 +65,11 @@ def make_training_plan(
     trained = trained_parameters(recipe, shape, parts)
     row = row_size(tasks, sampling, recipe.max_seconds, *size)
     setting = setting_of(recipe, parts, trained, row)
-    disk, formula = _disk(recipe, parts, trained)
+    weights = sum(path.stat().st_size for path in base.weight_files) or None
     return TrainingPlan(
-        parts, trained, row, _steps(recipe, rows), estimate(shape, setting), disk, formula, command
-    )
+        parts, trained, row, _steps(recipe, rows), estimate(shape, setting),
+        disk(recipe, parts, trained, weights), host_memory(recipe, parts), command,
+    )  # fmt: skip
 
 
 def trained_parameters(recipe: Recipe, shape: Shape, parts: Parts) -> int:
@@ -115,21 +113,6 @@ def _steps(recipe: Recipe, rows: int | None) -> Steps:
     return Steps(together, steps, f"{rows} rows / ({words}) x {recipe.epochs:g} passes")
 
 
-def _disk(recipe: Recipe, parts: Parts, trained: int) -> tuple[int, str]:
-    """The merged checkpoint, and while it trains the newest checkpoints and one being written."""
-    size = DTYPE_BYTES[recipe.dtype]
-    result = parts.total * size
-    lora = recipe.method == "lora"
-    each = trained * (ADAPTER_BYTES * 3 if lora else size * 3)
-    if not lora:
-        each += (parts.total - trained) * size
-    if recipe.save_steps is None:
-        each = trained * ADAPTER_BYTES if lora else result
-    kept = KEPT_CHECKPOINTS + 1 if recipe.save_steps else 1
-    formula = f"{parts.total:,} x {size} bytes + {kept} checkpoints x {each:,} bytes"
-    return result + kept * each, formula
-
-
 def as_dict(plan: TrainingPlan) -> Mapping[str, Any]:
     """Return plain values for JSON."""
     return {
@@ -141,6 +124,7 @@ def as_dict(plan: TrainingPlan) -> Mapping[str, Any]:
             "peak": plan.memory.peak,
             "formula": plan.memory.formula,
         },
-        "disk": {"bytes": plan.disk_bytes, "formula": plan.disk_formula},
+        "disk": vars(plan.disk),
+        "host": vars(plan.host),
         "command": plan.command.shell(),
     }

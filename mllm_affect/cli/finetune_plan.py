@@ -87,7 +87,8 @@ def _print(plan: "TrainingPlan") -> None:
     for share in plan.memory.shares:
         table.add_row(share.name, _bytes(share.bytes), share.formula)
     table.add_row("peak of a device", _bytes(plan.memory.peak), plan.memory.formula)
-    table.add_row("disk", _bytes(plan.disk_bytes), plan.disk_formula)
+    table.add_row("host memory", _bytes(plan.host.bytes), plan.host.formula)
+    table.add_row("disk", _bytes(plan.disk.bytes), plan.disk.formula)
     out.print(table)
     out.print(
         "Not counted: what the driver and libraries take (some 2 GiB on a GPU), and gaps between "
