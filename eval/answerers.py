@@ -5,7 +5,7 @@ Does: open one of them and say which it is.  Does not: choose videos or keep ans
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from eval.ablations import Ablation, ablate
 from eval.run import Answer, Answerer
 from mllm_affect.data.footage import Footage
+from mllm_affect.engine.placement import ON_CPU, Placement, check_memory
 from mllm_affect.engine.types import Engine
 from mllm_affect.errors import UserError
 from mllm_affect.media.types import Sampling
@@ -25,6 +26,9 @@ ECHO = Path("echo")
 """The `model` that stands for the engine without a model."""
 
 Settings = dict[str, str | float | None]
+
+IN_FLIGHT = 8
+"""Questions at the same time to a model server."""
 
 ECHO_NOTE = "Made-up answers of the echo engine; they mean nothing."
 
@@ -48,8 +52,13 @@ def open_answerer(
     force: bool = False,
     cache: Path | None = None,
     trusted: bool = False,
+    engine_url: str | None = None,
+    placement: Placement = ON_CPU,
 ) -> Iterator[OpenAnswerer]:
     """Open the service at `url`, else the checkpoint `model`, else the embedded miniature.
+
+    `engine_url`: a running vLLM server that serves the checkpoint; else it is loaded as `placement`
+    says.
 
     `force` lets a checkpoint answer in another wording than it was trained or scored with; `cache`
     is a folder that keeps decoded clips.
@@ -63,7 +72,8 @@ def open_answerer(
             raise UserError("unknown_task", f"A service answers shipped tasks, not {task.id}.")
         yield _service(task, url, api_key)
     else:
-        with _checkpoint(task, model, ablation, force, cache, trusted) as opened:
+        engine = open_engine(model, engine_url, placement)
+        with _checkpoint(task, model, engine, ablation, force, cache, trusted) as opened:
             yield opened
 
 
@@ -85,6 +95,7 @@ def _service(task: Task, url: str, api_key: str | None) -> OpenAnswerer:
 def _checkpoint(
     task: Task,
     model: Path | None,
+    opening: AbstractContextManager[tuple[Engine, ModelProfile, Settings]],
     ablation: Ablation | None,
     force: bool,
     cache: Path | None,
@@ -97,43 +108,42 @@ def _checkpoint(
 
     clips = open_cache(cache)
     folder = embedded_checkpoint() if model is None else model
-    engine, profile, settings = _load(folder)
-    scorings = ScoringFile()
-    if folder != ECHO:
-        scorings = scoring_of(folder, force, str(settings["weights"]))
-    if ablation is not None:  # what was taken away on purpose is no reason to abstain
-        scorings = scorings.never_abstaining()
-    scoring = scorings.tasks.get(task.id)
-    settings["calibration"] = scoring.id if scoring else None
-    change_clip = ablate(ablation) if ablation else None
+    with opening as (engine, profile, settings):
+        scorings = ScoringFile()
+        if folder != ECHO:
+            scorings = scoring_of(folder, force, str(settings["weights"]))
+        if ablation is not None:  # what was taken away on purpose is no reason to abstain
+            scorings = scorings.never_abstaining()
+        scoring = scorings.tasks.get(task.id)
+        change_clip = ablate(ablation) if ablation else None
+        served = settings["engine"] == "vllm"
 
-    def answer(video: Footage, context: VideoContext) -> Answer:
-        return answer_video(
-            video, task, engine, profile, context=context,
-            scorings=scorings, force=force, cache=clips, trusted=trusted,
-            change_clip=change_clip,
-        ).as_dict()  # fmt: skip
+        def answer(video: Footage, context: VideoContext) -> Answer:
+            return answer_video(
+                video, task, engine, profile, context=context,
+                scorings=scorings, force=force, cache=clips, trusted=trusted,
+                change_clip=change_clip, in_flight=IN_FLIGHT if served else None,
+            ).as_dict()  # fmt: skip
 
-    try:
-        yield OpenAnswerer(answer, settings, profile.note)
-    finally:
-        engine.close()
+        made_with = {**settings, "calibration": scoring.id if scoring else None}
+        yield OpenAnswerer(answer, made_with, profile.note)
 
 
 @contextmanager
 def open_engine(
-    model: Path | None, engine_url: str | None = None
+    model: Path | None, engine_url: str | None = None, placement: Placement = ON_CPU
 ) -> Iterator[tuple[Engine, ModelProfile, Settings]]:
     """Open an engine for a checkpoint, the embedded miniature where `model` is None.
 
     Yields the engine, how it must be fed, and what its answers depend on.  `engine_url`: a running
-    vLLM server that serves this checkpoint.  Raises UserError as loading does.
+    vLLM server that serves this checkpoint; else it is loaded as `placement` says.  Raises
+    UserError as loading does, and `too_little_memory`.
     """
     from mllm_affect.model.miniature import embedded_checkpoint
 
     folder = embedded_checkpoint() if model is None else model
     if engine_url is None:
-        engine, profile, settings = _load(folder)
+        engine, profile, settings = _load(folder, placement)
     else:
         from mllm_affect.engine.checkpoint import check_checkpoint
         from mllm_affect.engine.vllm_client import VllmEngine
@@ -150,7 +160,7 @@ def open_engine(
         engine.close()
 
 
-def _load(folder: Path) -> tuple[Engine, ModelProfile, Settings]:
+def _load(folder: Path, placement: Placement) -> tuple[Engine, ModelProfile, Settings]:
     """Load the engine of a checkpoint folder; ECHO is the engine without a model."""
     if folder == ECHO:
         from mllm_affect.engine.echo import EchoEngine
@@ -160,7 +170,12 @@ def _load(folder: Path) -> tuple[Engine, ModelProfile, Settings]:
     from mllm_affect.engine.transformers_engine import TransformersEngine
 
     profile = check_checkpoint(folder)
-    return TransformersEngine(folder), profile, _settings("transformers", folder, profile)
+    placed = placement.settled()
+    check_memory(folder, placed)
+    settings = _settings("transformers", folder, profile)
+    if placed.dtype != "float32":  # absent otherwise, so that runs begun earlier go on
+        settings["dtype"] = placed.dtype
+    return TransformersEngine(folder, placed.device, placed.dtype), profile, settings
 
 
 def _settings(engine: str, folder: Path, profile: ModelProfile) -> Settings:

@@ -26,6 +26,7 @@ from eval.summary import Summary, summarise
 from mllm_affect import __version__
 from mllm_affect.data.bah.unlabelled import AS_THE_FILES_SAY, StatedLabels
 from mllm_affect.data.examples import Example
+from mllm_affect.engine.placement import ON_CPU, Placement
 from mllm_affect.files import sha256_file, write_json
 from mllm_affect.model import split_uses
 
@@ -44,7 +45,8 @@ class Plan:
     every split.  `url` asks a service; else `model` answers here, None being the embedded one.
     `force`: although the checkpoint was trained with another prompt.  `cache`: a folder that keeps
     decoded clips.  `trusted`: videos are decoded in this process.  `stated`: what the user says of
-    splits' labels.
+    splits' labels.  `engine_url`: a vLLM server that serves `model`; else it is loaded as
+    `placement` says.
     """
 
     task: str
@@ -60,6 +62,8 @@ class Plan:
     trusted: bool = False
     stated: StatedLabels = AS_THE_FILES_SAY
     api_key: str | None = field(default=None, repr=False)
+    engine_url: str | None = None
+    placement: Placement = ON_CPU
 
 
 @dataclass(frozen=True)
@@ -106,6 +110,8 @@ def run(plan: Plan, out: Path, advance: Advance = lambda _done, _total: None) ->
         plan.force,
         plan.cache,
         plan.trusted,
+        plan.engine_url,
+        plan.placement,
     ) as answerer:
         settings = {
             "task": task.id,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from finetune.routing import Routing
 from mllm_affect.data.made.clips import make_model_clip, plan_clips
+from mllm_affect.engine.placement import Placement, check_memory
 from mllm_affect.errors import EngineError
 from mllm_affect.media.types import FRAME_MULTIPLE, Sampling, Segment
 from mllm_affect.tasks.model_input import ModelInput
@@ -68,7 +69,11 @@ class AgreementCheck:
     def compare(
         self, base: Path, adapter: Path, merged: Path, sampling: Sampling | None
     ) -> Agreement:
-        """Return how far apart the two are; one model is in memory at a time."""
+        """Return how far apart the two are; one model is in memory at a time.
+
+        Raises UserError `too_little_memory` where it does not fit.
+        """
+        check_memory(base, Placement(self.device, self.dtype))
         inputs = sample_inputs(self.prompts, sampling or Sampling())
         routing = Routing(TIES[self.dtype])
         beside = self._last_logits(base, adapter, inputs, routing.kept)
@@ -88,7 +93,7 @@ class AgreementCheck:
         """Return the logits (V,) behind each prompt, float32 on the CPU."""
         import torch
 
-        from mllm_affect.engine.transformers_engine import load_checkpoint
+        from mllm_affect.engine.transformers_engine import forget_models, load_checkpoint
         from mllm_affect.model.encode import encode, positions
 
         processor, model = load_checkpoint(checkpoint, self.device, self.dtype)
@@ -104,6 +109,8 @@ class AgreementCheck:
                 given = {name: value.to(self.device) for name, value in encoded.items()}
                 logits_1LV = model.thinker(**given, position_ids=places, use_cache=False).logits
                 found.append(logits_1LV[0, -1].float().cpu())
+        del model
+        forget_models()  # before the other one is loaded
         return found
 
 

@@ -25,8 +25,9 @@ R = TypeVar("R")
 
 
 class Precision(StrEnum):
-    """In which numbers a model is asked."""
+    """In which numbers a model is asked; auto: bfloat16 on a GPU, else float32."""
 
+    auto = "auto"
     float32 = "float32"
     bfloat16 = "bfloat16"
 
@@ -65,6 +66,18 @@ Model = Annotated[
     typer.Option(
         "--model", help="Checkpoint to run here (default: the embedded miniature), or `echo`."
     ),
+]
+
+Device = Annotated[
+    str,
+    typer.Option(
+        "--device", help="Where the model runs: auto (a GPU where there is one), cpu, cuda, cuda:N."
+    ),
+]
+
+Dtype = Annotated[
+    Precision,
+    typer.Option("--dtype", help="Precision of the model; auto: bfloat16 on a GPU, else float32."),
 ]
 
 EngineUrl = Annotated[

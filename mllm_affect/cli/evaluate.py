@@ -13,10 +13,14 @@ import typer
 from mllm_affect.cli.ask import read_key
 from mllm_affect.cli.common import (
     Cache,
+    Device,
+    Dtype,
+    EngineUrl,
     Force,
     Json,
     Labelled,
     Model,
+    Precision,
     Trusted,
     Unlabelled,
     out,
@@ -70,6 +74,9 @@ def evaluate(
         str | None, typer.Option("--label", help="Name of the label; the task's id if not given.")
     ] = None,
     model: Model = None,
+    engine_url: EngineUrl = None,
+    device: Device = "auto",
+    dtype: Dtype = Precision.auto,
     url: Annotated[str | None, typer.Option("--url", help="Ask a running service instead.")] = None,
     api_key_file: Annotated[
         Path | None, typer.Option("--api-key-file", help="File with the service's API key.")
@@ -121,13 +128,15 @@ def evaluate(
     A stopped run goes on where it ended when the same command is given again.
     """
     from eval import measure
+    from mllm_affect.engine.placement import Placement
 
     stated = stated_labels(labelled, unlabelled)
     if predictions is not None:
-        if url or model or ablate or limit:
+        if url or model or engine_url or ablate or limit:
             raise UserError(
                 "bad_options",
-                "--predictions asks nothing: leave out --model, --url, --ablate and --limit.",
+                "--predictions asks nothing: leave out --model, --engine-url, --url, --ablate and "
+                "--limit.",
             )
         if split and not data:
             raise UserError("bad_options", "--split needs --data, which says who is in it.")
@@ -140,15 +149,17 @@ def evaluate(
     else:
         if task is None or data is None:
             raise UserError("bad_options", "Give a TASK and --data, or --predictions.")
-        if url and (model or ablate or cache):
+        if url and (model or engine_url or ablate or cache):
             raise UserError(
-                "bad_options", "--url asks a service; leave out --model, --ablate and --cache."
+                "bad_options",
+                "--url asks a service; leave out --model, --engine-url, --ablate and --cache.",
             )
         plan = measure.Plan(
             task=task, data=data, split=split, label=label, model=model, url=url,
             ablate=ablate.value if ablate else None, limit=limit,
             force=force, cache=cache, trusted=trusted, stated=stated,
             api_key=read_key(api_key_file) if api_key_file else None,
+            engine_url=engine_url, placement=Placement(device, dtype.value),
         )  # fmt: skip
         with progress(f"asking {task}", show=not json) as advance:
             measurement = measure.run(plan, out_dir, advance)

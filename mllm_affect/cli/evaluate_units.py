@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mllm_affect.cli.common import Cache, Json, Model, Precision, Trusted, out, print_json, verb
+from mllm_affect.cli.common import (
+    Cache,
+    Device,
+    Dtype,
+    Json,
+    Model,
+    Precision,
+    Trusted,
+    out,
+    print_json,
+    verb,
+)
 from mllm_affect.cli.progress import progress
 from mllm_affect.errors import UserError
 
@@ -58,10 +69,8 @@ def units(
         int | None, typer.Option("--limit", min=1, help="Only so many videos a split.")
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the baseline.")] = 0,
-    device: Annotated[str, typer.Option(help="Where the model is asked: cpu or cuda.")] = "cpu",
-    dtype: Annotated[Precision, typer.Option(help="Precision in which it is asked.")] = (
-        Precision.float32
-    ),
+    device: Device = "auto",
+    dtype: Dtype = Precision.auto,
     cache: Cache = None,
     trusted: Trusted = False,
     json: Json = False,
@@ -72,6 +81,7 @@ def units(
     """
     from eval.units import run
     from eval.units.measuring import UnitPlan
+    from mllm_affect.engine.placement import Placement, check_memory
 
     if predictions:
         if data or model:
@@ -82,10 +92,12 @@ def units(
     else:
         if data is None or model is None:
             raise UserError("bad_options", "Give --data and --model, or --predictions.")
+        placed = Placement(device, dtype.value).settled()
+        check_memory(model, placed)
         plan = UnitPlan(
             data=data, model=model, task=task, split=split, thresholds_split=thresholds_split,
             flow_split=train_split if flow else None, leanings=leanings, fold=fold, limit=limit,
-            cache=cache, trusted=trusted, seed=seed, device=device, dtype=dtype.value,
+            cache=cache, trusted=trusted, seed=seed, device=placed.device, dtype=placed.dtype,
         )  # fmt: skip
         with progress("reading clips", show=not json) as advance:
             summary = run.evaluate_units(plan, out_dir, advance)

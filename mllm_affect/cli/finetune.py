@@ -9,7 +9,17 @@ from typing import Annotated, Any
 
 import typer
 
-from mllm_affect.cli.common import Json, Precision, Trusted, err, out, print_json, verb
+from mllm_affect.cli.common import (
+    Device,
+    Dtype,
+    Json,
+    Precision,
+    Trusted,
+    err,
+    out,
+    print_json,
+    verb,
+)
 from mllm_affect.cli.finetune_plan import plan_training
 from mllm_affect.cli.stage_bars import stage_bars
 from mllm_affect.errors import UserError
@@ -121,10 +131,8 @@ def merge_adapter(
         float | None,
         typer.Option(min=0, help="Largest logit difference; else 1e-4, in bfloat16 0.5."),
     ] = None,
-    dtype: Annotated[Precision, typer.Option(help="Precision in which both are asked.")] = (
-        Precision.float32
-    ),
-    device: Annotated[str, typer.Option(help="Where both are asked: cpu or cuda.")] = "cpu",
+    dtype: Dtype = Precision.auto,
+    device: Device = "auto",
     talker: Annotated[
         Talker, typer.Option(help="Weights of speech output: keep or drop them.")
     ] = Talker.keep,
@@ -137,8 +145,11 @@ def merge_adapter(
     """
     from finetune.agreement import AgreementCheck
     from finetune.merging import merge
+    from mllm_affect.engine.placement import Placement
 
-    check = AgreementCheck(prompts, tolerance, device, dtype.value) if prompts else None
+    placed = Placement(device, dtype.value)
+    placed = placed.settled() if prompts else placed
+    check = AgreementCheck(prompts, tolerance, placed.device, placed.dtype) if prompts else None
     folder, agreement = merge(adapter, base, out_folder, check, keep_talker=talker is Talker.keep)
     if json:
         found = None if agreement is None else agreement.as_dict()

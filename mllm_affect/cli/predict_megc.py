@@ -10,10 +10,13 @@ from typing import Annotated
 import typer
 
 from mllm_affect.cli.common import (
+    Device,
+    Dtype,
     EngineUrl,
     Force,
     Json,
     Model,
+    Precision,
     Trusted,
     err,
     out,
@@ -40,6 +43,8 @@ def megc(
     ],
     model: Model = None,
     engine_url: EngineUrl = None,
+    device: Device = "auto",
+    dtype: Dtype = Precision.auto,
     train: Annotated[
         Path | None,
         typer.Option(
@@ -65,8 +70,10 @@ def megc(
     from eval.answerers import open_engine
     from eval.megc.predicting import PredictionPlan, predict
     from mllm_affect.data.megc.layout import question_files, train_file
+    from mllm_affect.engine.placement import Placement
     from mllm_affect.expressions.viewer import Viewer
 
+    placement = Placement(device, dtype.value)
     plan = PredictionPlan(
         task=task.value,
         questions=tuple(question_files(questions, task.value)),
@@ -77,7 +84,11 @@ def megc(
         force=force,
     )
     with (
-        open_engine(model, engine_url) as (engine, profile, made_with),
+        open_engine(model, engine_url, placement) as (
+            engine,
+            profile,
+            made_with,
+        ),
         progress(f"answering {task.value}", show=not json) as advance,
     ):
         found = predict(plan, Viewer(engine, profile, trusted), made_with, advance)

@@ -11,10 +11,13 @@ import typer
 
 from mllm_affect.cli.common import (
     Cache,
+    Device,
+    Dtype,
     EngineUrl,
     Force,
     Json,
     Model,
+    Precision,
     Trusted,
     err,
     out,
@@ -48,6 +51,8 @@ def videos(
     ] = None,
     model: Model = None,
     engine_url: EngineUrl = None,
+    device: Device = "auto",
+    dtype: Dtype = Precision.auto,
     at_once: Annotated[
         int, typer.Option("--at-once", min=1, max=64, help="Videos in flight at --engine-url.")
     ] = 4,
@@ -70,6 +75,7 @@ def videos(
     from mllm_affect import __version__
     from mllm_affect.data.corpus import find_videos
     from mllm_affect.data.footage import Footage
+    from mllm_affect.engine.placement import Placement
     from mllm_affect.media.cache import open_cache
     from mllm_affect.model.miniature import embedded_checkpoint
     from mllm_affect.pipeline import UNSCORED, answer_video
@@ -79,12 +85,17 @@ def videos(
     from mllm_affect.tasks.task import Task
     from mllm_affect.tasks.video_context import VideoContext
 
+    placement = Placement(device, dtype.value)
     tasks = tuple(load_task(one) for one in task or ("ah",))
     found = find_videos(corpus, except_below=output.parent, split=split)
     checkpoint = embedded_checkpoint() if model is None else model
     clips = open_cache(cache)
     with (
-        open_engine(model, engine_url) as (engine, profile, made_with),
+        open_engine(model, engine_url, placement) as (
+            engine,
+            profile,
+            made_with,
+        ),
         progress("answering", show=not json) as advance,
     ):
         scorings = UNSCORED if made_with["engine"] == "echo" else scoring_of(checkpoint, force)

@@ -6,6 +6,7 @@ Does: look at config.json and the weight files' names and headers.  Does not: lo
 import json
 import struct
 from pathlib import Path
+from typing import Any
 
 from mllm_affect.errors import UserError
 from mllm_affect.media.types import Sampling
@@ -35,28 +36,33 @@ def check_checkpoint(folder: Path) -> ModelProfile:
     if not weights:
         raise _bad(folder, "it holds no .safetensors weights (an adapter has to be merged first)")
     for path in weights:
-        if not _is_safetensors(path):
-            raise _bad(folder, f"{path.name} is damaged or only a placeholder for the weights")
+        safetensors_header(path)
     if not (folder / "tokenizer_config.json").is_file():
         raise _bad(folder, "its tokenizer_config.json is missing")
     check_frame_rate((profile.sampling or Sampling()).fps, positions_per_second(config))
     return profile
 
 
-def _is_safetensors(path: Path) -> bool:
-    """Return whether the file holds as many bytes as its header says."""
+def safetensors_header(path: Path) -> dict[str, Any]:
+    """Return what a weight file says of its tensors, by name.
+
+    Raises UserError `bad_checkpoint` for a file that does not hold as many bytes as it says.
+    """
     size = path.stat().st_size
+    damaged = _bad(path.parent, f"{path.name} is damaged or only a placeholder for the weights")
     with path.open("rb") as stream:
-        head = stream.read(8)
+        head = stream.read(LENGTH_BYTES)
         length = struct.unpack("<Q", head)[0] if len(head) == LENGTH_BYTES else 0
         if not 0 < length <= min(LARGEST_HEADER, size - LENGTH_BYTES):
-            return False
+            raise damaged
         try:
-            header = json.loads(stream.read(length))
-        except ValueError:
-            return False
+            header: dict[str, Any] = json.loads(stream.read(length))
+        except ValueError as error:
+            raise damaged from error
     ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
-    return bool(size == LENGTH_BYTES + length + max(ends, default=0))
+    if size != LENGTH_BYTES + length + max(ends, default=0):
+        raise damaged
+    return header
 
 
 def _bad(folder: Path, reason: str) -> UserError:

@@ -4,6 +4,7 @@ Does: score answers and write text with the reference encoding, several inputs a
 Does not: serve, sample frames, or share anything with vLLM; tests hold the two to each other.
 """
 
+import gc
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -72,8 +73,9 @@ class TransformersEngine:
         return [self._write_one(self._encode(made), max_new_tokens) for made in inputs]
 
     def close(self) -> None:
-        """Let go of the model."""
+        """Let go of the model and of its memory."""
         self._model = None
+        forget_models()
 
     def first_log_probabilities(self, made: ModelInput) -> "Tensor":
         """Return the natural log-probabilities (V,) of the first answer token, unconstrained."""
@@ -155,15 +157,26 @@ def load_checkpoint(checkpoint: Path, device: str, dtype: str) -> tuple[Any, Any
     try:
         processor = AutoProcessor.from_pretrained(checkpoint, local_files_only=True)
         with quiet_when_small(checkpoint):
+            # A tensor at a time onto the device, and never the weights of speech output.
             model = chosen.from_pretrained(
-                checkpoint, dtype=getattr(torch, dtype), local_files_only=True
-            )
+                checkpoint, dtype=getattr(torch, dtype), local_files_only=True,
+                device_map={"": device}, enable_audio_output=False,
+            )  # fmt: skip
     except (OSError, ValueError, KeyError, AttributeError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UserError(
             "bad_checkpoint", f"{checkpoint} is not a usable Qwen3-Omni checkpoint: {reason}"
         ) from error
-    return processor, model.to(device).eval()
+    return processor, model.eval()
+
+
+def forget_models() -> None:
+    """Free the memory of models that nobody holds any more; they lie in reference cycles."""
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def encoded_on(device: str, processor: Any, made: ModelInput) -> "dict[str, Tensor]":
