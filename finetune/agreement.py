@@ -5,6 +5,8 @@ experts are as good as equal with those that the adapter's model chose.
 Does not: merge.  peft's own code applies the adapter, so that the merge is held to another's work.
 """
 
+import json
+import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
@@ -24,8 +26,15 @@ if TYPE_CHECKING:
 
 PROMPTS = 64
 LONGEST_SIDE = 256
-TOLERANCES = {"float32": 1e-4, "bfloat16": 0.5}
-"""In bfloat16 the merged weights are rounded to eight bits, which the adapter's sum is not."""
+FLOAT32_TOLERANCE = 1e-4
+ROUNDING = 0.072
+DEPTH_POWER = 0.4
+"""In bfloat16 merged weights are rounded to eight bits, which the adapter's sum is not.  Largest
+logit differences of true merges of random models, over six prompts: .094, .188, .250 and .336 at 2,
+8, 24 and 48 layers; our fit is ROUNDING x layers ^ DEPTH_POWER.  Not held to real weights."""
+MEASURED_PROMPTS = 6
+VOCABULARY = 152_064
+MARGIN = 2.0
 TIES = {"float32": 1e-4, "bfloat16": 2**-8}
 """Differences of two experts' probabilities that rounding makes."""
 
@@ -47,14 +56,21 @@ class Agreement:
         """Return the JSON form."""
         return asdict(self)
 
-    def refuse(self) -> None:
-        """Raise EngineError `merge_differs` unless within the tolerance."""
-        if not self.largest <= self.tolerance:
-            raise EngineError(
-                "merge_differs",
-                f"The merged checkpoint's logits differ from the adapter's by {self.largest:.2g}, "
-                f"more than {self.tolerance:g}, over {self.prompts} prompts; nothing was written.",
-            )
+    @property
+    def holds(self) -> bool:
+        """Whether the two agree within the tolerance; not-a-number never does."""
+        return self.largest <= self.tolerance
+
+    def refuse(self, kept: Path) -> None:
+        """Raise EngineError `merge_differs`, which names the folder where the merge is `kept`."""
+        compare = "" if self.dtype == "float32" else "compare in float32 (--dtype float32), "
+        raise EngineError(
+            "merge_differs",
+            f"The merged checkpoint's logits differ from the adapter's by {self.largest:.2g}, "
+            f"more than {self.tolerance:.2g}, over {self.prompts} prompts in {self.dtype}. It is "
+            f"kept as {kept}. Remove it and run `finetune merge` again: {compare}or accept the "
+            f"difference (--tolerance {self.largest * 1.1:.2g}).",
+        )
 
 
 @dataclass(frozen=True)
@@ -80,7 +96,9 @@ class AgreementCheck:
         folded = self._last_logits(merged, None, inputs, routing.followed)
         pairs = zip(beside, folded, strict=True)
         largest = max(float((one - other).abs().max()) for one, other in pairs)
-        tolerance = TOLERANCES[self.dtype] if self.tolerance is None else self.tolerance
+        tolerance = self.tolerance
+        if tolerance is None:
+            tolerance = usual_tolerance(self.dtype, _layers(base), self.prompts)
         return Agreement(self.prompts, largest, tolerance, self.dtype, routing.settled)
 
     def _last_logits(
@@ -112,6 +130,23 @@ class AgreementCheck:
         del model
         forget_models()  # before the other one is loaded
         return found
+
+
+def usual_tolerance(dtype: str, layers: int, prompts: int) -> float:
+    """Return the largest logit difference that rounding alone may make (natural units).
+
+    In bfloat16 twice what was measured at this depth; the largest of more logits grows as the
+    extremes of a normal distribution do.
+    """
+    if dtype == "float32":
+        return FLOAT32_TOLERANCE
+    extremes = math.log(prompts * VOCABULARY) / math.log(MEASURED_PROMPTS * VOCABULARY)
+    return MARGIN * ROUNDING * math.pow(layers, DEPTH_POWER) * math.sqrt(extremes)
+
+
+def _layers(base: Path) -> int:
+    config = json.loads((base / "config.json").read_text(encoding="utf-8"))
+    return int(config["thinker_config"]["text_config"]["num_hidden_layers"])
 
 
 def sample_inputs(count: int, sampling: Sampling, seed: int = 0) -> list[ModelInput]:

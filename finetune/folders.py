@@ -21,14 +21,19 @@ NOT_COPIED = (WEIGHTS, ".bin", ".pt", ".pth", ".pkl", ".py")
 OWN_FILES = ("manifest.json", "mllm_affect.json", "args.json")
 
 
+def refuse_existing(target: Path) -> None:
+    """Raise UserError `out_exists` for a place that holds something."""
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise UserError("out_exists", f"{target} exists already; name a new folder.")
+
+
 @contextmanager
 def new_folder(target: Path) -> Iterator[Path]:
     """Yield a temporary folder beside `target`; on success it is synced and renamed to `target`.
 
     On an exception nothing stays.  Raises UserError `out_exists` when `target` holds something.
     """
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise UserError("out_exists", f"{target} exists already; name a new folder.")
+    refuse_existing(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:

@@ -11,7 +11,7 @@ Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", 2021.
 import json
 import math
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -116,13 +116,11 @@ def merge_adapter(
     adapter: Adapter,
     base: BaseCheckpoint,
     target: Path,
-    accept: Callable[[Path], None] = lambda _merged: None,
     *,
     keep_talker: bool = True,
 ) -> None:
     """Write the base with the adapter folded in as the new folder `target`, whole or not at all.
 
-    `accept` is shown the finished folder before it gets its name; what it raises undoes all.
     Without the talker the checkpoint cannot speak, which the model server does not need.
     The folder still lacks this toolkit's profile and manifest.  Raises UserError `bad_adapter`
     when the adapter was not trained on such a base, and `out_exists` when `target` is there.
@@ -140,7 +138,6 @@ def merge_adapter(
             )
         if not keep_talker:
             _describe_without_talker(temporary)
-        accept(temporary)
 
 
 def _merge_file(adapter: Adapter, source: Path, target: Path, keep_talker: bool) -> set[str]:

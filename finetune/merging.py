@@ -8,10 +8,10 @@ from pathlib import Path
 
 from finetune.agreement import Agreement, AgreementCheck
 from finetune.base import BaseCheckpoint, read_base
+from finetune.folders import refuse_existing
 from finetune.manifest import base_facts, versions
 from finetune.merge import ADAPTER_WEIGHTS, merge_adapter, read_adapter
 from mllm_affect.files import sha256_file, write_json
-from mllm_affect.media.types import Sampling
 from mllm_affect.model.profile import FILE_NAME, ModelProfile, write_profile
 from mllm_affect.model.split_uses import MANIFEST_NAME
 
@@ -27,15 +27,15 @@ def merge(
     """Fold the peft adapter in folder `adapter` into `base`; return the new folder `out`.
 
     The profile is the adapter's where it has one, else the base's.  With a `check` the two are
-    asked the same and `out` is not written where they differ.  Raises UserError, and EngineError
-    `merge_differs`.
+    asked the same; where they differ the merge is kept under another name.  Raises UserError, and
+    EngineError `merge_differs`.
     """
     checkpoint = read_base(base)
     beside = adapter / FILE_NAME
     profile = checkpoint.profile
     if beside.is_file():
         profile = ModelProfile.model_validate_json(beside.read_text(encoding="utf-8"))
-    agreement = merge_checked(adapter, checkpoint, out, check, profile.sampling, keep_talker)
+    agreement = merge_checked(adapter, checkpoint, out, check, profile, keep_talker)
     write_profile(out, profile)
     made_from = {
         "adapter_sha256": sha256_file(adapter / ADAPTER_WEIGHTS),
@@ -53,16 +53,31 @@ def merge_checked(
     base: BaseCheckpoint,
     out: Path,
     check: AgreementCheck | None,
-    sampling: Sampling | None,
+    profile: ModelProfile,
     keep_talker: bool = True,
 ) -> Agreement | None:
-    """Merge into the new folder `out`, which appears only once it agrees with the adapter."""
-    found: list[Agreement] = []
+    """Merge into the new folder `out`, which appears only once it agrees with the adapter.
 
-    def compare(merged: Path) -> None:
-        if check is not None:
-            found.append(check.compare(base.folder, adapter, merged, sampling))
-            found[0].refuse()
+    Until then it is `OUT-unchecked`, and stays so where the two differ, with its profile and what
+    was found.  Raises UserError `out_exists`, EngineError `merge_differs`.
+    """
+    read = read_adapter(adapter)
+    if check is None:
+        merge_adapter(read, base, out, keep_talker=keep_talker)
+        return None
+    refuse_existing(out)
+    unchecked = unchecked_folder(out)
+    merge_adapter(read, base, unchecked, keep_talker=keep_talker)
+    agreement = check.compare(base.folder, adapter, unchecked, profile.sampling)
+    if not agreement.holds:
+        write_profile(unchecked, profile)
+        facts = {"merge": agreement.as_dict(), "base": base_facts(base), "versions": versions()}
+        write_json(unchecked / MANIFEST_NAME, facts)
+        agreement.refuse(unchecked)
+    unchecked.replace(out)
+    return agreement
 
-    merge_adapter(read_adapter(adapter), base, out, compare, keep_talker=keep_talker)
-    return found[0] if found else None
+
+def unchecked_folder(out: Path) -> Path:
+    """Return where a merge for `out` lies until it was compared."""
+    return out.with_name(f"{out.name}-unchecked")

@@ -27,7 +27,7 @@ from finetune.folders import gather_full, new_folder
 from finetune.manifest import training_facts, versions
 from finetune.megc.prepare import ExpressionPreparation, prepare_expressions
 from finetune.merge import ADAPTER_CONFIG, ADAPTER_WEIGHTS, outside_language_model, read_adapter
-from finetune.merging import merge_checked
+from finetune.merging import merge_checked, unchecked_folder
 from finetune.prepare import Preparation, prepare_rows
 from finetune.progress import Progress
 from finetune.recipe import Recipe
@@ -136,9 +136,9 @@ def _run(plan: Plan, data: Path, report: Report, cache: ClipCache | None, truste
     trained = _train(plan, rows, tokens, report)
     saved, steps = trained.checkpoint, trained.steps
     report(Progress("merge"))
-    adapter, checkpoint, agreement = _collect(plan, saved)
-    folders = [checkpoint, *filter(None, [adapter])]
     profile = with_units(_profile(plan), rows)
+    adapter, checkpoint, agreement = _collect(plan, saved, profile)
+    folders = [checkpoint, *filter(None, [adapter])]
     for folder in folders:
         write_profile(folder, profile)
     calibrations = _calibrate(plan, data, checkpoint, report, cache, trusted)
@@ -288,12 +288,14 @@ def _identity(plan: Plan, rows: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _collect(plan: Plan, saved: Path) -> tuple[Path | None, Path, Agreement | None]:
+def _collect(
+    plan: Plan, saved: Path, profile: ModelProfile
+) -> tuple[Path | None, Path, Agreement | None]:
     """Take the last checkpoint out of the work folder.
 
     Returns the adapter, the checkpoint to serve, and how far the two agree.
     """
-    for name in (ADAPTER, MERGED, FULL):
+    for name in (ADAPTER, MERGED, unchecked_folder(Path(MERGED)).name, FULL):
         # Left by a run that was killed here: a finished one has a manifest and is never entered.
         shutil.rmtree(plan.out / name, ignore_errors=True)
     if plan.recipe.method == "full":
@@ -310,8 +312,9 @@ def _collect(plan: Plan, saved: Path) -> tuple[Path | None, Path, Agreement | No
     with new_folder(plan.out / ADAPTER) as folder:
         for name in (ADAPTER_CONFIG, ADAPTER_WEIGHTS):
             shutil.copyfile(saved / name, folder / name)
+    write_profile(plan.out / ADAPTER, profile)  # for `finetune merge`, should this one fail
     agreement = merge_checked(
-        plan.out / ADAPTER, plan.base, plan.out / MERGED, _check(plan.recipe), plan.sampling
+        plan.out / ADAPTER, plan.base, plan.out / MERGED, _check(plan.recipe), profile
     )
     return plan.out / ADAPTER, plan.out / MERGED, agreement
 

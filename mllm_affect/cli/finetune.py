@@ -129,7 +129,9 @@ def merge_adapter(
     ] = 64,
     tolerance: Annotated[
         float | None,
-        typer.Option(min=0, help="Largest logit difference; else 1e-4, in bfloat16 0.5."),
+        typer.Option(
+            min=0, help="Largest logit difference; else 1e-4, in bfloat16 by depth and prompts."
+        ),
     ] = None,
     dtype: Dtype = Precision.auto,
     device: Device = "auto",
@@ -141,7 +143,7 @@ def merge_adapter(
     """Fold a LoRA adapter into its base: one checkpoint to serve.
 
     Base with adapter and the merged checkpoint are asked about the same made clips; where a logit
-    differs by more than the tolerance nothing is written and the exit status is 1.
+    differs by more than the tolerance the merge is kept as OUT-unchecked and the exit status is 1.
     """
     from finetune.agreement import AgreementCheck
     from finetune.merging import merge

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from test_merge import write_adapter
 
-from finetune.agreement import TIES, AgreementCheck, sample_inputs
+from finetune.agreement import TIES, AgreementCheck, sample_inputs, usual_tolerance
 from finetune.merging import merge
 from finetune.routing import ties
-from mllm_affect.errors import EngineError
+from mllm_affect.errors import EngineError, UserError
 from mllm_affect.media.types import Sampling
 
 CHECK = AgreementCheck(prompts=52)
@@ -37,7 +37,7 @@ def test_a_true_merge_agrees_within_a_ten_thousandth(
     assert manifest["talker"] == "kept"
 
 
-def test_a_wrong_merge_is_refused_and_not_written(
+def test_a_wrong_merge_is_refused_and_kept_under_another_name(
     adapter: Path, untrained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from finetune.merge import Adapter
@@ -51,7 +51,25 @@ def test_a_wrong_merge_is_refused_and_not_written(
     with pytest.raises(EngineError) as caught:
         merge(adapter, str(untrained), tmp_path / "merged", AgreementCheck(prompts=4))
     assert caught.value.code == "merge_differs"
-    assert list(tmp_path.iterdir()) == []
+    kept = tmp_path / "merged-unchecked"
+    assert str(kept) in caught.value.sentence
+    assert list(tmp_path.iterdir()) == [kept]
+    told = json.loads((kept / "manifest.json").read_text())["merge"]
+    assert told["largest"] > told["tolerance"] == 1e-4
+    accepted = AgreementCheck(prompts=4, tolerance=told["largest"] * 1.1)
+    with pytest.raises(UserError, match="merged-unchecked exists already"):
+        merge(adapter, str(untrained), tmp_path / "merged", accepted)
+    shutil.rmtree(kept)
+    folder, _ = merge(adapter, str(untrained), tmp_path / "merged", accepted)
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+@pytest.mark.parametrize(("layers", "measured"), [(2, 0.094), (8, 0.188), (24, 0.25), (48, 0.336)])
+def test_the_bound_in_bfloat16_grows_with_depth_and_prompts(layers: int, measured: float) -> None:
+    bound = usual_tolerance("bfloat16", layers, 6)
+    assert 1.7 * measured < bound < 2.4 * measured
+    assert bound < usual_tolerance("bfloat16", layers, 64) < 1.2 * bound
+    assert usual_tolerance("float32", layers, 64) == 1e-4
 
 
 def test_experts_that_only_rounding_tells_apart_do_not_part_a_true_merge(
