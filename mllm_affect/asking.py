@@ -15,6 +15,7 @@ from mllm_affect.scoring.answers import SegmentAnswer, segment_answer
 from mllm_affect.tasks.context import NOTHING, Told
 from mllm_affect.tasks.model_input import model_input
 from mllm_affect.tasks.task import Task
+from mllm_affect.tracing import in_this_context
 
 CLIPS_AT_ONCE = 8
 """Clips in memory and in flight for one video."""
@@ -61,6 +62,7 @@ def asked_ahead(
     The engine is called from so many threads; where one question fails, nobody waits for the rest.
     """
     pool = ThreadPoolExecutor(in_flight, thread_name_prefix="asking")
+    ask = in_this_context(ask)
     waiting: deque[Future[list[SegmentAnswer]]] = deque()
     try:
         for clip, said in clips:

@@ -34,6 +34,7 @@ from serve.routes import (
 )
 from serve.settings import ServiceSettings
 from serve.state import ServiceState
+from serve.telemetry import TracedRequests
 
 VIEWER = "/docs/viewer"
 """Where the viewer of /docs is served from: nothing is loaded from other hosts."""
@@ -63,6 +64,8 @@ def create_app(state: ServiceState) -> FastAPI:
     )
     app.add_middleware(Door, settings=settings)
     allow_origins(app, settings.allow_origins)  # before the door: preflights carry no key
+    if settings.otlp_endpoint is not None:
+        app.add_middleware(TracedRequests)
     app.add_middleware(RequestId)
     app.add_middleware(Metered, meters=state.meters)
     app.add_middleware(PathPrefix, prefix=settings.root_path)

@@ -9,6 +9,7 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -17,6 +18,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from mllm_affect.errors import EngineError
 from mllm_affect.stopping import Stop, StoppedError
+from mllm_affect.tracing import in_this_context, span
 from serve.fair_queue import FairQueue, QueueLimits
 
 R = TypeVar("R")
@@ -83,10 +85,13 @@ class RequestWork:
                 whole.cancel()  # which stops the work
 
     async def _in_turn(self, owner: str, work: Callable[[Work], R]) -> R:
-        async with self.working.taken(owner), self.decoding.taken(owner) as turn:
+        async with AsyncExitStack() as places:
+            with span("queue"):
+                await places.enter_async_context(self.working.taken(owner))
+                turn = await places.enter_async_context(self.decoding.taken(owner))
             stop = self._begin()
             running = asyncio.get_running_loop().run_in_executor(
-                self._pool, work, Work(stop, turn.end)
+                self._pool, in_this_context(work), Work(stop, turn.end)
             )
             try:
                 return await asyncio.shield(running)

@@ -31,6 +31,7 @@ from serve.settings import TEMPORARY_DATA, ServiceSettings, refuse_unsafe
 from serve.state import ServiceState
 from serve.store import Store
 from serve.store.first_connection import when_there
+from serve.telemetry import traced
 from serve.web_server import WebServer
 from serve.webhooks.delivery import WebhookSender
 from serve.webhooks.exchange import Exchange
@@ -99,6 +100,7 @@ def _prepared(plan: ServicePlan, say: Say) -> Iterator[_Parts]:
     if plan.settings.webhooks.insecure:
         say("Webhooks may go to http and to private addresses (--webhook-insecure); not for use.")
     with (
+        traced(plan.settings.otlp_endpoint),
         opened_store(plan.settings, say) as store,
         model_servers(plan, sampling) as (addresses, child),
     ):

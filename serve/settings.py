@@ -51,6 +51,9 @@ class ServiceSettings(BaseModel):
         default=None, description="File that gets a JSON line for every request; no content."
     )
 
+    otlp_endpoint: str | None = Field(
+        default=None, description="OpenTelemetry collector that gets traces; None: no traces."
+    )
     require_sandbox: bool = Field(
         default=False, description="Refuse to start, and to decode, where a layer is missing."
     )

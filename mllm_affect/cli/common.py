@@ -61,6 +61,14 @@ RequireSandbox = Annotated[
     ),
 ]
 
+OtlpEndpoint = Annotated[
+    str | None,
+    typer.Option(
+        "--otlp-endpoint",
+        help="Send traces to this OpenTelemetry collector, as http://127.0.0.1:4318/v1/traces.",
+    ),
+]
+
 Model = Annotated[
     Path | None,
     typer.Option(

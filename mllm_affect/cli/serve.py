@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mllm_affect.cli.common import Json, RequireSandbox, err, out, print_json, verb
+from mllm_affect.cli.common import Json, OtlpEndpoint, RequireSandbox, err, out, print_json, verb
 from mllm_affect.cli.webhook_options import (
     WebhookHosts,
     WebhookInsecure,
@@ -87,6 +87,7 @@ def serve(
     webhook_host: WebhookHosts = None,
     webhook_secret_file: WebhookSecretFile = None,
     webhook_insecure: WebhookInsecure = False,
+    otlp_endpoint: OtlpEndpoint = None,
     require_sandbox: RequireSandbox = False,
     force: Annotated[
         bool, typer.Option("--force", help="Answer although the checkpoint knows other prompts.")
@@ -104,6 +105,7 @@ def serve(
     from mllm_affect.model.miniature import embedded_checkpoint
     from serve.plan import ServicePlan
     from serve.running import run_service
+    from serve.telemetry import checked_endpoint
 
     checkpoint = embedded_checkpoint() if model is None else model
     plan = ServicePlan(
@@ -121,6 +123,7 @@ def serve(
             audit_log=audit_log,
             jobs_at_once=jobs,
             max_upload_bytes=max_upload_mib << 20,
+            otlp_endpoint=checked_endpoint(otlp_endpoint),
             require_sandbox=require_sandbox,
             webhooks=webhook_settings(webhook_host, webhook_secret_file, webhook_insecure),
         ),

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from mllm_affect.cli.common import Json, RequireSandbox, verb
+from mllm_affect.cli.common import Json, OtlpEndpoint, RequireSandbox, verb
 from mllm_affect.cli.serve import tell
 from mllm_affect.cli.webhook_options import (
     WebhookHosts,
@@ -42,6 +42,7 @@ def worker(
     webhook_host: WebhookHosts = None,
     webhook_secret_file: WebhookSecretFile = None,
     webhook_insecure: WebhookInsecure = False,
+    otlp_endpoint: OtlpEndpoint = None,
     require_sandbox: RequireSandbox = False,
     force: Annotated[
         bool, typer.Option("--force", help="Answer although the checkpoint knows other prompts.")
@@ -56,6 +57,7 @@ def worker(
     from serve.plan import ServicePlan
     from serve.running import run_worker
     from serve.settings import ServiceSettings
+    from serve.telemetry import checked_endpoint
 
     plan = ServicePlan(
         checkpoint=embedded_checkpoint() if model is None else model,
@@ -64,6 +66,7 @@ def worker(
             data=data,
             database_url=database,
             jobs_at_once=jobs,
+            otlp_endpoint=checked_endpoint(otlp_endpoint),
             require_sandbox=require_sandbox,
             webhooks=webhook_settings(webhook_host, webhook_secret_file, webhook_insecure),
         ),

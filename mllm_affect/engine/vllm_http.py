@@ -17,6 +17,7 @@ from mllm_affect.engine.watched_server import QUESTION_TIMEOUT, Health
 from mllm_affect.errors import EngineError, UserError
 from mllm_affect.http_client import http_client
 from mllm_affect.stopping import Stop
+from mllm_affect.tracing import span, trace_headers
 
 REQUEST_SECONDS = 300.0
 HEALTH_SECONDS = 2.0
@@ -101,7 +102,9 @@ class VllmHttp:
 
         Raises StoppedError when told to stop, EngineError, UserError `input_too_long`.
         """
-        response = self.post("/v1/chat/completions", body, patience)
+        with span("engine") as asking:
+            response = self.post("/v1/chat/completions", body, patience)
+            asking.set("http.response.status_code", response.status_code)
         if response.status_code in (httpx.codes.BAD_GATEWAY, httpx.codes.SERVICE_UNAVAILABLE):
             raise away()
         if response.status_code != httpx.codes.OK:
@@ -126,6 +129,7 @@ class VllmHttp:
                     return connection.client.post(
                         path,
                         json=body,
+                        headers=trace_headers(),
                         timeout=httpx.Timeout(left_s, connect=min(2.0, left_s)),
                         extensions=dict(connection.extensions(may_send)),
                     )

@@ -43,7 +43,7 @@ class LeaseLostError(Exception):
 
 @dataclass(frozen=True)
 class Lease:
-    """One taking of one analysis by one worker."""
+    """One taking of one analysis by one worker; `queued_s`: seconds since it was asked for."""
 
     id: str
     analysis_id: str
@@ -52,6 +52,7 @@ class Lease:
     task: Task
     context: VideoContext
     total: int
+    queued_s: float = 0.0
 
 
 class Queue:
@@ -80,7 +81,7 @@ class Queue:
             for one in self._silent(model)
         ]
         oldest = (
-            select(analyses)
+            select(analyses, (now_s() - analyses.c.created_s).label("queued_s"))
             .where(analyses.c.model == model, or_(*ready))
             .order_by(analyses.c.created_s, analyses.c.id)
             .limit(1)
@@ -108,7 +109,10 @@ class Queue:
             )
         task = Task.model_validate_json(row.task)
         context = context_from(row.context)
-        return Lease(lease_id, row.id, row.owner, row.video_id, task, context, row.total)
+        return Lease(
+            lease_id, row.id, row.owner, row.video_id, task, context, row.total,
+            queued_s=max(0.0, float(row.queued_s)),
+        )  # fmt: skip
 
     def beat(self, lease: Lease) -> bool:
         """Show that the worker lives; return False when the lease is lost."""

@@ -17,6 +17,7 @@ from mllm_affect.expressions.answering import answer_video
 from mllm_affect.media.cache import ClipCache
 from mllm_affect.scoring.answers import SegmentAnswer
 from mllm_affect.stopping import Stop, StoppedError
+from mllm_affect.tracing import span
 from serve.problems import WITHHELD
 from serve.state import ServiceState
 from serve.store.queue import NOT_ANSWERED, Lease, LeaseLostError
@@ -70,7 +71,12 @@ class Job:
         """Work until the analysis has ended, was put back or is no longer ours."""
         begun, outcome = time.perf_counter(), "fault"
         try:
-            outcome = self._run()
+            lease = self.lease
+            with span(
+                "analysis", analysis_id=lease.analysis_id, queued_s=lease.queued_s
+            ) as current:
+                outcome = self._run()
+                current.set("outcome", outcome)
         finally:
             self.state.meters.finished.labels(outcome).observe(time.perf_counter() - begun)
 

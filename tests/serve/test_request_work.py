@@ -162,7 +162,7 @@ def test_looking_at_a_video_ends_when_its_client_has_gone(
 ) -> None:
     looks: list[Stop] = []
 
-    def look(_source: Any, _limits: Any, stop: Stop) -> Any:
+    def look(_source: Any, _limits: Any, *, max_seconds: float, stop: Stop) -> Any:
         looks.append(stop)
         while True:
             stop.wait(0.05)

@@ -11,7 +11,7 @@ import itertools
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -40,6 +40,7 @@ from mllm_affect.media.sampling.model_frames import ModelFrames
 from mllm_affect.media.sampling.picture_size import model_size
 from mllm_affect.media.types import Clip, Sampling, Segment, Source
 from mllm_affect.stopping import Stop
+from mllm_affect.tracing import begin
 
 PAUSE_SECONDS = 0.5
 """Between a process that was killed and the next one."""
@@ -127,8 +128,10 @@ class IsolatedVideo:
         self._process: DecodingProcess | None = None
         self._prepared: tuple[AnyPart, ...] = ()
         self._was_killed = False
+        self._end_span: Callable[[], None] = lambda: None
 
     def __enter__(self) -> Self:
+        self._end_span = begin("decode")
         self._descriptor = open_file(self._path, follow_links=False)
         try:
             size = check_size(self._descriptor, self._path.name, self._limits)
@@ -147,6 +150,7 @@ class IsolatedVideo:
 
     def close(self) -> None:
         """End the process."""
+        self._end_span()
         if self._process is not None:
             self._process.end()
         if self._descriptor >= 0:
