@@ -117,7 +117,8 @@ def test_an_analysis_is_found_by_its_id(video: Path) -> None:
     with collector() as seen:
         with traced(seen.url):
             service = Service(ServiceSettings(otlp_endpoint=seen.url))
-            kept = service.http.post("/v1/videos", files={"video": ("v.mp4", video.read_bytes())}).json()
+            files = {"video": ("v.mp4", video.read_bytes())}
+            kept = service.http.post("/v1/videos", files=files).json()
             made = service.http.post(
                 "/v1/analyses", json={"video_id": kept["id"], "task": "ah"}
             ).json()
@@ -152,7 +153,6 @@ def test_a_failure_is_marked_by_its_code_alone(video: Path) -> None:
 def test_the_model_server_is_told_of_the_span(monkeypatch: pytest.MonkeyPatch) -> None:
     headers: list[dict[str, str]] = []
     with stub_engine() as stub, collector() as seen:
-        stub.start()
         http = VllmHttp(stub.url, None, 1)
         with http._connections.lent() as connection:
             client = connection.client
