@@ -1,5 +1,6 @@
 """Coding sheets, what they label, and what a check says when sheet, rows and folders disagree."""
 
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -89,6 +90,17 @@ def test_lines_without_subject_or_clip_are_passed_over_and_rows_numbered_as_seen
     path.write_bytes(b"Subject,Filename\n\xff,b\n")
     with pytest.raises(UserError, match="not UTF-8"):
         read_sheet(path, LAYOUTS["smic"])
+
+
+def test_workbooks_need_a_package_that_the_error_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "codes.xlsx"
+    path.write_bytes(b"no workbook")
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    with pytest.raises(UserError, match="openpyxl; install mllm-affect") as caught:
+        read_sheet(path, LAYOUTS["samm"])
+    assert caught.value.code == "missing_package"
 
 
 def test_frames_are_whole_numbers_or_unknown(tmp_path: Path) -> None:

@@ -99,7 +99,9 @@ def test_files_that_do_not_belong_together_are_refused() -> None:
     assert [row.video for row in aligned([base, base[::-1]])[1]] == ["a", "b"]
 
 
-@pytest.mark.parametrize("weights", [[1.0], [1.0, -1.0], [0.0, 0.0], [float("nan"), 1.0]])
+@pytest.mark.parametrize(
+    "weights", [[1.0], [1.0, -1.0], [2.0, -1.0], [1.0, -0.01], [0.0, 0.0], [float("nan"), 1.0]]
+)
 def test_unusable_weights_are_refused(weights: list[float]) -> None:
     with pytest.raises(UserError) as caught:
         combine([one(0.9), one(0.2)], "mean", weights)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from eval.megc.constant_answers import ConstantAnswers
+from eval.megc.constant_answers import MOST_CANDIDATES, ConstantAnswers, Metric
 from eval.megc.floor import constants, floors
 from eval.megc.lvqa_scores import lvqa_figures
 from eval.megc.pairs import Pair
@@ -73,6 +73,29 @@ def test_a_total_is_not_below_the_events_asked_about() -> None:
                                             trained(third, MACRO_TYPE, clip=clip))),
     ]  # fmt: skip
     assert ConstantAnswers(bounded).best_total("MAE", "samm", 0) == 1
+
+
+def test_totals_take_the_median_for_mae_and_the_rounded_mean_for_rmse() -> None:
+    blind = ConstantAnswers(counted(TOTAL, 1, 1, 1, 2, 9))
+    assert blind.best_total("MAE", "samm", 0) == 1
+    assert blind.best_total("RMSE", "samm", 0) == 3, "the mean is 2.8"
+    assert ConstantAnswers([]).best_total("RMSE", "samm", 0) == 0
+    assert ConstantAnswers([]).best_total("RMSE", "samm", 2) == 2
+
+
+@pytest.mark.parametrize("metric", ["BLEU", "ROUGE"])
+def test_of_many_texts_the_most_frequent_are_tried(metric: Metric) -> None:
+    text = word(Asked(Kind.analysis))
+    often = "the class of this clip is zeal"
+    train = [trained(text, f"answer {n:03d} says nothing else") for n in range(MOST_CANDIDATES + 1)]
+    train += [trained(text, often)] * 2 * len(train)
+    assert ConstantAnswers(train).best(metric, "samm", text, Asked(Kind.analysis)) == often
+
+
+def test_answers_that_are_no_text_or_number_are_left_out() -> None:
+    train = [trained(COARSE, True), trained(COARSE, 1.5), trained(COARSE, "negative")]  # type: ignore[arg-type]
+    assert ConstantAnswers(train).shares("samm", COARSE, Asked(Kind.coarse)) == {"negative": 1.0}
+    assert ConstantAnswers(train[:2]).best("UF1", "samm", COARSE, Asked(Kind.coarse)) is None
 
 
 def test_classes_take_the_most_frequent_or_a_guess_in_proportion() -> None:

@@ -129,6 +129,21 @@ def test_bleu_and_rouge_of_one_word_empty_and_equal_answers() -> None:
     assert rouge.tolist() == pytest.approx([4 / 7, 1.0, 0.0, 1.0])
 
 
+def test_text_columns_are_the_corpus_bleu_and_the_mean_rouge_of_their_rows() -> None:
+    text = word(Asked(Kind.analysis))
+    rows = [pair("samm", text, true, said) for true, said in zip(TRUTH, SAID, strict=True)]
+    rows += [pair("casme3", text, "a b c d", "a b c d"), pair("casme3", text, "no", "a b c")]
+    found = values(rows)
+    rouge_N = text_scores.rouge1(TRUTH, SAID)
+    assert 0.1 < rouge_N.mean() < 0.9
+    assert found["ROUGE SAMM"] == pytest.approx(rouge_N.mean())
+    assert found["ROUGE CAS"] == pytest.approx(1 / 2)
+    assert found["ROUGE Overall"] == pytest.approx((rouge_N.sum() + 1 + 0) / 5)
+    bleu = text_scores.corpus_bleu(text_scores.bleu_counts(TRUTH, SAID).sum(axis=0))
+    assert found["BLEU SAMM"] == pytest.approx(bleu)
+    assert found["BLEU Overall"] != pytest.approx(bleu)
+
+
 def test_rouge_equals_a_count_by_hand() -> None:
     for true, said in zip(TRUTH, SAID, strict=True):
         words = [set_of(text) for text in (true, said)]

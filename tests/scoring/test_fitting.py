@@ -98,6 +98,22 @@ def test_what_it_was_made_from_is_recorded_and_the_same_videos_give_the_same_id(
     assert fit(videos[:-1]).id != fitted.id
 
 
+def test_a_plan_corrects_a_bias_and_has_a_fixed_threshold_unless_it_says_otherwise() -> None:
+    random = np.random.default_rng(0)
+    videos = []
+    for number in range(200):
+        positive = bool(number % 2)
+        chance = float(1 / (1 + np.exp(-random.normal(2.0 if positive else 0.0, 1.0) - 1.0)))
+        label = "yes" if positive else "no"
+        told = [{"yes": chance, "no": 1 - chance}]
+        videos.append(ScoredVideo(f"p{number // 4}", label, told, [5.0]))
+    usual = fit(videos, poolings=("mean",))
+    assert usual.bias < -0.5, "the model says yes far too often"
+    assert fit(videos, poolings=("mean",), with_bias=False).bias == 0.0
+    assert (usual.threshold_policy, usual.threshold) == ("fixed", 0.5)
+    assert fit(videos).choice.folds == 5
+
+
 def test_a_single_pooling_is_taken_without_a_choice(videos: list[ScoredVideo]) -> None:
     scoring = fit(videos, poolings=("mean",), threshold="prevalence")
     assert (scoring.pooling, scoring.choice.folds) == ("mean", 0)
