@@ -1,11 +1,10 @@
 """What is installed and which engines can run.
 
-Does: look at package metadata, the ffmpeg binary and the GPU driver, with a remedy for each
-missing part.  Does not: import torch (metadata says enough, in a tenth of a second) or install.
+Does: look at package metadata, the ffmpeg binary and what GPUs need (see gpu_host), with a remedy
+for each missing part.  Does not: import torch (metadata says enough in a tenth of a second).
 """
 
 import platform
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -46,8 +45,19 @@ def installed(package: str) -> str | None:
 
 def examine() -> list[Finding]:
     """Look at everything, core first."""
+    from mllm_affect.gpu_host import examine_gpu_host
+
     core = [_package(name) for name in CORE]
-    return [_python(), *core, ffmpeg(), isolation(), gpu(), *engines(), _swift(), *model_files()]
+    return [
+        _python(),
+        *core,
+        ffmpeg(),
+        isolation(),
+        *examine_gpu_host(),
+        *engines(),
+        _swift(),
+        *model_files(),
+    ]
 
 
 def engines(find: Callable[[str], str | None] = installed) -> list[Finding]:
@@ -90,7 +100,7 @@ def ffmpeg() -> Finding:
     try:
         from imageio_ffmpeg import get_ffmpeg_exe
 
-        banner = _first_line([get_ffmpeg_exe(), "-hide_banner", "-version"])
+        banner = first_line([get_ffmpeg_exe(), "-hide_banner", "-version"])
     except (ImportError, RuntimeError, OSError, subprocess.SubprocessError) as error:
         return Finding("ffmpeg", works=False, needed=True, found=str(error), remedy=remedy)
     words = banner.split()
@@ -120,22 +130,6 @@ def isolation() -> Finding:
         remedy="let the container or kernel allow them, see docs/security-media.md; videos are "
         "decoded in a process of their own all the same, unless `serve --require-sandbox`",
     )
-
-
-def gpu() -> Finding:
-    """Ask the NVIDIA driver which GPU there is; none is no fault."""
-    remedy = "none needed for the embedded miniature; Qwen3-Omni-30B-A3B wants two of 80 GB"
-    program = shutil.which("nvidia-smi")
-    if program is None:
-        found = "none (no nvidia-smi)"
-        return Finding("GPU", works=False, needed=False, found=found, remedy=remedy)
-    query = ["--query-gpu=name,memory.total", "--format=csv,noheader"]
-    try:
-        found = _first_line([program, *query])
-    except (OSError, subprocess.SubprocessError) as error:
-        found = f"the driver does not answer: {error}"
-        return Finding("GPU", works=False, needed=False, found=found, remedy=remedy)
-    return Finding("GPU", works=bool(found), needed=False, found=found or "none", remedy=remedy)
 
 
 def model_files() -> list[Finding]:
@@ -185,7 +179,7 @@ def _swift() -> Finding:
     )
 
 
-def _first_line(command: list[str]) -> str:
+def first_line(command: list[str]) -> str:
     """Run a program and return its first line of output."""
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=PROBE_SECONDS, check=True

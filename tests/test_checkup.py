@@ -2,13 +2,16 @@
 
 import dataclasses
 import json
+import os
+import shutil
 import subprocess
+import sysconfig
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from mllm_affect import checkup
+from mllm_affect import checkup, gpu_host
 from mllm_affect.cli.app import app
 from mllm_affect.media import weights
 
@@ -91,14 +94,67 @@ def fake_driver(folder: Path, script: str) -> None:
 
 def test_the_gpu_is_what_the_driver_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert not checkup.gpu().works
-    assert "no nvidia-smi" in checkup.gpu().found
+    assert not gpu_host.gpu().works
+    assert "no nvidia-smi" in gpu_host.gpu().found
     fake_driver(tmp_path, "echo 'Some GPU, 80 GiB'")
-    assert checkup.gpu() == checkup.Finding(
-        "GPU", works=True, needed=False, found="Some GPU, 80 GiB", remedy=checkup.gpu().remedy
+    assert gpu_host.gpu() == checkup.Finding(
+        "GPU", works=True, needed=False, found="Some GPU, 80 GiB", remedy=gpu_host.gpu().remedy
     )
     fake_driver(tmp_path, "exit 9")
-    assert "does not answer" in checkup.gpu().found
+    assert "does not answer" in gpu_host.gpu().found
+
+
+@pytest.mark.parametrize(
+    ("version", "cuda", "works"),
+    [
+        ("580.65.06", "13.0.48", True),
+        ("570.86", "13.0.48", False),
+        ("570.86", "12.8.90", True),
+        ("470.1", "12.8.90", False),
+        ("570.86", "14.0", False),
+        ("570.86", None, True),
+    ],
+)
+def test_the_driver_must_suit_the_cuda_that_torch_brings(
+    version: str, cuda: str | None, works: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    fake_driver(tmp_path, f"echo {version}")
+    found = gpu_host.driver(lambda name: cuda if name == "nvidia-cuda-runtime" else None)
+    assert (found.works, version in found.found) == (works, True)
+    if cuda and cuda.startswith("13") and not works:
+        assert "driver 580 or newer" in found.remedy
+
+
+def test_a_host_without_a_compiler_or_headers_is_told_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "a C compiler" in gpu_host.compiler().found
+    monkeypatch.setattr(sysconfig, "get_path", lambda _name: str(tmp_path))
+    (tmp_path / "gcc").write_text("#!/bin/sh\n")
+    (tmp_path / "gcc").chmod(0o755)
+    assert gpu_host.compiler().found == "without Python.h"
+    (tmp_path / "Python.h").touch()
+    assert gpu_host.compiler().works
+
+
+def test_small_shared_memory_and_disk_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Small:
+        f_frsize, f_blocks = 4096, 16384  # Docker's 64 MiB
+
+    monkeypatch.setattr(os, "statvfs", lambda _path: Small)
+    found = gpu_host.shared_memory()
+    assert (found.works, found.found) == (False, "0.1 GiB")
+    assert "--ipc=host" in found.remedy
+
+    class Full:
+        free = 12_000_000_000
+
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: Full)
+    found = gpu_host.disk()
+    assert (found.works, found.found) == (False, "12 GB in this folder")
+    assert "71 GB" in found.remedy
 
 
 def test_the_doctor_is_quick_because_it_loads_no_torch() -> None:
