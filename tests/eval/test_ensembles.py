@@ -1,6 +1,7 @@
 """Ensembles: files that belong together, combined as worked by hand, weights judged honestly."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -148,6 +149,22 @@ def test_weights_go_to_who_knows_and_are_judged_out_of_fold(method) -> None:  # 
     assert loss[FITTED] < loss[EQUAL]
     assert loss[FITTED] <= loss[BEST] + 0.01
     assert scores[FITTED].macro_f1 == pytest.approx(summarise(rows, resamples=5).macro_f1)
+
+
+@pytest.mark.parametrize("method", ["mean", "logit"])
+def test_no_other_weights_fit_the_labels_better(method) -> None:  # type: ignore[no-untyped-def]
+    members = models("v", 8)[:2]
+
+    def loss(weights: Sequence[float]) -> float:
+        told = [
+            p if row.label == "yes" else 1 - p
+            for row in combine(members, method, weights)
+            for p in [p_yes([row])]
+        ]
+        return -float(np.log(told).mean())
+
+    best = loss(fit_weights(members, method)[0].weights)
+    assert all(best <= loss([w, 1 - w]) + 1e-6 for w in np.linspace(0, 1, 6).tolist())
 
 
 def test_no_video_is_answered_by_weights_that_saw_its_label(

@@ -53,6 +53,14 @@ def test_counts_worked_by_hand() -> None:
     assert (found.by_frame, found.by_second, found.unlabelled) == (1, 0, 0)
 
 
+def test_answered_and_positive_frames_count_hits_once() -> None:
+    # Three of the six answered frames are hits, two positive ones are missed.
+    spans = example("a.mp4", frame_spans={"ah": [[3, 7]]})
+    found = scores([answered("a.mp4", 0.8, 0.1)], [spans])
+    assert (found.positive_frames, found.answered_frames) == (5, 6)
+    assert found.f1 == pytest.approx(2 * 3 / (2 * 3 + 3 + 2))
+
+
 def test_scores_equal_an_independent_computation() -> None:
     f1_score = pytest.importorskip("sklearn.metrics").f1_score
     generator = np.random.default_rng(0)

@@ -1,6 +1,7 @@
 """Known answers of the micro-expression scores, by hand and by independent libraries."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -220,3 +221,6 @@ def test_event_types_and_units_by_hand() -> None:
     assert found["F1_AU Overall"] == pytest.approx((2 / 3 + 1) / 2)
     assert found["Jaccard_AU Overall"] == pytest.approx((1 / 2 + 1) / 2)
     assert found["MAE events Overall"] is None
+    unanswered = replace(pair("samm", UNITS, "", ""), answered=False)
+    missed = values([unanswered], "lvqa")
+    assert missed["F1_AU Overall"] == missed["Jaccard_AU Overall"] == 0.0, "not even where none is"
