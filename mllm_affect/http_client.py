@@ -45,6 +45,15 @@ def http_client(url: str, **options: Any) -> httpx.Client:
         ) from error
 
 
+def requests_session(url: str) -> Any:
+    """Return a `requests.Session` for libraries that want one; proxies as `http_client`."""
+    import requests
+
+    session = requests.Session()
+    session.trust_env = not is_this_machine(urlsplit(url).hostname or "")
+    return session
+
+
 def is_this_machine(host: str) -> bool:
     """Return whether a host is a loopback or unspecified address, or `localhost`."""
     host = host.lower().removesuffix(".").strip("[]")

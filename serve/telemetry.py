@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mllm_affect import __version__, tracing
 from mllm_affect.errors import UserError
-from mllm_affect.http_client import is_this_machine
+from mllm_affect.http_client import requests_session
 from serve.paths import route_path
 
 SERVICE_NAME = "mllm-affect"
@@ -73,7 +73,6 @@ def traced(endpoint: str | None) -> Iterator[None]:
 
 def _provider(endpoint: str) -> Any:
     try:
-        import requests
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.resources import Resource
         from opentelemetry.sdk.trace import TracerProvider
@@ -85,8 +84,7 @@ def _provider(endpoint: str) -> Any:
             f'{error.name} is missing; pip install "mllm-affect[otel]", or leave out '
             "--otlp-endpoint.",
         ) from error
-    session = requests.Session()
-    session.trust_env = not is_this_machine(urlsplit(endpoint).hostname or "")
+    session = requests_session(endpoint)
     exporter = OTLPSpanExporter(endpoint=endpoint, timeout=TIMEOUT_S, session=session)
     facts = {"service.name": SERVICE_NAME, "service.version": __version__}
     # Not Resource.create: it would add the host's name and process's command line.

@@ -64,7 +64,7 @@ def test_rows_of_it_have_its_images(data: Path, tmp_path: Path) -> None:
 
 def test_evaluation_asks_about_it_and_knows_its_times(data: Path, tmp_path: Path) -> None:
     examples, engine = read_examples(data), EchoEngine()
-    ((_, _, during),) = answered(data, examples, [TASK], engine, PROFILE, 5.0, None, trusted=True)
+    ((_, _, during),) = answered(data, examples, [TASK], engine, PROFILE, None, trusted=True)
     log = PredictionsLog(tmp_path, {})
 
     def ask(video, _context):  # type: ignore[no-untyped-def]

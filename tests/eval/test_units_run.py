@@ -164,13 +164,12 @@ def test_a_long_video_shows_what_any_of_its_segments_does(
     coded: Path, composite: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Cut into two, a video's probabilities are the higher of its halves'."""
-    from eval.units import reading
     from mllm_affect.media.video import open_video
-    from mllm_affect.model.profile import read_profile
+    from mllm_affect.model.profile import ModelProfile, read_profile
     from mllm_affect.tasks.model_input import model_input
     from mllm_affect.tasks.prompts import load_task
 
-    monkeypatch.setattr(reading, "MAX_SECONDS", 0.5)
+    monkeypatch.setattr(ModelProfile, "segment_seconds", lambda _profile: 0.5)
     first = predict_units(UnitPlan(coded, composite, leanings=False, trusted=True))[0]
     task = read_profile(composite).fit(load_task("au"))
     with open_video(coded / first.video, trusted=True) as video:

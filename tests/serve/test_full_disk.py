@@ -99,7 +99,9 @@ def on_a_small_disk(disk: Path, video: Path) -> None:
 
     service = Service(data=disk / "data")
     http, content = service.http, video.read_bytes()
-    found = http.post("/v1/videos", content=content).json()
+    kept = http.post("/v1/videos", content=content)
+    assert kept.status_code == 201, kept.text
+    found = kept.json()
     url = f"/v1/videos/{found['id']}"
     body = {"video_id": found["id"], "task": "ah"}
     made = [http.post("/v1/analyses", json=body).json()["id"] for _ in range(40)]
