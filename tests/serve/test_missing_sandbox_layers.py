@@ -109,7 +109,9 @@ def test_a_kernel_that_gives_no_network_namespaces(tmp_path: Path) -> None:
             capture_output=True, text=True, env=environment, timeout=120,
         )  # fmt: skip
 
-    findings = json.loads(run("doctor", "--json").stdout)["findings"]
+    told = run("doctor", "--json")
+    assert told.stdout, told.stderr
+    findings = json.loads(told.stdout)["findings"]
     (found,) = [one for one in findings if one["part"] == "isolated decoding"]
     assert not found["works"]
     assert "without network namespace" in found["found"]
