@@ -18,6 +18,7 @@ from finetune.merge import TRAINED_IN_FULL
 from finetune.plugins import (
     EVALUATION_CALLBACK,
     EVALUATION_PLUGIN,
+    EVIDENCE_OPTIMIZER,
     EVIDENCE_PLUGIN,
     RESUME_CALLBACK,
     RESUME_PLUGIN,
@@ -117,7 +118,7 @@ def training_command(
         **_model_arguments(recipe, base),
         **_data_arguments(recipe),
         **_method_arguments(recipe, base),
-        **_optimizer_arguments(recipe),
+        **_optimizer_arguments(recipe, base),
         **_device_arguments(recipe),
         **_output_arguments(recipe, output),
         **_plugin_arguments(recipe, base),
@@ -281,7 +282,7 @@ def lora_modules(recipe: Recipe, base: BaseCheckpoint) -> tuple[str, ...]:
     )
 
 
-def _optimizer_arguments(recipe: Recipe) -> dict[str, str]:
+def _optimizer_arguments(recipe: Recipe, base: BaseCheckpoint) -> dict[str, str]:
     length = (
         {"max_steps": str(recipe.max_steps)}
         if recipe.max_steps is not None
@@ -296,7 +297,17 @@ def _optimizer_arguments(recipe: Recipe) -> dict[str, str]:
         "per_device_train_batch_size": str(recipe.batch_size),
         "gradient_accumulation_steps": str(recipe.accumulation),
         "gradient_checkpointing": _flag(recipe.gradient_checkpointing),
+        **(_evidence_optimizer(recipe) if base.has_evidence else {}),
     }
+
+
+def _evidence_optimizer(recipe: Recipe) -> dict[str, str]:
+    """Return the optimizer that evidence_plugin registers.
+
+    ms-swift has no argument for a learning rate of our module; that of the `aligner`, which only
+    an optimizer that we do not use reads, carries it.
+    """
+    return {"optimizer": EVIDENCE_OPTIMIZER, "aligner_lr": f"{recipe.evidence_learning_rate:g}"}
 
 
 def _device_arguments(recipe: Recipe) -> dict[str, str]:

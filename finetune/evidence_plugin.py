@@ -1,8 +1,8 @@
 """Checkpoints with the evidence projector in ms-swift: `--external_plugins .../evidence_plugin.py`.
 
-Does: register model type and template, and hand a row's action units and person to the model, which
-adds their losses.  Does not: compute evidence (the model does, from the video's patches).  ms-swift
-imports this file by its path.
+Does: register model type, template and optimizer, and hand a row's action units and person to the
+model, which adds their losses.  Does not: compute evidence (the model does, from the video's
+patches).  ms-swift imports this file by its path.
 """
 
 from typing import Any
@@ -10,9 +10,12 @@ from typing import Any
 import torch
 from swift.model import ModelGroup, ModelMeta, register_model
 from swift.model.models.qwen import Qwen3OmniLoader
+from swift.optimizers import OptimizerCallback, optimizers_map
 from swift.template import register_template
 from swift.template.templates.qwen import Qwen3OmniTemplate, QwenTemplateMeta
 
+from finetune.merge import TRAINED_IN_FULL
+from finetune.plugins import EVIDENCE_OPTIMIZER
 from mllm_affect.data.unit_labels import UNKNOWN, subject_number, unit_labels
 from mllm_affect.model.evidence.placing import PAIR
 from mllm_affect.model.evidence.thinker import EvidenceQwen3OmniMoeForConditionalGeneration
@@ -60,6 +63,28 @@ class EvidenceTemplate(Qwen3OmniTemplate):  # type: ignore[misc]
         return made
 
 
+class EvidenceOptimizer(OptimizerCallback):  # type: ignore[misc]
+    """The usual optimizer, with a learning rate of its own for the projector (`--aligner_lr`)."""
+
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        """Return the optimizer; each of its groups is parted into the projector's and the rest."""
+        optimizer: torch.optim.Optimizer = super().create_optimizer(model)
+        named = (model or self.trainer.model).named_parameters()
+        own = {id(weight) for name, weight in named if TRAINED_IN_FULL in name}
+        rest = [_part(group, own, False) for group in optimizer.param_groups]
+        projector = [_part(group, own, True) for group in optimizer.param_groups]
+        for group in projector:
+            group["lr"] = self.args.aligner_lr
+        optimizer.param_groups[:] = [group for group in (*rest, *projector) if group["params"]]
+        return optimizer
+
+
+def _part(group: dict[str, Any], own: set[int], inside: bool) -> dict[str, Any]:
+    chosen = [weight for weight in group["params"] if (id(weight) in own) is inside]
+    return {**group, "params": chosen}
+
+
+optimizers_map[EVIDENCE_OPTIMIZER] = EvidenceOptimizer
 register_model(
     ModelMeta(
         MODEL_TYPE,

@@ -158,7 +158,7 @@ def _merge_file(adapter: Adapter, source: Path, target: Path, keep_talker: bool)
             raise UserError(
                 "bad_adapter", f"Weight {name} has another shape in the base; it is another base."
             )
-        tensors[name] = adapter.trained[name].to(tensors[name].dtype).contiguous()
+        tensors[name] = adapter.trained[name].contiguous()
     for name in changed & adapter.factors.keys():
         weight_OI, delta_OI = tensors[name], adapter.delta(name)
         if weight_OI.shape != delta_OI.shape:

@@ -108,6 +108,13 @@ class Recipe(BaseModel):
     )
 
     learning_rate: float = Field(1e-5, gt=0, lt=1, description="Peak learning rate.")
+    evidence_learning_rate: float = Field(
+        1e-3,
+        gt=0,
+        lt=1,
+        description="Peak learning rate of the evidence projector, which starts from random "
+        "weights; of no effect without one.",
+    )
     warmup_ratio: float = Field(0.0, ge=0, lt=1, description="Share of steps that warm up.")
     schedule: Literal["cosine", "linear", "constant"] = Field(
         "cosine", description="How the learning rate falls after warm-up."

@@ -5,6 +5,7 @@ names.
 """
 
 from mllm_affect.engine.answer_tree import check_answers
+from mllm_affect.engine.largest_question import LONGEST_QUESTION
 from mllm_affect.errors import UserError
 from mllm_affect.expressions.questions import question_of
 from mllm_affect.tasks.prompts import (
@@ -15,8 +16,6 @@ from mllm_affect.tasks.prompts import (
 )
 from mllm_affect.tasks.task import Task
 from serve.problems import FieldError
-
-LONGEST_QUESTION = 4_000
 
 
 def chosen_task(task: str | None, question: str | None, answers: tuple[str, ...]) -> Task:

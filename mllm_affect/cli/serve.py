@@ -5,6 +5,7 @@ Does: read options and print what the service tells.  Does not: serve (see serve
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -76,7 +77,8 @@ def serve(
         int, typer.Option(min=1, max=64, help="GPUs that share the model.")
     ] = 1,
     max_model_len: Annotated[
-        int | None, typer.Option(min=64, help="Longest prompt, in tokens.")
+        int | None,
+        typer.Option(min=64, help="Longest prompt, in tokens; by default as the tasks need."),
     ] = None,
     engine_option: Annotated[
         list[str] | None, typer.Option(help="A word handed to `vllm serve` as it is; repeatable.")
@@ -171,14 +173,23 @@ def _settings(
 
 def _print_command(plan: "ServicePlan", json: bool) -> None:
     from mllm_affect.engine.checkpoint import check_checkpoint
-    from mllm_affect.engine.vllm_options import runs_on_cpu, serve_command
+    from mllm_affect.engine.largest_question import bounded_options
+    from mllm_affect.engine.serving_memory import serving_memory
+    from mllm_affect.engine.vllm_options import default_dtype, runs_on_cpu, serve_command
     from mllm_affect.media.types import Sampling
 
-    sampling = check_checkpoint(plan.checkpoint).sampling or Sampling()
-    words = serve_command(plan.checkpoint, sampling, 8001, plan.options, runs_on_cpu())
+    profile = check_checkpoint(plan.checkpoint)
+    options = bounded_options(plan.options, plan.checkpoint, profile)
+    sampling = profile.sampling or Sampling()
+    cpu = runs_on_cpu()
+    words = serve_command(plan.checkpoint, sampling, 8001, options, cpu)
+    dtype = options.dtype or default_dtype(cpu)
+    length, gpus = options.max_model_len, options.tensor_parallel
+    memory = serving_memory(plan.checkpoint, length or 0, dtype, gpus)
     if json:
-        print_json({"command": words})
+        print_json({"command": words, "memory": asdict(memory)})
     else:
+        err.print(memory.sentence(), highlight=False, markup=False)
         out.print(shlex.join(words), highlight=False, markup=False)
 
 

@@ -7,9 +7,10 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any, Final
 
 from mllm_affect.engine.vllm_guard import KEY_VARIABLE, MIDDLEWARE
 from mllm_affect.errors import UserError
@@ -27,13 +28,17 @@ NO_DOMAIN = "none.invalid"
 empty list would allow every host."""
 
 
+ONE_VIDEO: Final[Mapping[str, Any]] = {"video": 1, "audio": 1, "image": 0}
+
+
 @dataclass(frozen=True)
 class EngineOptions:
     """What may be chosen about the engine; `None` leaves vLLM's own default for the hardware.
 
     `kv_cache_gib` and `memory_share` bound memory: the first is the CPU build's key-value cache,
     the second the share of GPU (or, on a CPU, of main) memory that vLLM may plan with.
-    `extra` is handed to `vllm serve` as it is.
+    `max_model_len`: longest prompt, in tokens.  `media_limits`: the largest video and sound to plan
+    memory for (see largest_question).  `extra` is handed to `vllm serve` as it is.
     """
 
     dtype: str | None = None
@@ -41,6 +46,7 @@ class EngineOptions:
     kv_cache_gib: int = 1
     max_model_len: int | None = None
     tensor_parallel: int = 1
+    media_limits: Mapping[str, Any] = field(default_factory=lambda: ONE_VIDEO)
     extra: tuple[str, ...] = ()
 
 
@@ -62,6 +68,11 @@ def runs_on_cpu() -> bool:
             "No vLLM is installed; run `make install` (HARDWARE=cpu or gpu), or give --engine-url.",
         )
     return cpu
+
+
+def default_dtype(cpu: bool) -> str:
+    """Return the numbers that vLLM computes in where none are chosen."""
+    return "float32" if cpu else "bfloat16"
 
 
 def _installed(distribution: str) -> bool:
@@ -96,11 +107,11 @@ def serve_command(
         words += ["--middleware", MIDDLEWARE]
     words += ["--media-io-kwargs", json.dumps(frames)]
     words += ["--mm-processor-kwargs", json.dumps(processor)]
-    words += ["--limit-mm-per-prompt", json.dumps({"video": 1, "audio": 1, "image": 0})]
+    words += ["--limit-mm-per-prompt", json.dumps(dict(options.media_limits))]
     words += ["--logits-processors", "mllm_affect.engine.forced_tokens:ForcedTokens"]
     words += ["--chat-template-content-format", "openai"]
     words += ["--generation-config", "vllm"]
-    words += ["--dtype", options.dtype or ("float32" if cpu else "bfloat16")]
+    words += ["--dtype", options.dtype or default_dtype(cpu)]
     if cpu:
         words += ["--enforce-eager"]
         if options.tensor_parallel == 1:

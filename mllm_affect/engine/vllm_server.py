@@ -6,6 +6,7 @@ Does not: send questions (see vllm_client).
 
 from pathlib import Path
 
+from mllm_affect.engine.largest_question import bounded_options
 from mllm_affect.engine.server_process import ServerProcess, free_port, refuse_port_in_use
 from mllm_affect.engine.vllm_options import (
     EngineOptions,
@@ -14,6 +15,7 @@ from mllm_affect.engine.vllm_options import (
     serve_environment,
 )
 from mllm_affect.media.types import Sampling
+from mllm_affect.model.profile import read_profile
 
 __all__ = ["VllmServer", "free_port", "refuse_port_in_use"]
 
@@ -32,10 +34,12 @@ class VllmServer(ServerProcess):
     ) -> None:
         """Prepare a server; `port` None takes a free one.
 
+        Memory is planned for the largest question that this toolkit asks (largest_question).
         `key`: what everybody must send as a bearer token, on every route; None: nothing.
-        Raises UserError as runs_on_cpu does.
+        Raises UserError as runs_on_cpu and read_profile do.
         """
         options, cpu = options or EngineOptions(), runs_on_cpu()
+        options = bounded_options(options, checkpoint, read_profile(checkpoint))
         port = free_port() if port is None else port
         super().__init__(
             serve_command(checkpoint, sampling, port, options, cpu, keyed=key is not None),

@@ -4,8 +4,8 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 
 from mllm_affect.engine.answer_tree import LONGEST_ANSWER, MOST_ANSWERS
+from mllm_affect.engine.largest_question import LONGEST_QUESTION
 from mllm_affect.media.limits import AUDIO_CODECS, CONTAINERS, VIDEO_CODECS
-from serve.choosing import LONGEST_QUESTION
 from serve.problems import problem_responses
 from serve.state import State, bearer
 

@@ -3,6 +3,9 @@
 Does: copy a base, add the projector's weights under `thinker.evidence_projector.`, its settings to
 config.json and the placeholders to the chat format.  Does not: train, resize embeddings (the
 placeholders are reserved entries of the vocabulary) or load the base's weights.
+
+The projector's weights are float32 whatever the base's are: steps of training are smaller than
+bfloat16 can add to a weight, and most of them would be lost.
 """
 
 import json
@@ -53,8 +56,7 @@ def compose(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         projector = EvidenceProjector(chosen)
-    dtype = getattr(torch, _dtype(config))
-    weights = {PREFIX + name: value.to(dtype) for name, value in projector.state_dict().items()}
+    weights = {PREFIX + name: value.float() for name, value in projector.state_dict().items()}
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}-"))
     try:
@@ -108,12 +110,6 @@ def _settings(base: Path, index: dict[str, str], settings: dict[str, Any]) -> Ev
     length = float(embeddings_VD.float().norm(dim=-1).mean())
     chosen = EvidenceConfig.beside(embeddings_VD.shape[1], settings)
     return replace(chosen, token_norm=settings.get("token_norm", round(length, 6)))
-
-
-def _dtype(config: dict[str, Any]) -> str:
-    thinker = config.get("thinker_config", {})
-    named = thinker.get("dtype") or config.get("dtype") or config.get("torch_dtype") or "float32"
-    return str(named).removeprefix("torch.")
 
 
 def _write(folder: Path, base: Path, index: dict[str, str], weights: dict[str, Any]) -> None:

@@ -28,6 +28,7 @@ from mllm_affect.model.evidence.placing import pair_ids, places
 from mllm_affect.model.evidence.projector import Evidence, EvidenceProjector
 
 IGNORED = -100
+FLOAT32_MODULES = ("evidence_projector",)
 
 
 @dataclass
@@ -44,7 +45,12 @@ class EvidenceOutput(Qwen3OmniMoeThinkerCausalLMOutputWithPast):  # type: ignore
 
 
 class EvidenceThinker(Qwen3OmniMoeThinkerForConditionalGeneration):  # type: ignore[misc]
-    """The thinker with its evidence projector; without a video it is the plain thinker."""
+    """The thinker with its evidence projector; without a video it is the plain thinker.
+
+    The projector stays in float32 beside a thinker in bfloat16, and computes so.
+    """
+
+    _keep_in_fp32_modules_strict = FLOAT32_MODULES
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)
@@ -79,7 +85,8 @@ class EvidenceThinker(Qwen3OmniMoeThinkerForConditionalGeneration):  # type: ign
         evidence = None
         if pixel_values_videos is not None and input_ids is not None:
             partner_B = self._partners(video_grid_thw, unit_labels, unit_subjects)
-            evidence = self.evidence_projector(pixel_values_videos, video_grid_thw, partner_B)
+            with _full_precision(pixel_values_videos):
+                evidence = self.evidence_projector(pixel_values_videos, video_grid_thw, partner_B)
             inputs_embeds = self._placed(input_ids, inputs_embeds, evidence)
         states: list[Tensor] = []
         asked = want_units or unit_labels is not None
@@ -101,7 +108,8 @@ class EvidenceThinker(Qwen3OmniMoeThinkerForConditionalGeneration):  # type: ign
         if not asked:
             return out
         state_BD = _before_answer(states[0], attention_mask, labels)
-        logits_BA = self.evidence_projector.answer_head(state_BD)
+        with _full_precision(state_BD):
+            logits_BA = self.evidence_projector.answer_head(state_BD.float())
         loss = out.loss
         if unit_labels is not None:
             units = self._unit_losses(logits_BA, evidence, unit_labels)
@@ -166,11 +174,18 @@ class EvidenceQwen3OmniMoeForConditionalGeneration(
 ):
     """The whole model, thinker only; its checkpoint's config.json names this class."""
 
+    _keep_in_fp32_modules_strict = FLOAT32_MODULES
+
     def __init__(self, config: Any) -> None:
         Qwen3OmniMoePreTrainedModel.__init__(self, config)
         self.thinker = EvidenceThinker._from_config(config.thinker_config)
         self.has_talker = False
         self.post_init()
+
+
+def _full_precision(like: Tensor) -> torch.autocast:
+    """Return a context without autocast, which a trainer in bfloat16 puts around the model."""
+    return torch.autocast(like.device.type, enabled=False)
 
 
 def _before_answer(states_BLD: Tensor, mask_BL: Tensor | None, labels_BL: Tensor | None) -> Tensor:

@@ -105,7 +105,8 @@ class EvidenceThinkerForServing(Qwen3OmniMoeThinkerForConditionalGeneration):  #
         super().__init__(vllm_config=vllm_config, prefix=prefix)
         settings = EvidenceConfig.from_mapping(self.config.evidence["projector"])
         with self._mark_tower_model(vllm_config, "video"):
-            self.evidence_projector = EvidenceProjector(settings)
+            # vLLM builds in the checkpoint's dtype; the projector was trained in float32.
+            self.evidence_projector = EvidenceProjector(settings).float()
 
     def _process_video_input(self, video_input: Any) -> tuple[Tensor, ...]:
         if video_input["type"] != "pixel_values_videos":
