@@ -15,7 +15,8 @@ from mllm_affect.media.types import Sampling
 from mllm_affect.model.frame_rate import check_frame_rate, positions_per_second
 from mllm_affect.model.miniature import embedded_checkpoint
 from mllm_affect.model.model_class import EVIDENCE
-from mllm_affect.model.profile import ModelProfile, read_profile
+from mllm_affect.model.profile import FILE_NAME, ModelProfile, read_profile
+from mllm_affect.model.variant import refuse_other_variant
 from mllm_affect.model.weights_hash import weights_hash
 from mllm_affect.tasks.task import Task
 
@@ -66,6 +67,7 @@ def read_base(model: str | None, *, weights: bool = True) -> BaseCheckpoint:
             f"{folder} is a {config.get('architectures')}, not a {ARCHITECTURE}.",
         )
     _refuse_code(folder)
+    refuse_other_variant(folder, config, own=(folder / FILE_NAME).is_file())
     base = BaseCheckpoint(
         folder=folder,
         layers=_layers(config, folder),

@@ -11,7 +11,8 @@ from typing import Any
 from mllm_affect.errors import UserError
 from mllm_affect.media.types import Sampling
 from mllm_affect.model.frame_rate import check_frame_rate, positions_per_second
-from mllm_affect.model.profile import ModelProfile, read_profile
+from mllm_affect.model.profile import FILE_NAME, ModelProfile, read_profile
+from mllm_affect.model.variant import refuse_other_variant
 
 MODEL_TYPE = "qwen3_omni_moe"
 LENGTH_BYTES = 8
@@ -21,7 +22,8 @@ LARGEST_HEADER = 100 << 20
 def check_checkpoint(folder: Path) -> ModelProfile:
     """Return the profile of a checkpoint that looks whole.
 
-    Raises UserError `bad_checkpoint` with what is missing, and `bad_sampling` for a frame rate at
+    Raises UserError `bad_checkpoint` with what is missing, `other_variant` for a Thinking or
+    Captioner model, and `bad_sampling` for a frame rate at
     which no library agrees with another.
     """
     profile = read_profile(folder)
@@ -39,6 +41,7 @@ def check_checkpoint(folder: Path) -> ModelProfile:
         safetensors_header(path)
     if not (folder / "tokenizer_config.json").is_file():
         raise _bad(folder, "its tokenizer_config.json is missing")
+    refuse_other_variant(folder, config, own=(folder / FILE_NAME).is_file())
     check_frame_rate((profile.sampling or Sampling()).fps, positions_per_second(config))
     return profile
 
