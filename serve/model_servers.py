@@ -14,6 +14,7 @@ from functools import partial
 import httpx
 
 from mllm_affect.engine.balanced import BalancedEngine
+from mllm_affect.engine.start_progress import BASE_S, StartProgress
 from mllm_affect.engine.vllm_client import VllmEngine
 from mllm_affect.engine.vllm_options import SERVED_NAME
 from mllm_affect.engine.vllm_server import VllmServer
@@ -28,7 +29,6 @@ from serve.plan import Say, ServicePlan
 
 WATCH_SECONDS = 1.0
 LOOK_SECONDS = 0.2
-START_SECONDS = 900.0
 
 
 @contextmanager
@@ -94,8 +94,11 @@ class EngineWatch(threading.Thread):
         engine: BalancedEngine,
         leave: Callable[[], None],
         say: Say,
+        limit_s: float = BASE_S,
     ) -> None:
+        """`limit_s`: how long the child may take to start."""
         super().__init__(name="engine-watch", daemon=True)
+        self._limit_s = limit_s
         self.failure: EngineError | None = None
         self._child, self._engine = child, engine
         self._leave, self._say = leave, say
@@ -119,14 +122,21 @@ class EngineWatch(threading.Thread):
     def _wait_ready(self) -> None:
         """Return when a server answers; raise when the only one never will."""
         begun = time.monotonic()
+        progress = None if self._child is None else StartProgress(self._child.log_path)
         while not self._done.wait(LOOK_SECONDS):
             if self._engine.is_ready():
                 self._say("The model answers; the service is ready.")
                 return
             if self._child is not None:
                 self._child.raise_if_dead()
-                if time.monotonic() - begun > START_SECONDS:
-                    raise EngineError("engine_timeout", "The model server did not start in time.")
+                if time.monotonic() - begun > self._limit_s:
+                    raise EngineError(
+                        "engine_timeout",
+                        f"The model server did not start within {self._limit_s:.0f} s; read its "
+                        "log (--engine-log FILE keeps it).",
+                    )
+            if progress is not None and (news := progress.news()):
+                self._say(news)
             for server in self._engine.servers:
                 failure = server.first_failure
                 if failure is not None and failure.code not in AWAY:

@@ -15,6 +15,7 @@ from typing import NoReturn
 
 from mllm_affect.engine.balanced import BalancedEngine
 from mllm_affect.engine.checkpoint import check_checkpoint
+from mllm_affect.engine.start_progress import start_limit_s
 from mllm_affect.engine.vllm_server import VllmServer, refuse_port_in_use
 from mllm_affect.engine.vocabulary import Vocabulary
 from mllm_affect.errors import UserError
@@ -62,7 +63,8 @@ def run_service(plan: ServicePlan, say: Say) -> None:
     with _prepared(plan, say) as parts:
         state = replace(parts.state, on_work=parts.worker.wake)
         web = WebServer(create_app(state), state)
-        watch = EngineWatch(parts.child, parts.engine, web.leave, say)
+        limit_s = start_limit_s(plan.checkpoint)
+        watch = EngineWatch(parts.child, parts.engine, web.leave, say, limit_s)
         with _working(parts, watch):
             web.run()
     if watch.failure is not None:
@@ -76,7 +78,8 @@ def run_worker(plan: ServicePlan, say: Say) -> None:
     leaving = threading.Event()
     say(f"Working with {plan.model_name} on what is asked for in {plan.settings.data}")
     with _prepared(plan, say) as parts:
-        watch = EngineWatch(parts.child, parts.engine, leaving.set, say)
+        limit_s = start_limit_s(plan.checkpoint)
+        watch = EngineWatch(parts.child, parts.engine, leaving.set, say, limit_s)
         with _working(parts, watch):
             leaving.wait()
     if watch.failure is not None:
