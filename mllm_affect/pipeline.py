@@ -7,7 +7,7 @@ Does not: choose or own the engine, know HTTP, or write files.
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from mllm_affect.asking import ask_about, asked_ahead, asked_in_batches
@@ -182,12 +182,17 @@ def _opened(
             with open_video(source, limits, trusted=trusted, stop=stop) as opened:
                 yield from opened.read(task.sampling, max_seconds)
 
-        yield video, cached_video(video, task.sampling, max_seconds, cache=cache, read=read)
+        # Closed at once: whoever keeps an error keeps its frames, and with them the process.
+        with closing(
+            cached_video(video, task.sampling, max_seconds, cache=cache, read=read)
+        ) as cached:
+            yield video, cached
         return
     with ExitStack() as reading:
         opened = reading.enter_context(open_video(video, limits, trusted=trusted, stop=stop))
         clips = read_cached(opened, task.sampling, max_seconds, cache)
-        yield opened.source, _then(clips, reading.close)
+        with closing(clips):
+            yield opened.source, _then(clips, reading.close)
 
 
 def _then(clips: Iterable[Clip], done: Callable[[], None]) -> Iterator[Clip]:

@@ -6,7 +6,7 @@ A stranger's file is never trusted; a corpus of one's own may be, which saves a 
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -86,7 +86,7 @@ class TrustedVideo:
 
 def read_cached(
     video: Video, sampling: Sampling, max_seconds: float, cache: ClipCache | None
-) -> Iterator[Clip]:
+) -> Generator[Clip]:
     """Yield the clips of an open video, its parts included, from the cache, or read and fill it."""
 
     def read(

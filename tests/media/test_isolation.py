@@ -1,5 +1,7 @@
 """Strangers' videos are decoded elsewhere: the same clips, no harm from a process that fails."""
 
+import errno
+import fcntl
 import itertools
 import os
 import signal
@@ -9,6 +11,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import hurt_child
 import numpy as np
@@ -102,6 +105,27 @@ def test_nothing_is_left_when_reading_stops_early(plain: MadeVideo) -> None:
     clips.close()  # type: ignore[attr-defined]
     assert children() == before
     assert len(list(Path("/proc/self/fd").iterdir())) == open_before
+
+
+def test_a_user_with_many_large_pipes_gets_small_ones(
+    plain: MadeVideo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Linux refuses to enlarge a pipe once a user's pipes take 64 MiB, but for root."""
+    refused = []
+    control = fcntl.fcntl
+
+    def refuse(descriptor: int, command: int, *given: Any) -> Any:
+        if command == fcntl.F_SETPIPE_SZ:
+            refused.append(descriptor)
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+        return control(descriptor, command, *given)
+
+    expected = list(isolated_video.read_video(plain.source, SAMPLING))
+    monkeypatch.setattr(fcntl, "fcntl", refuse)
+    found = list(isolated_video.read_video(plain.source, SAMPLING))
+    assert refused
+    assert len(found) == len(expected)
+    assert all(map(same, found, expected))
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from service_in_process import PROFILE, Service
 from stub_engine import Stub, stub_engine
@@ -156,6 +157,14 @@ def test_an_analysis_for_which_the_machine_lacks_something_is_given_up_after_a_w
     assert (found["status"], found["error"]["code"]) == ("failed", code)
     events = service.http.get(f"/v1/analyses/{found['id']}/events").text
     assert events.count("event: waiting") == 4
+    # The error, which this test keeps, keeps the frames that it passed through.
+    assert decoding_processes() == []
+
+
+def decoding_processes() -> list[list[str]]:
+    """Return the command lines of the decoding processes that this process has started."""
+    children = psutil.Process().children(recursive=True)
+    return [words for one in children if "isolation.child" in " ".join(words := one.cmdline())]
 
 
 def test_what_lacks_is_waited_for_several_minutes() -> None:

@@ -4,7 +4,7 @@ Does: yield what `read_video` yields, from the cache where it is, filling it on 
 not.  Does not: change a clip, know tasks, or decide how large the cache grows (see folder).
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 
 from mllm_affect.media.cache.entry import (
@@ -44,7 +44,7 @@ def cached_video(
     *,
     cache: ClipCache | None = None,
     read: Read = read_video,
-) -> Iterator[Clip]:
+) -> Generator[Clip]:
     """Yield the clips that `read_video` yields, bit for bit; without a cache simply read.
 
     The entry is complete once the last clip was asked for; a reader that stops early leaves none.

@@ -7,6 +7,7 @@ It is a bare `python -I -S` with an empty environment whose import path is this 
 confines itself (see sandbox) before it looks at the file.
 """
 
+import fcntl
 import json
 import math
 import os
@@ -76,7 +77,6 @@ class DecodingProcess:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            pipesize=PIPE_BYTES,
             pass_fds=[descriptor],
             env={},
             cwd="/",
@@ -87,6 +87,10 @@ class DecodingProcess:
         assert self._child.stdin is not None
         assert self._child.stdout is not None
         self._requests, self._answers = self._child.stdin, self._child.stdout.fileno()
+        with suppress(OSError):
+            # Refused once all pipes of a user who is not root take more than 64 MiB
+            # (fs.pipe-user-pages-soft); answers then come in smaller portions.
+            fcntl.fcntl(self._answers, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         os.set_blocking(self._answers, False)
         self._ready = selectors.DefaultSelector()
         self._ready.register(self._answers, selectors.EVENT_READ)
