@@ -34,8 +34,8 @@ class VideoProfile:
     """The events of a video as its answers tell them, by onset; `assumed` more were not seen."""
 
     events: tuple[Event, ...]
-    assumed: int = 0
-    usual_type: EventType = USUAL_TYPE
+    assumed: int
+    usual_type: EventType
 
     @property
     def types(self) -> tuple[str, ...]:
