@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from mllm_affect.data.bah.made_plan import HEDGES, PlannedVideo, ReleasePlan, plan_release
+from mllm_affect.data.bah.made_release import Written, _frames
 from mllm_affect.errors import UserError
 
 VIDEOS = plan_release(ReleasePlan())
@@ -69,6 +70,23 @@ def test_words_hedge_but_say_nothing_about_the_label() -> None:
     assert hedges(0) > 0.5
     assert hedges(1) / hedges(0) == pytest.approx(1.0, abs=0.4)
     assert all("," in video.text for video in VIDEOS)
+    words = sum(len(video.text.split()) for video in VIDEOS)
+    hedged = sum(video.text.lower().count(hedge.lower()) for video in VIDEOS for hedge in HEDGES)
+    assert hedged < words / 4, "hedges are the exception"
+
+
+def test_a_face_is_not_found_in_five_frames_of_some_videos() -> None:
+    lengths = set()
+    for video in VIDEOS:
+        frames = [path for path, _ in _frames(Written(video, "a.mp4"))]
+        lost = video.interview.frames - len(frames)
+        assert 0 <= lost <= 5
+        lengths.add(lost)
+        if lost == 5:
+            numbers = [int(path.split("-")[-1].removesuffix(".jpg")) for path in frames]
+            gap = set(range(video.interview.frames)) - set(numbers)
+            assert gap == set(range(min(gap), min(gap) + 5)), "in a row"
+    assert {0, 5} <= lengths
 
 
 def test_the_same_seed_gives_the_same_and_another_seed_other_people() -> None:
